@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Point clouds from any tool: reading, writing, cropping, thinning."""

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every default of the project, once: nested frozen dataclasses. ROS parameters, YAML files and the command line derive from them."""
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+class ConfigError(ValueError):
+    """A parameter that does not exist, has the wrong type or is out of its range."""
+
+
+def parameter(default: Any, help: str, unit: str = "", low: float = -math.inf, high: float = math.inf, choices: tuple = ()):
+    """A dataclass field that carries its own documentation: unit, range and one sentence."""
+    return dataclasses.field(default=default, metadata={"help": help, "unit": unit, "low": low, "high": high, "choices": choices})
+
+
+@dataclass(frozen=True)
+class ImageConfig:
+    width: int = parameter(320, "Width that every image is rectified to before anything looks at it.", "px", 64, 1280)
+    max_fov: float = parameter(100.0, "Horizontal field of view kept when a wide lens is rectified.", "deg", 30, 150)
+
+
+@dataclass(frozen=True)
+class MapConfig:
+    fine_voxel: float = parameter(0.08, "Spacing of the map points that pixels are matched to.", "m", 0.005, 2.0)
+    levels: int = parameter(4, "Levels of the voxel pyramid; each doubles the spacing, the last one holds the coarse nodes.", "", 2, 6)
+    neighbours: int = parameter(12, "Neighbours that a point convolution looks at.", "", 4, 64)
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    image_channels: tuple[int, ...] = parameter((32, 64, 96, 160), "Channels of the image stages at 1/2, 1/4, 1/8 and 1/16.")
+    point_channels: tuple[int, ...] = parameter((32, 64, 96, 128), "Channels of the point stages, fine to coarse.")
+    fine_dim: int = parameter(64, "Length of a fine descriptor.", "", 8, 512)
+    token_dim: int = parameter(128, "Length of a coarse token.", "", 8, 1024)
+    fusion_blocks: int = parameter(1, "Self-attention + cross-attention blocks between image tokens and map nodes.", "", 0, 12)
+    fusion_heads: int = parameter(4, "Attention heads.", "", 1, 16)
+    site_octaves: int = parameter(0, "Octaves of the map position fed to the point network; 0 keeps the weights free of the site.", "", 0, 12)
+    tuning: bool = parameter(True, "Deformable Correspondence Tuning: move every matched point by a learned offset.")
+
+
+@dataclass(frozen=True)
+class RetrievalConfig:
+    candidates: int = parameter(2, "Candidate views that are matched when the camera is lost.", "", 1, 32)
+    nodes: int = parameter(1024, "Map nodes of one candidate view at most; a map with fewer is one candidate.", "", 32, 16384)
+
+
+@dataclass(frozen=True)
+class MatchingConfig:
+    nodes_per_patch: int = parameter(4, "Map nodes each image patch is compared with.", "", 1, 64)
+    patches_per_node: int = parameter(64, "Image patches each map node may serve.", "", 1, 4096)
+    min_score: float = parameter(0.0, "Cosine similarity below which a match is dropped.", "", -1, 1)
+    max_matches: int = parameter(1500, "Matches handed to the pose solver, best first.", "", 16, 100000)
+
+
+@dataclass(frozen=True)
+class AppearanceConfig:
+    spacing: float = parameter(0.8, "Distance between the viewpoints that the map is rendered from.", "m", 0.1, 20)
+    headings: int = parameter(10, "Headings rendered at each viewpoint.", "", 4, 64)
+    features: int = parameter(800, "SIFT features kept per rendered view.", "", 50, 10000)
+    ratio: float = parameter(0.9, "Best over second-best descriptor distance; matches above are dropped.", "", 0.3, 1.0)
+
+
+@dataclass(frozen=True)
+class PnpConfig:
+    max_error: float = parameter(6.0, "Reprojection error up to which a match is an inlier, at the rectified width.", "px", 0.5, 100)
+    max_iterations: int = parameter(2000, "RANSAC iterations at most.", "", 10, 100000)
+    min_inliers: int = parameter(12, "Inliers without which there is no pose.", "", 4, 10000)
+
+
+@dataclass(frozen=True)
+class VerifyConfig:
+    min_confidence: float = parameter(0.5, "Probability of being within 0.25 m / 5 deg below which a pose is not published.", "", 0, 1)
+    max_tilt: float = parameter(0.0, "Camera tilt against gravity that is believed; 0 believes any.", "deg", 0, 180)
+
+
+@dataclass(frozen=True)
+class TrackConfig:
+    max_speed: float = parameter(3.0, "Speed above which a tracked pose is not believed.", "m/s", 0.1, 100)
+    max_turn_rate: float = parameter(3.0, "Turn rate above which a tracked pose is not believed.", "rad/s", 0.1, 100)
+    lost_after: int = parameter(3, "Consecutive unanswered images after which the whole map is searched again.", "", 1, 1000)
+
+
+@dataclass(frozen=True)
+class Config:
+    matcher: str = parameter("both", "Who finds correspondences.", choices=("network", "appearance", "both"))
+    device: str = parameter("auto", "Where the network runs.", choices=("auto", "cpu", "cuda"))
+    image: ImageConfig = ImageConfig()
+    map: MapConfig = MapConfig()
+    network: NetworkConfig = NetworkConfig()
+    retrieval: RetrievalConfig = RetrievalConfig()
+    matching: MatchingConfig = MatchingConfig()
+    appearance: AppearanceConfig = AppearanceConfig()
+    pnp: PnpConfig = PnpConfig()
+    verify: VerifyConfig = VerifyConfig()
+    track: TrackConfig = TrackConfig()
+
+
+def parameters(config, prefix: str = "") -> Iterator[tuple[str, Any, Mapping]]:
+    """Yield (dotted name, value, metadata) of every parameter of a config, depth first."""
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            yield from parameters(value, f"{prefix}{field.name}.")
+        else:
+            yield prefix + field.name, value, field.metadata
+
+
+def override(config, values: Mapping[str, Any], prefix: str = ""):
+    """A copy of `config` with (nested) `values` put in. Raises ConfigError on an unknown key, a wrong type or a value out of range."""
+    fields = {field.name: field for field in dataclasses.fields(config)}
+    changes = {}
+    for key, value in values.items():
+        if key not in fields:
+            raise ConfigError(f"unknown parameter '{prefix}{key}'; there are: {', '.join(fields)}")
+        current = getattr(config, key)
+        if dataclasses.is_dataclass(current):
+            if not isinstance(value, Mapping):
+                raise ConfigError(f"'{prefix}{key}' is a group of parameters, not a value")
+            changes[key] = override(current, value, f"{prefix}{key}.")
+        else:
+            changes[key] = _checked(f"{prefix}{key}", value, current, fields[key].metadata)
+    return dataclasses.replace(config, **changes)
+
+
+def override_dotted(config, values: Mapping[str, Any]):
+    """`override` for flat names such as 'pnp.max_error', the form of ROS parameters."""
+    nested: dict = {}
+    for name, value in values.items():
+        *groups, leaf = name.split(".")
+        place = nested
+        for group in groups:
+            place = place.setdefault(group, {})
+        place[leaf] = value
+    return override(config, nested)
+
+
+def load_config(path: Path | str, base: Config = Config()) -> Config:
+    """Read a YAML file of overrides. Raises ConfigError naming the file."""
+    try:
+        values = yaml.safe_load(Path(path).read_text()) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error}") from error
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{path} holds no parameters: expected 'name: value' lines")
+    return override(base, values)
+
+
+def _checked(name: str, value: Any, current: Any, metadata: Mapping) -> Any:
+    if isinstance(current, tuple) and isinstance(value, list | tuple):
+        value = tuple(value)
+    if isinstance(current, float) and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if type(value) is not type(current):
+        raise ConfigError(f"'{name}' takes a {type(current).__name__}, not {value!r}")
+    if metadata.get("choices") and value not in metadata["choices"]:
+        raise ConfigError(f"'{name}' is one of {', '.join(metadata['choices'])}, not {value!r}")
+    if isinstance(value, int | float) and not isinstance(value, bool) and not metadata["low"] <= value <= metadata["high"]:
+        raise ConfigError(f"'{name}' lies within [{metadata['low']:g}, {metadata['high']:g}] {metadata['unit']}, not {value:g}")
+    return value

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the stages of localization hand to each other."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+
+
+class Status(Enum):
+    """The answer, or why there is none."""
+
+    OK = "ok"
+    NO_CANDIDATES = "no part of the map resembles the image"
+    NO_MATCHES = "too few correspondences between image and map"
+    PNP_FAILED = "no pose explains enough of the correspondences"
+    REJECTED_LOW_CONFIDENCE = "a pose was found but the evidence for it is too weak"
+    REJECTED_MOTION = "a pose was found but the robot cannot have moved there"
+
+
+@dataclass(frozen=True)
+class Correspondences:
+    """M matches between the rectified view and the map, best first."""
+
+    pixels: np.ndarray  # (M, 2) float64 as (u, v), rectified view
+    points: np.ndarray  # (M, 3) float64, map frame, metres
+    scores: np.ndarray  # (M,) float32 in [0, 1], comparable within one matcher
+    matcher: str  # "network" or "appearance"
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+
+@dataclass(frozen=True)
+class Localization:
+    """Where the camera is in the map, or why that is not known. Failure never carries a pose."""
+
+    status: Status
+    T_map_camera: np.ndarray | None = None  # (4, 4) float64
+    covariance: np.ndarray | None = None  # (6, 6), ROS order x y z rx ry rz, map axes, m^2 and rad^2
+    confidence: float = 0.0  # probability of being within 0.25 m and 5 deg
+    matcher: str = ""  # whose correspondences gave the pose
+    correspondences: Correspondences | None = None
+    inliers: np.ndarray | None = None  # (M,) bool over the correspondences
+    view: object = None  # camera.View that the correspondences' pixels lie in
+    milliseconds: dict[str, float] = field(default_factory=dict)  # per stage
+
+    @property
+    def ok(self) -> bool:
+        return self.status is Status.OK
