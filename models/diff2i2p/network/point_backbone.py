@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The point side: kernel point convolutions on the voxel pyramid (facts file section 3)."""
+
+import math
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from diff2i2p.config import MapConfig, NetworkConfig
+from diff2i2p.mapping.pyramid import Pyramid
+from diff2i2p.network.layers import fourier, group_count
+
+KERNEL_POINTS = 15
+RADIUS, SIGMA, SHELL = 2.5, 2.0, 0.66  # convolution radius and influence in voxels; where the kernel points sit in the radius
+SITE_WAVELENGTH = 25.0  # metres, the longest wave of the map position
+
+
+def kernel_disposition() -> np.ndarray:
+    """(15, 3): the centre and 14 points spread over the unit sphere by mutual repulsion."""
+    turn = math.pi * (3 - math.sqrt(5))
+    z = 1 - (np.arange(KERNEL_POINTS - 1) + 0.5) * 2 / (KERNEL_POINTS - 1)
+    ring = np.sqrt(1 - z**2)
+    sphere = np.stack([ring * np.cos(turn * np.arange(len(z))), ring * np.sin(turn * np.arange(len(z))), z], 1)
+    for _ in range(200):
+        gaps = sphere[:, None] - sphere
+        distance = np.linalg.norm(gaps, axis=2) + np.eye(len(sphere))
+        sphere += 0.02 * (gaps / distance[..., None] ** 3).sum(1)
+        sphere /= np.linalg.norm(sphere, axis=1, keepdims=True)
+    return np.concatenate([np.zeros((1, 3)), sphere])
+
+
+def gather(features: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """Rows of `features` (N, C) at `index` (M, K); padding gives zeros."""
+    padded = torch.cat([features, features.new_zeros(1, features.shape[1])])
+    return padded.index_select(0, index.reshape(-1)).view(*index.shape, -1)
+
+
+class PointNorm(nn.GroupNorm):
+    """GroupNorm of (N, C) features, over each point's own channels or over the whole cloud."""
+
+    def __init__(self, channels: int, over: str):
+        super().__init__(group_count(channels), channels)
+        self.over_cloud = over == "cloud"
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x.T[None])[0].T if self.over_cloud else super().forward(x)
+
+
+class KernelPointConvolution(nn.Module):
+    """Rigid kernel point convolution with linear influence max(0, 1 - d / sigma)."""
+
+    def __init__(self, inputs: int, outputs: int, voxel: float):
+        super().__init__()
+        self.weights = nn.Parameter(torch.empty(KERNEL_POINTS, inputs, outputs))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.register_buffer("kernel_points", torch.from_numpy(kernel_disposition() * SHELL * RADIUS * voxel).float())
+        self.sigma = SIGMA * voxel
+        nn.init.kaiming_uniform_(self.weights.view(-1, outputs), a=math.sqrt(5))
+
+    def forward(self, features: torch.Tensor, queries: torch.Tensor, support: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+        """features (N, C) on support (N, 3), gathered by index (M, K) around queries (M, 3) -> (M, C')."""
+        far = support.new_full((1, 3), 1e6)
+        offsets = torch.cat([support, far])[index] - queries[:, None]  # (M, K, 3)
+        influence = (1 - torch.cdist(offsets, self.kernel_points.expand(len(queries), -1, -1)) / self.sigma).clamp(min=0)
+        near = gather(features, index)  # (M, K, C)
+        weighted = torch.bmm(influence.transpose(1, 2), near)  # (M, kernel points, C)
+        out = weighted.flatten(1) @ self.weights.flatten(0, 1)
+        count = (near.sum(2) > 0).sum(1, keepdim=True).clamp(min=1)
+        return out / count + self.bias
+
+
+class ConvolutionBlock(nn.Module):
+    """Kernel point convolution, norm, LeakyReLU(0.2)."""
+
+    def __init__(self, inputs: int, outputs: int, voxel: float, norm: str):
+        super().__init__()
+        self.conv = KernelPointConvolution(inputs, outputs, voxel)
+        self.norm = PointNorm(outputs, norm)
+
+    def forward(self, features, queries, support, index):
+        return F.leaky_relu(self.norm(self.conv(features, queries, support, index)), 0.2)
+
+
+class Unary(nn.Sequential):
+    """Linear, norm and, unless told otherwise, LeakyReLU(0.2)."""
+
+    def __init__(self, inputs: int, outputs: int, norm: str, act: bool = True):
+        super().__init__(nn.Linear(inputs, outputs), PointNorm(outputs, norm), nn.LeakyReLU(0.2) if act else nn.Identity())
+
+
+class ResidualBlock(nn.Module):
+    """Bottleneck residual block around a kernel point convolution; strided when the queries are the next level's points."""
+
+    def __init__(self, inputs: int, outputs: int, voxel: float, norm: str, strided: bool = False):
+        super().__init__()
+        self.strided = strided
+        self.unary1 = Unary(inputs, outputs // 4, norm)
+        self.conv = ConvolutionBlock(outputs // 4, outputs // 4, voxel, norm)
+        self.unary2 = Unary(outputs // 4, outputs, norm, act=False)
+        self.shortcut = nn.Identity() if inputs == outputs else Unary(inputs, outputs, norm, act=False)
+
+    def forward(self, features, queries, support, index):
+        out = self.unary2(self.conv(self.unary1(features), queries, support, index))
+        kept = gather(features, index).amax(1) if self.strided else features
+        return F.leaky_relu(out + self.shortcut(kept), 0.2)
+
+
+class PointBackbone(nn.Module):
+    """Pyramid -> fine features (N_0, fine_dim) of its points, coarse features (N_L, C) of its nodes. Depends on the map alone."""
+
+    def __init__(self, config: NetworkConfig, map_config: MapConfig):
+        super().__init__()
+        self.config = config
+        voxel = map_config.fine_voxel
+        widths = [config.point_width * 2 ** (level + 1) for level in range(map_config.levels)]
+        norm = config.point_norm
+        self.stem = ConvolutionBlock(self.input_dim(config), config.point_width, voxel, norm)
+        self.downs = nn.ModuleList(ResidualBlock(w, w, voxel * 2**i, norm, strided=True) for i, w in enumerate(widths[:-1]))
+        self.stages = nn.ModuleList()
+        for level, width in enumerate(widths):
+            repeats = config.point_repeats if level else 1
+            inputs = [width // 2] + [width] * (repeats - 1)
+            self.stages.append(nn.ModuleList(ResidualBlock(w, width, voxel * 2**level, norm) for w in inputs))
+        self.rises = nn.ModuleList(Unary(coarse + fine, fine, norm) for fine, coarse in zip(widths[:-1], widths[1:], strict=True))
+        self.out_proj = nn.Linear(widths[0], config.fine_dim)
+
+    @staticmethod
+    def input_dim(config: NetworkConfig) -> int:
+        return {"ones": 1, "xyz": 3, "grey": 3}[config.point_input] + 6 * config.site_octaves
+
+    def inputs(self, pyramid: Pyramid) -> torch.Tensor:
+        """What is known of each point; for the weights of one site also where in the map it is."""
+        points = pyramid.points[0]
+        ones = torch.ones_like(points[:, :1])
+        if self.config.point_input == "xyz":
+            features = points
+        elif self.config.point_input == "ones":
+            features = ones
+        else:  # its grey value, and whether there is one
+            grey = ones * 0 if pyramid.grey is None else pyramid.grey[:, None].to(ones)
+            features = torch.cat([ones, grey, ones * (pyramid.grey is not None)], 1)
+        if not self.config.site_octaves:
+            return features
+        return torch.cat([features, fourier(points * (2 * math.pi / SITE_WAVELENGTH), self.config.site_octaves)[:, 3:]], 1)
+
+    def forward(self, pyramid: Pyramid) -> tuple[torch.Tensor, torch.Tensor]:
+        points = pyramid.points
+        x = self.stem(self.inputs(pyramid), points[0], points[0], pyramid.neighbours[0])
+        skips = []
+        for level, stage in enumerate(self.stages):
+            if level:
+                x = self.downs[level - 1](x, points[level], points[level - 1], pyramid.pools[level - 1])
+            for block in stage:
+                x = block(x, points[level], points[level], pyramid.neighbours[level])
+            skips.append(x)
+        coarse = x
+        for level in reversed(range(len(self.rises))):
+            lifted = interpolate(x, points[level + 1], points[level], pyramid.rises[level])
+            x = self.rises[level](torch.cat([lifted, skips[level]], 1))
+        return self.out_proj(x), coarse
+
+
+def interpolate(features: torch.Tensor, support: torch.Tensor, queries: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """Inverse squared distance interpolation of `features` (N, C) over the neighbours in `index` (M, K)."""
+    far = support.new_full((1, 3), 1e6)
+    distance = (torch.cat([support, far])[index] - queries[:, None]).square().sum(2)
+    weight = torch.where(index < len(support), 1 / (distance + 1e-8), 0.0)
+    weight = weight / (weight.sum(1, keepdim=True) + 1e-8)
+    return torch.bmm(weight[:, None], gather(features, index))[:, 0]
