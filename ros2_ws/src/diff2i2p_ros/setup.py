@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Package `diff2i2p_ros`: the nodes around the library."""
+
+from setuptools import setup
+
+package_name = "diff2i2p_ros"
+
+setup(
+    name=package_name,
+    version="0.1.0",
+    description="ROS 2 nodes that localize a camera in a prior point-cloud map",
+    license="Apache-2.0",
+    maintainer="The diff2i2p maintainers",
+    maintainer_email="maintainers@example.com",
+    packages=[package_name],
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
+        (f"share/{package_name}", ["package.xml"]),
+    ],
+    install_requires=["diff2i2p", "rosbags", "rosbags-image"],
+    entry_points={
+        "console_scripts": [
+            "localizer_node = diff2i2p_ros.localizer_node:main",
+            "replay_node = diff2i2p_ros.replay_node:main",
+            "demo = diff2i2p_ros.demo:main",
+        ]
+    },
+)
