@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a camera would see of a point cloud: square splats with a depth buffer, numpy and OpenCV only."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from diff2i2p.camera import Camera
+
+NEAREST = 0.05  # metres; points closer to the camera plane are not drawn
+DEPTH_STEPS_PER_E = 8192  # depths are ordered in steps of 0.012 %
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """A view of a cloud."""
+
+    image: np.ndarray  # (H, W) or (H, W, 3) uint8, shades as given; 0 where nothing is
+    depth: np.ndarray  # (H, W) float32, metres along the optical axis; 0 where nothing is
+
+
+def render_cloud(
+    points: np.ndarray, shades: np.ndarray, camera: Camera, T_map_camera: np.ndarray, spacing: float | np.ndarray, max_splat: int = 15
+) -> Rendering:
+    """Render `points` (N, 3), map frame, metres, as squares of `spacing` metres, for a pinhole `camera` at `T_map_camera` (4, 4).
+
+    shades: (N,) or (N, 3) uint8. spacing: distance between neighbouring points, one for all or (N,). max_splat: side of
+    the largest square, pixels.
+    """
+    seen, depth, corners, sides = _project(points, camera, T_map_camera, spacing, max_splat)
+    order = _far_to_near(depth)
+    winner = _splat(corners[order], sides[order], camera, max_splat)
+    filled = winner >= 0
+    chosen = order[winner[filled]]
+    image = np.zeros((camera.height, camera.width, *shades.shape[1:]), np.uint8)
+    image[filled] = shades[seen[chosen]]
+    depth_image = np.zeros((camera.height, camera.width), np.float32)
+    depth_image[filled] = depth[chosen]
+    return Rendering(image, depth_image)
+
+
+def _project(points, camera: Camera, T_map_camera, spacing, max_splat: int):
+    """Of the n points in view: index, depth (n,), upper left pixel (n, 2) as (u, v) and side (n,) of the square."""
+    fx, fy, cx, cy = np.float32(camera.K)
+    R, t = T_map_camera[:3, :3].astype(np.float32), T_map_camera[:3, 3].astype(np.float32)
+    x, y, z = R.T @ (np.asarray(points, np.float32) - t).T
+    slack = z * np.float32(max_splat / min(fx, fy))
+    right, down = (camera.width - cx) / fx, (camera.height - cy) / fy
+    inside = (z > NEAREST) & (x < right * z + slack) & (x > -cx / fx * z - slack) & (y < down * z + slack) & (y > -cy / fy * z - slack)
+    seen = np.flatnonzero(inside)
+    x, y, z = x[seen], y[seen], z[seen]
+    spacing = np.float32(spacing if np.ndim(spacing) == 0 else spacing[seen])
+    sides = np.rint(fx * spacing / z).clip(1, max_splat)
+    u = np.rint(x / z * fx + cx - 0.5 * (sides - 1))
+    v = np.rint(y / z * fy + cy - 0.5 * (sides - 1))
+    kept = np.flatnonzero((u < camera.width) & (v < camera.height) & (u > -sides) & (v > -sides))
+    corners = np.stack([u[kept], v[kept]], 1).astype(np.int32)
+    return seen[kept], z[kept], corners, sides[kept].astype(np.int32)
+
+
+def _far_to_near(depth: np.ndarray) -> np.ndarray:
+    """Order of descending depth: 16 bits of its logarithm, because numpy sorts those by radix."""
+    steps = np.log(np.float32(1 / NEAREST) * depth) * np.float32(DEPTH_STEPS_PER_E)
+    return np.argsort(65535 - steps.clip(0, 65535).astype(np.uint16), kind="stable")
+
+
+def _splat(corners: np.ndarray, sides: np.ndarray, camera: Camera, max_splat: int) -> np.ndarray:
+    """(H, W) index of the nearest square over each pixel, -1 where there is none; squares come far to near.
+
+    Corners of one size go into an image, later ones win; a maximum filter of that size grows them into squares.
+    """
+    height, width = camera.height + max_splat, camera.width + max_splat  # room for squares that begin outside
+    places = (corners[:, 1] + max_splat) * width + corners[:, 0] + max_splat
+    ranks = np.arange(1, len(places) + 1, dtype=np.float32)
+    winner = np.zeros((height, width), np.float32)
+    for side in np.flatnonzero(np.bincount(sides)):
+        chosen = np.flatnonzero(sides == side)
+        layer = np.zeros(height * width, np.float32)
+        layer[places[chosen]] = ranks[chosen]
+        square = np.ones((side, side), np.uint8)
+        np.maximum(winner, cv2.dilate(layer.reshape(height, width), square, anchor=(side - 1, side - 1)), out=winner)
+    return winner[max_splat:, max_splat:].astype(np.int32) - 1
