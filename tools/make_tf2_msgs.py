@@ -16,12 +16,12 @@ DEFINITION = "geometry_msgs/TransformStamped[] transforms\n"
 PREFIX = Path(sys.prefix)
 DESTINATION = Path(sysconfig.get_path("platlib")) / PACKAGE
 EXTENSION = f"{PACKAGE}_s__rosidl_typesupport_c{sysconfig.get_config_var('EXT_SUFFIX')}"
-TYPESUPPORT = "rosidl_typesupport_fastrtps_c"  # the only one named: the dispatcher then calls it directly and loads no library by name
+TYPE_SUPPORTS = ("rosidl_typesupport_fastrtps_c", "rosidl_typesupport_introspection_c")  # Fast DDS asks for both
 
 
 def main() -> None:
     """Generate, compile and install, unless that has been done already."""
-    if (DESTINATION / EXTENSION).exists():
+    if all(library(name).exists() for name in TYPE_SUPPORTS):
         return
     os.environ.setdefault("AMENT_PREFIX_PATH", sys.prefix)  # the wheels leave it unset; the generators find their templates by it
     with tempfile.TemporaryDirectory(prefix=PACKAGE) as folder:
@@ -40,6 +40,7 @@ def generate(work: Path) -> None:
     from rosidl_generator_type_description.cli import HashTypeDescription
     from rosidl_typesupport_c.cli import GenerateCTypesupport
     from rosidl_typesupport_fastrtps_c.cli import GenerateFastRTPSCTypesupport
+    from rosidl_typesupport_introspection_c.cli import GenerateIntrospectionCTypesupport
 
     out = work / PACKAGE
     definition = work / "definition" / "msg" / f"{MESSAGE}.msg"
@@ -51,7 +52,8 @@ def generate(work: Path) -> None:
     inputs = PACKAGE, [f"{out}:msg/{MESSAGE}.idl"], [str(PREFIX / "share")]
     GenerateC("c").generate(*inputs, out, HashTypeDescription("hash").generate_type_hashes(*inputs, out))
     GenerateFastRTPSCTypesupport("fastrtps_c").generate(*inputs, out)
-    GenerateCTypesupport("c", typesupport_implementations=[TYPESUPPORT]).generate(*inputs, out)
+    GenerateIntrospectionCTypesupport("introspection_c").generate(*inputs, work / "introspection" / PACKAGE)  # a file name clashes
+    GenerateCTypesupport("c", typesupport_implementations=TYPE_SUPPORTS).generate(*inputs, out)
     GeneratePython("py", typesupport_implementations=["rosidl_typesupport_c"]).generate(*inputs, out)
 
 
@@ -60,7 +62,7 @@ def compile_sources(work: Path) -> list[Path]:
     import numpy
 
     ros_headers = sorted((PREFIX / "include").iterdir())
-    folders = [work, PREFIX / "include", *ros_headers, sysconfig.get_path("include"), numpy.get_include()]
+    folders = [work, work / "introspection", PREFIX / "include", *ros_headers, sysconfig.get_path("include"), numpy.get_include()]
     options = ["-O1", "-fPIC", "-w", *(f"-I{folder}" for folder in folders)]
     compilers = {".c": ["gcc", "-std=gnu11"], ".cpp": ["g++", "-std=c++17"]}
     sources = sorted(path for path in work.rglob("*") if path.suffix in compilers)
@@ -73,20 +75,28 @@ def compile_sources(work: Path) -> list[Path]:
 def link(objects: list[Path], extension: Path) -> None:
     """Link the one Python extension, which is message, type support and binding together."""
     libraries = PREFIX / "lib"
-    kinds = ("rosidl_generator_c", "rosidl_generator_py", TYPESUPPORT)
+    kinds = ("rosidl_generator_c", "rosidl_generator_py", "rosidl_typesupport_c", *TYPE_SUPPORTS)
     messages = [path.stem.removeprefix("lib") for kind in kinds for path in sorted(libraries.glob(f"lib*__{kind}.so"))]
-    needed = [*messages, "fastcdr", TYPESUPPORT, "rosidl_typesupport_c", "rosidl_runtime_c", "rcutils"]
+    needed = [*messages, *TYPE_SUPPORTS, "fastcdr", "rosidl_typesupport_c", "rosidl_runtime_c", "rcutils"]
     search = [f"-L{libraries}", f"-Wl,-rpath-link,{libraries}", "-Wl,--as-needed", "-Wl,--allow-shlib-undefined"]
     subprocess.run(["g++", "-shared", "-o", extension, *objects, *search, *(f"-l{name}" for name in needed)], check=True)
 
 
 def install(built: Path) -> None:
-    """Copy the Python side into the environment; the extension arrives last, it marks the package as complete."""
+    """Copy the package into the environment, and name its extension as the libraries that ROS loads for each type support."""
     (built / "__init__.py").touch()
     for path in [*built.rglob("*.py"), *built.rglob("*.idl"), built / EXTENSION]:
         target = DESTINATION / path.relative_to(built)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
+    for name in TYPE_SUPPORTS:
+        library(name).unlink(missing_ok=True)
+        library(name).symlink_to(DESTINATION / EXTENSION)
+
+
+def library(type_support: str) -> Path:
+    """The file that ROS loads for a type support."""
+    return PREFIX / "lib" / f"lib{PACKAGE}__{type_support}.so"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+#   make demo     localize a drive through a synthetic office, with the real node (SEED=7: another one;
+#                 SEQUENCE=folder WEIGHTS=file: your own images)
+#   make test     format, lint and tests
+#   make bench    the figures of BENCHMARK.md
+#   make format   put the sources in order
+# Each builds .venv when it is missing or out of date. Installation takes about two minutes.
+
+PYTHON ?= python3.11
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := demo
+.PHONY: demo test bench format .venv
+
+ENV := source tools/ros_env.sh &&
+LOCAL_PACKAGES := models training ros2_ws/src/diff2i2p_ros
+
+demo: .venv
+	$(ENV) python -m diff2i2p_ros.demo $(if $(SEED),--seed $(SEED)) $(if $(SEQUENCE),--sequence "$(SEQUENCE)") $(if $(WEIGHTS),--weights "$(WEIGHTS)")
+
+test: .venv
+	$(ENV) ruff check . && ruff format --check . && pytest $(PYTEST)
+
+bench: .venv
+	$(ENV) for script in $(sort $(wildcard tests/benchmarks/bench_*.py)); do python $$script; done
+
+format: .venv
+	$(ENV) ruff check --fix . && ruff format .
+
+.venv: .venv/complete
+
+# tf2_msgs and tf2_ros have no wheels: the first is generated, of the second a stand-in is put on the path of this environment alone.
+.venv/complete: requirements.txt requirements.lock tools/make_tf2_msgs.py $(wildcard $(LOCAL_PACKAGES:=/setup.py) $(LOCAL_PACKAGES:=/pyproject.toml))
+	@tools/system_packages.sh $(PYTHON)
+	@test -x .venv/bin/pip || $(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install -q --disable-pip-version-check -r requirements.txt -c requirements.lock
+	$(ENV) PYTHONWARNINGS=ignore pip install -q --disable-pip-version-check --no-deps --no-build-isolation $(addprefix -e ,$(LOCAL_PACKAGES))
+	$(ENV) python tools/make_tf2_msgs.py
+	@$(ENV) echo "$(CURDIR)/tools/tf2_ros_standin" > "$$(python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/tf2_ros_standin.pth"
+	@touch $@

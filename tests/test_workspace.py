@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The packages install, and their dependencies point the way DESIGN says: training -> models <- ros2_ws."""
+
+import ast
+import os
+import subprocess
+import sys
+
+import pytest
+
+ROS = {"rclpy", "tf2_ros", "tf2_msgs", "sensor_msgs", "geometry_msgs", "std_msgs", "nav_msgs", "ament_index_python", "diff2i2p_ros"}
+DIFFUSION = {"diffusers", "transformers", "accelerate", "diff2i2p_training"}
+EXECUTABLES = (
+    "diff2i2p/lib/diff2i2p/diff2i2p",
+    "diff2i2p_ros/lib/diff2i2p_ros/localizer_node",
+    "diff2i2p_ros/lib/diff2i2p_ros/replay_node",
+    "diff2i2p_ros/lib/diff2i2p_ros/demo",
+)
+LOAD_ENTRY_POINTS = """
+import importlib.metadata, sys
+for package in ("diff2i2p", "diff2i2p_ros"):
+    distribution = importlib.metadata.distribution(package)
+    assert str(distribution.locate_file("")).startswith(sys.argv[1]), distribution.locate_file("")
+    for entry_point in distribution.entry_points:
+        assert callable(entry_point.load()), entry_point
+        assert sys.modules[package].__file__.startswith(sys.argv[1])
+"""
+IMPORT_EVERYTHING = """
+import importlib, pkgutil, sys
+import diff2i2p
+for module in pkgutil.walk_packages(diff2i2p.__path__, "diff2i2p."):
+    importlib.import_module(module.name)
+print(*{name.partition(".")[0] for name in sys.modules})
+"""
+
+
+@pytest.fixture(scope="module", params=[[], ["--symlink-install"]], ids=["copied", "symlinked"])
+def workspace(request, root, tmp_path_factory):
+    """The install folder of a colcon build."""
+    pytest.importorskip("colcon_core")
+    folder = tmp_path_factory.mktemp("workspace")
+    places = ["--build-base", folder / "build", "--install-base", folder / "install"]
+    build = ["colcon", "--log-base", folder / "log", "build", "--base-paths", root / "ros2_ws" / "src", *places, *request.param]
+    done = subprocess.run(build, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 packages finished" in done.stdout
+    return folder / "install"
+
+
+def test_colcon_installs_the_executables(workspace):
+    missing = [name for name in EXECUTABLES if not os.access(workspace / name, os.X_OK)]
+    assert not missing
+
+
+def test_colcon_installs_launch_files_profile_and_weights(workspace, root):
+    share = workspace / "diff2i2p_bringup" / "share" / "diff2i2p_bringup"
+    folders = ("params", "rviz", "worlds", "dds")
+    sources = [*(root / "launch").glob("*.launch.py"), *(path for name in folders for path in (root / "launch" / name).glob("*"))]
+    expected = {share / path.relative_to(root / "launch"): path for path in sources}
+    weights = [*(root / "models" / "weights").glob("*.yaml"), *(root / "models" / "weights").glob("*.safetensors")]
+    expected |= {workspace / "diff2i2p" / "share" / "diff2i2p" / "weights" / path.name: path for path in weights}
+    assert share / "dds" / "fastdds.xml" in expected
+    assert [place for place, source in expected.items() if not place.exists() or place.read_bytes() != source.read_bytes()] == []
+
+
+def test_installed_entry_points_load_from_the_workspace(workspace, request):
+    if "symlinked" in request.node.name:
+        pytest.skip("a symlinked workspace runs the sources")
+    paths = [
+        str(workspace / package / "lib" / f"python3.{sys.version_info.minor}" / "site-packages") for package in ("diff2i2p", "diff2i2p_ros")
+    ]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    done = subprocess.run([sys.executable, "-c", LOAD_ENTRY_POINTS, str(workspace)], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("folder", "forbidden"),
+    [
+        ("models/diff2i2p", ROS | DIFFUSION),
+        ("ros2_ws/src/diff2i2p_ros/diff2i2p_ros", DIFFUSION),
+        ("training/diff2i2p_training", ROS),
+    ],
+)
+def test_imports_follow_the_arrows(root, folder, forbidden):
+    files = sorted((root / folder).rglob("*.py"))
+    assert files
+    assert [f"{path.name} imports {name}" for path in files for name in imported(path) & forbidden] == []
+
+
+def imported(path) -> set[str]:
+    """Top-level names of everything a file imports, inside functions too."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    origins = {node.module for node in nodes if isinstance(node, ast.ImportFrom) and not node.level}
+    return {name.partition(".")[0] for name in plain | origins}
+
+
+def test_the_library_imports_where_there_is_no_ros():
+    bare = {"PATH": os.environ["PATH"], "_ROS_WHEELS_BOOTSTRAP_COMPLETE": "1"}  # the guard alone: the wheels' libraries cannot be found
+    done = subprocess.run([sys.executable, "-c", IMPORT_EVERYTHING], env=bare, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not set(done.stdout.split()) & (ROS | DIFFUSION)
