@@ -33,7 +33,7 @@ def yaw(message: TransformStamped) -> float:
 
 @pytest.fixture
 def buffer():
-    """map -> odom moves from x = 1 at 10 s to x = 2, turned by 1 rad, at 11 s; odom -> base is known from 9 s to 10.5 s; a static camera."""
+    """map -> odom from x = 1 at 10 s to x = 2, turned by 1 rad, at 11 s; odom -> base from 9 s to 10.5 s; a static camera."""
     buffer = tf2_ros.Buffer()
     for message in (
         transform("map", "odom", 10, x=1.0),
