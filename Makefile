@@ -34,8 +34,9 @@ format: .venv
 .venv/complete: requirements.txt requirements.lock tools/make_tf2_msgs.py $(wildcard $(LOCAL_PACKAGES:=/setup.py) $(LOCAL_PACKAGES:=/pyproject.toml))
 	@tools/system_packages.sh $(PYTHON)
 	@test -x .venv/bin/pip || $(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install -q --disable-pip-version-check -r requirements.txt -c requirements.lock
-	$(ENV) PYTHONWARNINGS=ignore pip install -q --disable-pip-version-check --no-deps --no-build-isolation $(addprefix -e ,$(LOCAL_PACKAGES))
-	$(ENV) python tools/make_tf2_msgs.py
+	@echo "Installing requirements.txt into .venv: about two minutes the first time"
+	@.venv/bin/python -m pip install -qq --disable-pip-version-check -r requirements.txt -c requirements.lock
+	@$(ENV) PYTHONWARNINGS=ignore pip install -qq --disable-pip-version-check --no-deps --no-build-isolation $(addprefix -e ,$(LOCAL_PACKAGES))
+	@$(ENV) python tools/make_tf2_msgs.py
 	@$(ENV) echo "$(CURDIR)/tools/tf2_ros_standin" > "$$(python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/tf2_ros_standin.pth"
 	@touch $@

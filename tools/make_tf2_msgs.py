@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Build `tf2_msgs/TFMessage` into the current virtual environment: no wheel holds it, but the ROS wheels hold the generators."""
 
+import contextlib
+import io
 import os
 import shutil
 import subprocess
@@ -47,7 +49,8 @@ def generate(work: Path) -> None:
     definition.parent.mkdir(parents=True)
     definition.write_text(DEFINITION)
     (out / "msg").mkdir(parents=True)
-    convert_msg_to_idl(work / "definition", PACKAGE, Path("msg") / definition.name, out / "msg")
+    with contextlib.redirect_stdout(io.StringIO()):  # it reports every file it reads and writes
+        convert_msg_to_idl(work / "definition", PACKAGE, Path("msg") / definition.name, out / "msg")
 
     inputs = PACKAGE, [f"{out}:msg/{MESSAGE}.idl"], [str(PREFIX / "share")]
     GenerateC("c").generate(*inputs, out, HashTypeDescription("hash").generate_type_hashes(*inputs, out))
