@@ -53,7 +53,7 @@ class Diff2I2P(nn.Module):
         if self.config.network.token_grid:
             coarse = F.interpolate(coarse, self.config.network.token_grid, mode="bilinear", align_corners=True)
         tokens = self.image_proj(coarse.movedim(1, -1)).movedim(-1, 1)
-        return ImageFeatures(F.normalize(fine, dim=1), tokens)
+        return ImageFeatures(F.normalize(fine.float(), dim=1), tokens.float())
 
     def encode_map(self, pyramid: Pyramid) -> MapFeatures:
         fine, coarse = self.point_backbone(pyramid)

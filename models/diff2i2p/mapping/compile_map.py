@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cloud -> compiled map: thin it, compute the point features of the whole map once, index its looks."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from diff2i2p.cloud import PointCloud, find_up
+from diff2i2p.config import Config
+from diff2i2p.localization.appearance import build_appearance
+from diff2i2p.mapping.compiled_map import FORMAT, CompiledMap
+from diff2i2p.mapping.pyramid import Pyramid, build_pyramid
+from diff2i2p.network.diff2i2p import Diff2I2P
+from diff2i2p.weights import load_weights
+
+
+def compile_map(
+    cloud: PointCloud, out: Path | str, weights: str | None = None, config: Config = Config(), use_colour: bool = True,
+    up: np.ndarray | None = None, frame_id: str = "map", progress=None,
+) -> CompiledMap:  # fmt: skip
+    """Compile `cloud` (metres) into the file `out`.
+
+    weights: path or shipped name; without, only the appearance matcher can use the map. up: (3,) unit vector against
+    gravity, found from the cloud when None. progress: called as progress(done, total, what). Raises CloudError,
+    WeightsError, MapError.
+    """
+    progress = progress or (lambda done, total, what: None)
+    network, weights_sha256 = load_weights(weights, config) if weights else (None, None)
+    config = network.config if network else config
+    up = find_up(cloud) if up is None else up
+    colour = use_colour and cloud.grey is not None
+    progress(0, 3, "voxel pyramid")
+    pyramid = build_pyramid(cloud.points, cloud.grey if colour else None, config.map.fine_voxel, config.map.levels, config.map.neighbours)
+    progress(1, 3, "point features")
+    tensors = _by_node(pyramid, network)
+    progress(2, 3, "appearance index")
+    if colour:
+        index = build_appearance(cloud, up, config.appearance)
+        tensors |= {f"appearance.{name}": torch.from_numpy(array) for name, array in index.items()}
+    header = {
+        "format": FORMAT, "cloud_sha256": _fingerprint(cloud), "weights_sha256": weights_sha256, "frame_id": frame_id,
+        "up": list(map(float, up)), "colour": colour, "voxel": config.map.fine_voxel, "levels": config.map.levels,
+    }  # fmt: skip
+    compiled = CompiledMap(Path(out), header, tensors)
+    compiled.save()
+    progress(3, 3, "written")
+    return compiled
+
+
+@torch.inference_mode()
+def _by_node(pyramid: Pyramid, network: Diff2I2P | None) -> dict[str, torch.Tensor]:
+    """Points, shades and features, fine points sorted by the node that owns them."""
+    owners = pyramid.owners[0]
+    order = torch.argsort(owners, stable=True)
+    starts = torch.searchsorted(owners[order], torch.arange(len(pyramid.nodes) + 1))
+    tensors = {"points": pyramid.points[0][order], "node_points": pyramid.nodes, "node_starts": starts}
+    if pyramid.grey is not None:
+        tensors["grey"] = pyramid.grey[order]
+    if network is not None:
+        features = network.encode_map(pyramid)
+        tensors |= {"fine": features.fine[order].half(), "nodes": features.nodes.half()}
+    return tensors
+
+
+def _fingerprint(cloud: PointCloud) -> str:
+    digest = hashlib.sha256(np.ascontiguousarray(cloud.points))
+    for extra in (cloud.colours, cloud.intensity):
+        if extra is not None:
+            digest.update(np.ascontiguousarray(extra))
+    return digest.hexdigest()

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Weights files: safetensors that carry the configuration they were trained with. Nothing is ever unpickled."""
+
+import dataclasses
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import torch
+import yaml
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from diff2i2p.config import Config, ConfigError, override
+from diff2i2p.network.diff2i2p import Diff2I2P
+
+FORMAT = "diff2i2p-weights-1"
+SHIPPED = Path(__file__).parent.parent / "weights"  # beside the package in a checkout
+TRAINED = ("network", "map")  # the groups of the configuration that belong to the weights
+
+
+class WeightsError(ValueError):
+    """A weights file that cannot be used: says why and what to do."""
+
+
+def save_weights(path: Path | str, network: Diff2I2P, card: dict) -> None:
+    """Write fp16 weights with their configuration and `card` (data, licence, commit, score), atomically."""
+    path = Path(path)
+    config = dataclasses.asdict(network.config)
+    metadata = {"format": FORMAT, "config": json.dumps({key: config[key] for key in TRAINED}), "card": json.dumps(card)}
+    tensors = {name: tensor.half().contiguous() for name, tensor in network.state_dict().items()}
+    partial = path.with_name(path.name + ".part")
+    save_file(tensors, partial, metadata)
+    os.replace(partial, path)
+
+
+def load_weights(name: Path | str, config: Config = Config(), device: str = "cpu") -> tuple[Diff2I2P, str]:
+    """The network, ready for inference, and the sha256 of its file. `name` is a path or a row of weights.yaml.
+
+    The weights' own network and map configuration replace those of `config`. Raises WeightsError.
+    """
+    path = find_weights(name)
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{path} cannot be read as weights ({error}): copy it again") from error
+    if metadata.get("format") != FORMAT:
+        raise WeightsError(f"{path} is not a diff2i2p weights file; released checkpoints go through 'diff2i2p convert-checkpoint' first")
+    try:
+        network = Diff2I2P(override(config, json.loads(metadata["config"])))
+        network.load_state_dict(tensors)
+    except (KeyError, ValueError, ConfigError, RuntimeError) as error:
+        raise WeightsError(f"{path} was made by another version of diff2i2p: {str(error).splitlines()[0]}") from error
+    return network.eval().to(device), sha256(path)
+
+
+def find_weights(name: Path | str) -> Path:
+    """The file behind a path or a name in weights.yaml. Raises WeightsError with the names there are."""
+    if Path(name).is_file():
+        return Path(name)
+    rows = shipped_weights()
+    if str(name) not in rows:
+        raise WeightsError(f"no weights file '{name}', and no shipped weights of that name; shipped are: {', '.join(rows) or 'none'}")
+    path = SHIPPED / rows[str(name)]["file"]
+    if not path.is_file() or sha256(path) != rows[str(name)]["sha256"]:
+        raise WeightsError(f"the shipped weights {path} are missing or damaged: install diff2i2p again")
+    return path
+
+
+def shipped_weights() -> dict[str, dict]:
+    """The rows of weights.yaml by name."""
+    table = SHIPPED / "weights.yaml"
+    return yaml.safe_load(table.read_text()) or {} if table.is_file() else {}
+
+
+def sha256(path: Path | str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

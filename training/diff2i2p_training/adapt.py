@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Site adaptation: a cloud and the posed images of a mapping run make the weights of one site."""
+
+import dataclasses
+import subprocess
+from pathlib import Path
+
+import torch
+from diff2i2p.cloud import PointCloud
+from diff2i2p.config import Config, override
+from diff2i2p.evaluation.sequences import Sequence
+from diff2i2p.mapping.pyramid import build_pyramid
+from diff2i2p.network.diff2i2p import Diff2I2P
+from diff2i2p.weights import load_weights, save_weights
+from rich.console import Console
+from rich.progress import track
+
+from diff2i2p_training.datasets import SiteDataset
+from diff2i2p_training.synthesis import ViewSynthesizer
+from diff2i2p_training.train import train
+
+SITE = {"network": {"site_octaves": 6}}  # the weights of one site may know where in the map a point is
+BATCH = 4
+
+
+def adapt(cloud: PointCloud, sequence: Sequence, out: Path, minutes: float, config: Config = Config(), start: str | None = None, seed: int = 0):
+    """Train weights for the site of `cloud` from the posed `sequence` and write them to `out`; resumes from `out`.ckpt."""
+    console = Console()
+    torch.manual_seed(seed)
+    config = override(config, SITE)
+    network = load_weights(start, config)[0] if start else Diff2I2P(config)
+    config = network.config
+    pyramid = build_pyramid(cloud.points, cloud.grey, config.map.fine_voxel, config.map.levels, config.map.neighbours)
+    console.print(f"map: {' / '.join(str(len(p)) for p in pyramid.points)} points; mapping run: {len(sequence)} images")
+    thin = cloud.voxel_downsample(0.25 * config.map.fine_voxel)
+    synthesizer = ViewSynthesizer(
+        thin, 0.35 * config.map.fine_voxel, sequence, config.image.width, config.image.max_fov, lambda x: track(x, "depth of the images")
+    )
+    dataset = SiteDataset(synthesizer, pyramid, BATCH, config.network.fine_stride, config.retrieval.nodes, seed)
+    progress = train(network, dataset, out.with_suffix(".ckpt"), minutes, console=console)
+    save_weights(out, network, _card(sequence, progress))
+    return network
+
+
+def _card(sequence: Sequence, progress) -> dict:
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent)
+    return {"site": sequence.name, "images": len(sequence), "commit": commit.stdout.strip(), **dataclasses.asdict(progress)}

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Endless batches of views with the map point behind every fine feature cell."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from diff2i2p.mapping.pyramid import Pyramid
+from scipy.spatial import cKDTree
+from torch.utils.data import IterableDataset, get_worker_info
+
+from diff2i2p_training.light import relight
+from diff2i2p_training.synthesis import ViewSynthesizer
+
+TARGETS = 3  # map points that share the label of a cell
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B views of one map, or of one part of it."""
+
+    images: torch.Tensor  # (B, 1, H, W) float32 in [0, 1]
+    points: torch.Tensor  # (B, G, 3) float32 map point of each cell, NaN = not known
+    targets: torch.Tensor  # (B, G, 3) int64 nearest points of the pyramid, -1 = none
+    nodes: torch.Tensor  # (M,) bool nodes of the map that the views are matched to
+
+
+class SiteDataset(IterableDataset):
+    """Views of one site, drawn anew each time."""
+
+    def __init__(self, synthesizer: ViewSynthesizer, pyramid: Pyramid, batch_size: int, fine_stride: int, max_nodes: int, seed: int = 0):
+        self.synthesizer, self.pyramid = synthesizer, pyramid
+        self.batch_size, self.stride, self.max_nodes, self.seed = batch_size, fine_stride, max_nodes, seed
+        self.tree = cKDTree(pyramid.points[0].numpy())
+        self.owners = pyramid.owners[0].numpy()
+        self.seen = [self._seen_nodes(view) for view in synthesizer.views]
+
+    def __iter__(self):
+        worker = get_worker_info()
+        rng = np.random.default_rng((self.seed, worker.id if worker else 0))
+        while True:
+            yield self.draw(rng)
+
+    def draw(self, rng: np.random.Generator) -> Batch:
+        anchors, nodes = self._neighbourhood(rng)
+        samples = [self._sample(self.synthesizer.draw(rng, anchor), rng) for anchor in anchors]
+        images, points, targets = (np.stack(part) for part in zip(*samples, strict=True))
+        return Batch(torch.from_numpy(images)[:, None], torch.from_numpy(points), torch.from_numpy(targets), nodes)
+
+    def _neighbourhood(self, rng: np.random.Generator) -> tuple[np.ndarray, torch.Tensor]:
+        """Views that see one part of the map, and the nodes of that part: all of a small map."""
+        count = len(self.pyramid.nodes)
+        if count <= self.max_nodes:
+            return rng.integers(len(self.seen), size=self.batch_size), torch.ones(count, dtype=torch.bool)
+        first = self.seen[rng.integers(len(self.seen))]
+        centre = self.pyramid.nodes.numpy()[first].mean(0)
+        distance = np.linalg.norm(self.pyramid.nodes.numpy() - centre, axis=1)
+        nodes = distance <= np.partition(distance, self.max_nodes - 1)[self.max_nodes - 1]
+        inside = np.flatnonzero([nodes[seen].mean() > 0.8 for seen in self.seen])
+        return rng.choice(inside, self.batch_size), torch.from_numpy(nodes)
+
+    def _sample(self, view, rng: np.random.Generator):
+        points, targets = self._labels(view)
+        return relight(view.grey, rng), points, targets
+
+    def _labels(self, view) -> tuple[np.ndarray, np.ndarray]:
+        half = self.stride // 2
+        rows, columns = (np.arange(half, size, self.stride) for size in view.grey.shape)
+        rows, columns = (grid.ravel() for grid in np.meshgrid(rows, columns, indexing="ij"))
+        points = view.points(rows, columns)
+        targets = np.full((len(points), TARGETS), -1)
+        known = np.isfinite(points[:, 0])
+        distance, index = self.tree.query(points[known], TARGETS)
+        index[distance[:, 0] > 2 * self.pyramid.voxel] = -1
+        targets[known] = index
+        return points, targets
+
+    def _seen_nodes(self, view) -> np.ndarray:
+        targets = self._labels(view)[1][:, 0]
+        return np.unique(self.owners[targets[targets >= 0]])

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Matching losses: every cell and every token names the map points it sees."""
+
+import torch
+from diff2i2p.mapping.pyramid import Pyramid
+from diff2i2p.network.diff2i2p import Diff2I2P
+from torch.nn import functional as F
+
+from diff2i2p_training.datasets import Batch
+
+CELLS = 256  # labelled cells per view in the fine loss
+OTHERS = 1500  # map points that no cell drawn sees, as wrong answers
+WEIGHTS = {"fine": 1.0, "coarse": 0.5, "votes": 0.5, "tuning": 0.5}
+
+
+def matching_losses(network: Diff2I2P, batch: Batch, pyramid: Pyramid) -> dict[str, torch.Tensor]:
+    """Losses of one batch against the pyramid its targets index, plus shares of cells and tokens that are right."""
+    with torch.autocast(batch.images.device.type, torch.bfloat16):  # halves the time of the image side, on CPU too
+        image = network.encode_image(batch.images)
+    site = network.encode_map(pyramid)
+    sharpness = network.log_sharpness.exp().clamp(max=100)
+    cells = _labelled_cells(batch.targets)
+    features = image.fine.flatten(2).transpose(1, 2)[cells[:, 0], cells[:, 1]]  # (C, D)
+    targets, points = batch.targets[cells[:, 0], cells[:, 1]], batch.points[cells[:, 0], cells[:, 1]]
+    share = _label_shares(pyramid.points[0][targets], points, pyramid.voxel)
+    answers, targets = _answers(targets, len(site.fine))
+    similarity = features @ site.fine[answers].T
+    logits = sharpness[0] * similarity
+    fine = _named(logits, targets, share) + 0.5 * _named_back(logits, targets[:, 0])
+
+    labels = _token_labels(batch.targets, pyramid, image.tokens.shape[-2:], image.fine.shape[-2:])
+    count = len(batch.images)
+    fused = network.fuse(image.tokens, site.nodes.expand(count, -1, -1), pyramid.nodes.expand(count, -1, -1))
+    patches, nodes = network.votes(image.tokens, site.nodes)
+    tokens = labels.shape[1]
+    coarse_logits = sharpness[1] * fused[0][:, :tokens] @ fused[1].transpose(1, 2)
+    vote_logits = sharpness[2] * patches[:, :tokens] @ nodes.T
+
+    guess = answers[similarity.argmax(1)]
+    miss = points - pyramid.points[0][guess]
+    close = miss.norm(dim=1) < 2 * pyramid.voxel
+    offset = network.tuning(features, site.fine[guess])
+    tuning = F.smooth_l1_loss(offset[close] / pyramid.voxel, miss[close] / pyramid.voxel, beta=0.1) if close.any() else logits.sum() * 0
+    return {
+        "fine": fine,
+        "coarse": _soft_cross_entropy(coarse_logits, labels),
+        "votes": _soft_cross_entropy(vote_logits, labels),
+        "tuning": tuning,
+        "cells_right": close.float().mean(),
+        "tokens_right": _hit_rate(coarse_logits, labels),
+    }
+
+
+def total(losses: dict[str, torch.Tensor]) -> torch.Tensor:
+    return sum(weight * losses[name] for name, weight in WEIGHTS.items())
+
+
+def _labelled_cells(targets: torch.Tensor) -> torch.Tensor:
+    """Up to CELLS (view, cell) pairs per view that have a label."""
+    labelled = (targets[..., 0] >= 0).nonzero()
+    return labelled[torch.randperm(len(labelled))[: CELLS * len(targets)]]
+
+
+def _answers(targets: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Map points to choose from: all targets and some others; and the targets' indices among them."""
+    chosen = torch.zeros(count, dtype=torch.bool, device=targets.device)
+    chosen[torch.randint(count, (OTHERS,), device=targets.device)] = True
+    chosen[targets.flatten()] = True
+    return chosen.nonzero()[:, 0], (chosen.cumsum(0) - 1)[targets]
+
+
+def _label_shares(near: torch.Tensor, points: torch.Tensor, voxel: float) -> torch.Tensor:
+    """How the label (C, K) of a cell is shared among the K nearest map points (C, K, 3)."""
+    distance = (near - points[:, None]).square().sum(2)
+    return torch.softmax(-distance / (2 * (0.5 * voxel) ** 2), 1)
+
+
+def _named(logits: torch.Tensor, targets: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+    return (logits.logsumexp(1) - (logits.gather(1, targets) * share).sum(1)).mean()
+
+
+def _named_back(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """The other direction: a map point names the cells that see it, among the cells drawn."""
+    seen, label = target.unique(return_inverse=True)
+    back = logits[:, seen].T  # (S, C)
+    right = label[None] == torch.arange(len(seen), device=label.device)[:, None]
+    return (back.logsumexp(1) - back.masked_fill(~right, -1e4).logsumexp(1)).mean()
+
+
+def _token_labels(targets: torch.Tensor, pyramid: Pyramid, grid, fine_grid) -> torch.Tensor:
+    """Share of each token's cells that each node holds: (B, T, M); rows without labels are zero."""
+    size = [-(-fine // coarse) for fine, coarse in zip(fine_grid, grid, strict=True)]
+    nearest = targets[..., 0].unflatten(1, tuple(fine_grid))
+    padded = F.pad(nearest, (0, grid[1] * size[1] - fine_grid[1], 0, grid[0] * size[0] - fine_grid[0]), value=-1)
+    blocks = padded.unfold(1, size[0], size[0]).unfold(2, size[1], size[1]).flatten(3).flatten(1, 2)  # (B, T, cells)
+    owners = torch.where(blocks >= 0, pyramid.owners[0][blocks.clamp(min=0)], len(pyramid.nodes))
+    counts = torch.zeros(*blocks.shape[:2], len(pyramid.nodes) + 1, device=targets.device)
+    counts.scatter_add_(2, owners, torch.ones_like(owners, dtype=counts.dtype))
+    counts = counts[..., :-1]
+    return counts / counts.sum(2, keepdim=True).clamp(min=1)
+
+
+def _soft_cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    known = labels.sum(2) > 0
+    return -(F.log_softmax(logits[known], 1) * labels[known]).sum(1).mean()
+
+
+def _hit_rate(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    known = labels.sum(2) > 0
+    return (labels[known].gather(1, logits[known].argmax(1, keepdim=True)) > 0).float().mean()

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""New views of a site: a posed image turned and zoomed, or posed images and the cloud rendered from a new place."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from diff2i2p.camera import Camera, rectify
+from diff2i2p.cloud import PointCloud
+from diff2i2p.render import render_cloud
+from scipy.spatial.transform import Rotation
+
+
+@dataclass(frozen=True)
+class SiteView:
+    """An image with the map point behind every pixel."""
+
+    grey: np.ndarray  # (H, W) uint8
+    depth: np.ndarray  # (H, W) float32, metres, 0 = not known
+    camera: Camera  # pinhole
+    T_map_camera: np.ndarray  # (4, 4) float64
+
+    def points(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """Map points (N, 3) float32 seen at pixels; NaN where the depth is not known."""
+        depth = self.depth[rows, columns]
+        rays = self.camera.rays(np.stack([columns, rows], 1))
+        points = rays * np.where(depth > 0, depth, np.nan)[:, None]
+        return (points @ self.T_map_camera[:3, :3].T + self.T_map_camera[:3, 3]).astype(np.float32)
+
+
+class ViewSynthesizer:
+    """Draws views of a site from its posed images and its cloud."""
+
+    REAL_SHARE = 0.35  # of the views that keep the place of a real image
+    SHIFT, TURN, TILT, ROLL = 0.7, 30.0, 20.0, 15.0  # how far a new place may be from a real one: metres and degrees
+    ZOOM = (0.75, 1.3)
+    SOURCES, POOL = 3, 10  # images that a new view is made from, drawn from the nearest ones
+    MIN_FILLED, MIN_DEPTH = 0.5, 0.35
+
+    def __init__(self, cloud: PointCloud, spacing: float, sequence, width: int, max_fov: float, progress=iter):
+        self.cloud, self.spacing = cloud, spacing
+        self.shades = None if cloud.grey is None else (cloud.grey * 255).astype(np.uint8)
+        self.views = [self._real_view(frame, sequence.camera, width, max_fov) for frame in progress(sequence.frames)]
+        self.centres = np.stack([view.T_map_camera[:3, 3] for view in self.views])
+        self.axes = np.stack([view.T_map_camera[:3, 2] for view in self.views])
+
+    def _real_view(self, frame, camera: Camera, width: int, max_fov: float) -> SiteView:
+        view = rectify(frame.image(), camera, width, max_fov)
+        blank = np.zeros(len(self.cloud), np.uint8)
+        depth = render_cloud(self.cloud.points, blank, view.camera, frame.T_map_camera, self.spacing).depth
+        return SiteView(view.grey, depth, view.camera, frame.T_map_camera)
+
+    def draw(self, rng: np.random.Generator, near: int | None = None) -> SiteView:
+        """A view from around the real image `near`, or from around any."""
+        anchor = self.views[rng.integers(len(self.views)) if near is None else near]
+        if rng.random() < self.REAL_SHARE:
+            return self._turned(anchor, rng)
+        for _ in range(4):
+            view = self._elsewhere(anchor, rng)
+            known = view.depth > 0
+            if known.mean() > self.MIN_FILLED and np.median(view.depth[known]) > self.MIN_DEPTH:
+                return view
+        return self._turned(anchor, rng)
+
+    def _turned(self, view: SiteView, rng: np.random.Generator) -> SiteView:
+        """The same optical centre, another direction and focal length: exact."""
+        camera = self._zoomed(view.camera, rng)
+        R = _turn(rng, 0.4 * self.TURN, 0.4 * self.TILT, self.ROLL)  # new camera to old camera
+        H = view.camera.matrix @ R @ np.linalg.inv(camera.matrix)
+        size, flags = (camera.width, camera.height), cv2.WARP_INVERSE_MAP
+        grey = cv2.warpPerspective(view.grey, H, size, flags=flags | cv2.INTER_LINEAR, borderValue=int(rng.integers(256)))
+        old_depth = cv2.warpPerspective(view.depth, H, size, flags=flags | cv2.INTER_NEAREST)
+        v, u = np.mgrid[: camera.height, : camera.width]
+        x, y = (u - camera.K[2]) / camera.K[0], (v - camera.K[3]) / camera.K[1]
+        depth = old_depth / np.maximum(R[2, 0] * x + R[2, 1] * y + R[2, 2], 1e-3)  # z of the ray in the old camera
+        T = view.T_map_camera.copy()
+        T[:3, :3] = T[:3, :3] @ R
+        return SiteView(grey, depth.astype(np.float32), camera, T)
+
+    def _elsewhere(self, anchor: SiteView, rng: np.random.Generator) -> SiteView:
+        """Another place: nearby images and the coloured cloud, splatted."""
+        camera = self._zoomed(anchor.camera, rng)
+        T = anchor.T_map_camera.copy()
+        T[:3, 3] += rng.uniform(-1, 1, 3) * self.SHIFT
+        T[:3, :3] = T[:3, :3] @ _turn(rng, self.TURN, self.TILT, self.ROLL)
+        grey, depth = self._from_images(self._sources(T, rng), camera, T)
+        if self.shades is not None:
+            grey, depth = _behind((grey, depth), self._from_cloud(camera, T))
+        return SiteView(_filled(grey, depth > 0, rng), depth, camera, T)
+
+    def _sources(self, T: np.ndarray, rng: np.random.Generator) -> list[SiteView]:
+        distance = np.linalg.norm(self.centres - T[:3, 3], axis=1)
+        angle = np.arccos(np.clip(self.axes @ T[:3, 2], -1, 1))
+        nearest = np.argsort(distance + 2 * angle + rng.uniform(0, 0.2, len(angle)))[: self.POOL]
+        return [self.views[i] for i in rng.permutation(nearest)[: self.SOURCES]]
+
+    def _from_images(self, sources: list[SiteView], camera: Camera, T: np.ndarray):
+        points, shades, spacing = [], [], []
+        for view in sources:
+            rows, columns = np.nonzero(view.depth)
+            points.append(view.points(rows, columns))
+            shades.append(view.grey[rows, columns])
+            spacing.append(view.depth[rows, columns] * (1.3 / view.camera.K[0]))
+        rendering = render_cloud(np.concatenate(points), np.concatenate(shades), camera, T, np.concatenate(spacing))
+        return rendering.image, rendering.depth
+
+    def _from_cloud(self, camera: Camera, T: np.ndarray):
+        rendering = render_cloud(self.cloud.points, self.shades, camera, T, self.spacing)
+        return rendering.image, rendering.depth
+
+    def _zoomed(self, camera: Camera, rng: np.random.Generator) -> Camera:
+        zoom = np.exp(rng.uniform(*np.log(self.ZOOM)))
+        fx, fy, cx, cy = camera.K
+        return Camera(camera.width, camera.height, (fx * zoom, fy * zoom, cx, cy))
+
+
+def _turn(rng: np.random.Generator, turn: float, tilt: float, roll: float) -> np.ndarray:
+    """Random rotation (3, 3) in the optical frame, limits in degrees."""
+    return Rotation.from_euler("yxz", rng.uniform(-1, 1, 3) * (turn, tilt, roll), degrees=True).as_matrix()
+
+
+def _behind(front, back):
+    """`front` (grey, depth) where it sees something not hidden by `back`, else `back`."""
+    keep = (front[1] > 0) & ((back[1] == 0) | (front[1] < back[1] + 0.1))
+    return np.where(keep, front[0], back[0]), np.where(keep, front[1], back[1])
+
+
+def _filled(grey: np.ndarray, known: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Unknown pixels take the blurred surroundings, or now and then a flat shade."""
+    if rng.random() < 0.3:
+        return np.where(known, grey, np.uint8(rng.integers(256)))
+    weight = cv2.blur(known.astype(np.float32), (31, 31)) + 1e-3
+    smooth = cv2.blur(np.where(known, grey, 0).astype(np.float32), (31, 31)) / weight
+    return np.where(known, grey, smooth.clip(0, 255)).astype(np.uint8)

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The training loop: for a number of minutes, resumable, on CPU or CUDA."""
+
+import dataclasses
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from diff2i2p.network.diff2i2p import Diff2I2P
+from rich.console import Console
+from torch.utils.data import DataLoader, IterableDataset
+
+from diff2i2p_training.losses import matching_losses, total
+
+CHECKPOINT_EVERY = 120.0  # seconds
+REPORT_EVERY = 30.0  # seconds
+DROP_GREY = 0.4  # share of steps in which the map has no grey value: bare geometry must work too
+WARM_UP = 0.03  # share of the time until the full learning rate
+
+
+@dataclass
+class Progress:
+    """Where training stands; saved with every checkpoint."""
+
+    step: int = 0
+    seconds: float = 0.0
+
+
+def train(
+    network: Diff2I2P, dataset: IterableDataset, checkpoint: Path, minutes: float, rate: float = 2e-3, workers: int = 1, console=None
+) -> Progress:
+    """Train `network` in place for `minutes` in all; goes on from `checkpoint` where there is one.
+
+    The learning rate rises over the first 3 % of the time and falls to zero by a cosine.
+    """
+    console = console or Console()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    network.to(device).train()
+    optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=1e-3)
+    progress = _resume(checkpoint, network, optimizer, console)
+    loader = iter(DataLoader(dataset, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None))
+    pyramid = _moved(dataset.pyramid, device)
+    means, reported, saved = {}, time.monotonic(), time.monotonic()
+    while progress.seconds < 60 * minutes:
+        started = time.monotonic()
+        for group in optimizer.param_groups:
+            group["lr"] = rate * _schedule(progress.seconds / (60 * minutes))
+        losses = _step(network, optimizer, _moved(next(loader), device), pyramid)
+        progress.step += 1
+        progress.seconds += time.monotonic() - started
+        for name, value in losses.items():
+            means[name] = 0.97 * means.get(name, value) + 0.03 * value
+        if time.monotonic() - reported > REPORT_EVERY:
+            reported = time.monotonic()
+            figures = "  ".join(f"{name} {value:.3f}" for name, value in means.items())
+            console.print(f"{progress.seconds / 60:5.1f} min  step {progress.step}  {figures}", highlight=False)
+        if time.monotonic() - saved > CHECKPOINT_EVERY:
+            saved = time.monotonic()
+            _save(checkpoint, network, optimizer, progress)
+    _save(checkpoint, network, optimizer, progress)
+    network.eval().cpu()
+    return progress
+
+
+def _step(network: Diff2I2P, optimizer, batch, pyramid) -> dict[str, float]:
+    if len(batch.nodes) != int(batch.nodes.sum()):
+        pyramid, batch = _cropped(pyramid, batch)
+    if torch.rand(()) < DROP_GREY:
+        pyramid = dataclasses.replace(pyramid, grey=None)
+    losses = matching_losses(network, batch, pyramid)
+    optimizer.zero_grad(set_to_none=True)
+    total(losses).backward()
+    torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+    optimizer.step()
+    return {name: value.item() for name, value in losses.items()}
+
+
+def _cropped(pyramid, batch):
+    """The part of the map that the batch is matched to, and the batch's labels in that part."""
+    inside = batch.nodes[pyramid.owners[0]]
+    index = torch.where(inside, inside.cumsum(0) - 1, -1)
+    targets = torch.where(batch.targets >= 0, index[batch.targets.clamp(min=0)], -1)
+    whole = (targets >= 0).all(-1, keepdim=True)
+    return pyramid.crop(batch.nodes), dataclasses.replace(batch, targets=torch.where(whole, targets, -1))
+
+
+def _schedule(done: float) -> float:
+    return min(done / WARM_UP, 1.0) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))) + 1e-3
+
+
+def _moved(record, device: str):
+    """A dataclass of tensors (and tuples of tensors) on another device."""
+
+    def move(value):
+        if isinstance(value, tuple):
+            return tuple(map(move, value))
+        return value.to(device) if isinstance(value, torch.Tensor) else value
+
+    return dataclasses.replace(record, **{f.name: move(getattr(record, f.name)) for f in dataclasses.fields(record)})
+
+
+def _save(path: Path, network, optimizer, progress: Progress) -> None:
+    partial = path.with_name(path.name + ".part")
+    torch.save({"network": network.state_dict(), "optimizer": optimizer.state_dict(), "progress": dataclasses.asdict(progress)}, partial)
+    partial.replace(path)
+
+
+def _resume(path: Path, network, optimizer, console) -> Progress:
+    if not path.exists():
+        return Progress()
+    state = torch.load(path, weights_only=True)
+    network.load_state_dict(state["network"])
+    optimizer.load_state_dict(state["optimizer"])
+    console.print(f"going on from {path}: step {state['progress']['step']}, {state['progress']['seconds'] / 60:.1f} min")
+    return Progress(**state["progress"])
