@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The network's parts: pyramid, point convolution, matching, tuning."""
+
+import numpy as np
+import pytest
+import torch
+from diff2i2p.config import Config, MatchingConfig, override
+from diff2i2p.mapping.pyramid import build_pyramid
+from diff2i2p.network.diff2i2p import Diff2I2P
+from diff2i2p.network.matching import match_coarse, match_fine
+from diff2i2p.network.point_backbone import KernelPointConvolution, kernel_disposition
+
+SMALL = override(Config(), {"network": {"image_channels": [8, 8, 16, 16], "point_width": 4, "fine_dim": 16, "token_dim": 16}})
+
+
+@pytest.fixture(scope="module")
+def pyramid():
+    points = np.random.default_rng(0).uniform(0, 3, (20000, 3)).astype(np.float32)
+    points[:, 2] *= 0.02
+    return build_pyramid(points, points[:, 0] / 3, 0.08, 4, 12)
+
+
+def test_a_pyramid_keeps_one_point_per_voxel_and_doubles_its_spacing(pyramid):
+    counts = [len(points) for points in pyramid.points]
+    assert all(fine > 2 * coarse for fine, coarse in zip(counts[:-1], counts[1:], strict=True))
+    cells = np.floor((pyramid.points[0].numpy() - pyramid.points[0].numpy().min(0)) / 0.08)
+    assert len(np.unique(cells, axis=0)) > 0.6 * counts[0]
+
+
+def test_the_first_neighbour_of_a_point_is_the_point_itself(pyramid):
+    for points, neighbours in zip(pyramid.points, pyramid.neighbours, strict=True):
+        assert (neighbours[:, 0] == torch.arange(len(points))).all()
+
+
+def test_a_crop_gives_inner_points_the_features_they_have_in_the_whole_map(pyramid):
+    network = Diff2I2P(SMALL).eval()
+    inside = pyramid.nodes[:, 0] < 2.2
+    with torch.no_grad():
+        whole, part = network.encode_map(pyramid), network.encode_map(pyramid.crop(inside))
+    kept = inside[pyramid.owners[0]]
+    deep = (pyramid.points[0][kept][:, 0] < 0.2).nonzero()[:, 0]
+    assert len(part.fine) == kept.sum()
+    assert torch.cosine_similarity(whole.fine[kept][deep], part.fine[deep]).median() > 0.99
+
+
+def test_kernel_points_are_a_centre_and_a_unit_sphere():
+    points = kernel_disposition()
+    assert np.allclose(np.linalg.norm(points, axis=1), [0] + [1] * 14)
+    gaps = np.linalg.norm(points[1:, None] - points[1:], axis=2) + 9 * np.eye(14)
+    assert gaps.min() > 0.7
+
+
+def test_a_point_convolution_follows_its_definition():
+    torch.manual_seed(0)
+    conv = KernelPointConvolution(2, 3, voxel=0.1).double()
+    support, features = torch.rand(6, 3).double() * 0.3, torch.rand(6, 2).double()
+    index = torch.tensor([[0, 1, 2, 6], [3, 4, 5, 1]])  # 6 is padding
+    got = conv(features, support[:2], support, index)
+    for query in range(2):
+        near = [i for i in index[query].tolist() if i < 6]
+        expected = torch.zeros(3).double()
+        for i in near:
+            for kernel_point, weight in zip(conv.kernel_points, conv.weights, strict=True):
+                distance = (support[i] - support[query] - kernel_point).norm()
+                expected += (1 - distance / 0.2).clamp(min=0) * (features[i] @ weight)
+        assert torch.allclose(got[query], expected / len(near) + conv.bias)
+
+
+def test_one_map_feature_does_not_depend_on_the_image_and_any_image_size_fits(pyramid):
+    network = Diff2I2P(SMALL).eval()
+    with torch.no_grad():
+        site = network.encode_map(pyramid)
+        for height, width in ((240, 320), (180, 320), (200, 320)):
+            image = network.encode_image(torch.rand(1, 1, height, width))
+            assert image.fine.shape[-2:] == (-(-height // 4), width // 4)
+            patches, nodes = network.fuse(image.tokens, site.nodes[None], pyramid.nodes[None])
+            assert torch.allclose(patches.norm(dim=-1), torch.ones(())) and torch.allclose(nodes.norm(dim=-1), torch.ones(()))
+
+
+def test_coarse_matching_pairs_what_looks_alike():
+    nodes = torch.nn.functional.normalize(torch.randn(40, 16, generator=torch.manual_seed(0)), dim=1)
+    patch, node = match_coarse(nodes[[7, 3, 20]], nodes, MatchingConfig(nodes_per_patch=1, patches_per_node=1))
+    assert dict(zip(patch.tolist(), node.tolist(), strict=True)) == {0: 7, 1: 3, 2: 20}
+
+
+def test_fine_matching_is_mutual_ignores_padding_and_keeps_one_point_per_pixel():
+    torch.manual_seed(0)
+    points = torch.nn.functional.normalize(torch.randn(30, 16), dim=1)
+    cells = torch.cat([points[[4, 9]], -points[:1]])
+    patch_cells = torch.tensor([[0, 1, 3], [0, 1, 3]])  # 3 pads; two coarse pairs share the patch
+    node_points = torch.tensor([[4, 5, 6, 30], [9, 10, 4, 30]])
+    matches = match_fine(cells, points, patch_cells, node_points, MatchingConfig(min_score=0.5))
+    assert sorted(zip(matches.cells.tolist(), matches.points.tolist(), strict=True)) == [(0, 4), (1, 9)]
+    assert (matches.scores > 0.99).all()
+
+
+def test_untrained_tuning_moves_nothing():
+    network = Diff2I2P(SMALL)
+    assert (network.tuning(torch.rand(5, 16), torch.rand(5, 16)) == 0).all()
