@@ -5,6 +5,7 @@ import ast
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -19,11 +20,9 @@ EXECUTABLES = (
 LOAD_ENTRY_POINTS = """
 import importlib.metadata, sys
 for package in ("diff2i2p", "diff2i2p_ros"):
-    distribution = importlib.metadata.distribution(package)
-    assert str(distribution.locate_file("")).startswith(sys.argv[1]), distribution.locate_file("")
-    for entry_point in distribution.entry_points:
+    for entry_point in importlib.metadata.distribution(package).entry_points:
         assert callable(entry_point.load()), entry_point
-        assert sys.modules[package].__file__.startswith(sys.argv[1])
+        assert sys.modules[package].__file__.startswith(sys.argv[1]), sys.modules[package].__file__
 """
 IMPORT_EVERYTHING = """
 import importlib, pkgutil, sys
@@ -63,15 +62,21 @@ def test_colcon_installs_launch_files_profile_and_weights(workspace, root):
     assert [place for place, source in expected.items() if not place.exists() or place.read_bytes() != source.read_bytes()] == []
 
 
-def test_installed_entry_points_load_from_the_workspace(workspace, request):
-    if "symlinked" in request.node.name:
-        pytest.skip("a symlinked workspace runs the sources")
-    paths = [
-        str(workspace / package / "lib" / f"python3.{sys.version_info.minor}" / "site-packages") for package in ("diff2i2p", "diff2i2p_ros")
-    ]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    done = subprocess.run([sys.executable, "-c", LOAD_ENTRY_POINTS, str(workspace)], env=environment, capture_output=True, text=True)
+def test_installed_entry_points_load_from_the_workspace(workspace):
+    run_sourced(workspace, LOAD_ENTRY_POINTS)
+
+
+def test_installed_library_finds_the_shipped_weights(workspace, root):
+    found = run_sourced(workspace, "import diff2i2p.weights; print(diff2i2p.weights.SHIPPED / 'weights.yaml')")
+    assert Path(found.strip()).read_text() == (root / "models" / "weights" / "weights.yaml").read_text()
+
+
+def run_sourced(workspace, code: str) -> str:
+    """What Python prints in a shell that has sourced the workspace."""
+    command = 'source "$1/setup.bash" && exec "$2" -c "$3" "$(dirname "$1")"'
+    done = subprocess.run(["bash", "-c", command, "bash", workspace, sys.executable, code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.mark.parametrize(
