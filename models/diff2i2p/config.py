@@ -41,6 +41,7 @@ class NetworkConfig:
     contrast_window: int = parameter(65, "Window of the local contrast normalisation of the image; 0 only subtracts the mean.", "px", 0, 513)
     image_channels: tuple[int, ...] = parameter((32, 48, 96, 160), "Channels of the image stem and of each stage.")
     image_strides: tuple[int, ...] = parameter((2, 2, 2), "Stride of each image stage after the stem, which has stride 2.")
+    thin_decoder: bool = parameter(True, "Decode at the width of the finer stage, at half the cost of the original.")
     fine_stride: int = parameter(4, "Pixels per fine image feature.", "px", 1, 16)
     token_grid: tuple[int, ...] = parameter((), "Rows and columns that the coarse image features are resized to; empty keeps them.")
     patch_levels: int = parameter(1, "Levels of the image patch pyramid.", "", 1, 4)

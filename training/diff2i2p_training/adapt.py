@@ -20,7 +20,7 @@ from diff2i2p_training.synthesis import ViewSynthesizer
 from diff2i2p_training.train import train
 
 SITE = {"network": {"site_octaves": 6}}  # the weights of one site may know where in the map a point is
-BATCH = 4
+BATCH = 6
 
 
 def adapt(cloud: PointCloud, sequence: Sequence, out: Path, minutes: float, config: Config = Config(), start: str | None = None, seed: int = 0):

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from diff2i2p_training.datasets import Batch
 
-CELLS = 256  # labelled cells per view in the fine loss
+CELLS = 320  # labelled cells per view in the fine loss
 OTHERS = 1500  # map points that no cell drawn sees, as wrong answers
 WEIGHTS = {"fine": 1.0, "coarse": 0.5, "votes": 0.5, "tuning": 0.5}
 

@@ -45,7 +45,7 @@ class Diff2I2P(nn.Module):
         self.fusion = Fusion(network)
         self.patches = PatchPyramid(network)
         self.tuning = CorrespondenceTuning(network.fine_dim, config.map.fine_voxel)
-        self.log_sharpness = nn.Parameter(torch.tensor([2.5, 2.5, 2.5]))  # of fine, fused and pre-fusion similarities
+        self.log_sharpness = nn.Parameter(torch.tensor([3.0, 2.5, 2.5]))  # of fine, fused and pre-fusion similarities
 
     def encode_image(self, image: torch.Tensor) -> ImageFeatures:
         """image (B, C, H, W) in [0, 1]."""

@@ -9,6 +9,20 @@ from diff2i2p.config import NetworkConfig
 from diff2i2p.network.layers import BasicBlock, ConvNorm, upsample
 
 
+class Rung(nn.Module):
+    """One step down the feature pyramid: coarse features meet the finer stage. The original works at the coarse width, a thin one at the fine."""
+
+    def __init__(self, fine: int, coarse: int, thin: bool):
+        super().__init__()
+        width = fine if thin else coarse
+        self.narrow = nn.Conv2d(coarse, fine, 1) if thin else nn.Identity()
+        self.lateral = nn.Conv2d(fine, width, 1)
+        self.smooth = nn.Sequential(ConvNorm(width, width, 3), nn.Conv2d(width, fine, 3, padding=1))
+
+    def forward(self, coarse: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
+        return self.smooth(self.lateral(skip) + upsample(self.narrow(coarse), skip))
+
+
 class ImageBackbone(nn.Module):
     """Image (B, C, H, W) -> fine features (B, fine_dim, H/fine_stride, W/fine_stride), coarse features (B, C', h, w)."""
 
@@ -23,10 +37,7 @@ class ImageBackbone(nn.Module):
         )
         self.top = nn.Conv2d(channels[-1], channels[-1], 1)
         rungs = list(zip(channels[:-1], channels[1:], strict=True))[self._stages_below(config) :]
-        self.laterals = nn.ModuleList(nn.Conv2d(fine, coarse, 1) for fine, coarse in reversed(rungs))
-        self.smooths = nn.ModuleList(
-            nn.Sequential(ConvNorm(coarse, coarse, 3), nn.Conv2d(coarse, fine, 3, padding=1)) for fine, coarse in reversed(rungs)
-        )
+        self.rungs = nn.ModuleList(Rung(fine, coarse, config.thin_decoder) for fine, coarse in reversed(rungs))
         self.out_proj = nn.Conv2d(rungs[0][0], config.fine_dim, 1)
 
     @staticmethod
@@ -43,8 +54,8 @@ class ImageBackbone(nn.Module):
         for stage in self.stages:
             stages.append(stage(stages[-1]))
         coarse = fine = self.top(stages[-1])
-        for lateral, smooth, skip in zip(self.laterals, self.smooths, reversed(stages[:-1]), strict=False):
-            fine = smooth(lateral(skip) + upsample(fine, skip))
+        for rung, skip in zip(self.rungs, reversed(stages[:-1]), strict=False):
+            fine = rung(fine, skip)
         return self.out_proj(fine), coarse
 
     def normalise(self, image: torch.Tensor) -> torch.Tensor:
