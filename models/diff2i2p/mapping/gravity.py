@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which way is up in a cloud: across the floors, ceilings and table tops, away from the floor."""
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+SAMPLES, NEIGHBOURS = 4000, 16
+FLAT = 0.35  # thickness over width of a neighbourhood that counts as a plane
+SAME, APART = np.cos(np.radians(8)), np.cos(np.radians(30))
+# mapping tools put z up (REP 103) or, in the first camera's frame, y down: corridors, which are more wall than floor, are decided by that
+CONVENTION = np.array([1.0, 1.2, 1.5])
+
+
+def up_from_planes(points: np.ndarray) -> np.ndarray | None:
+    """(3,) float64 unit vector against gravity of evenly spaced `points` (N, 3), metres; None where nothing is flat."""
+    if len(points) <= NEIGHBOURS:
+        return None
+    places, normals = _planes(points)
+    if len(places) < NEIGHBOURS:
+        return None
+    axes = _dominant(normals)
+    axis = max(axes, key=lambda axis: (np.abs(normals @ axis) > SAME).sum() * _convention(axis))
+    return axis if _floor_is_low(axis, points, places[np.abs(normals @ axis) > SAME]) else -axis
+
+
+def _planes(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Places (M, 3) where the cloud is flat, and the normals (M, 3) there, signs arbitrary."""
+    points = points.astype(float)
+    places = points[np.linspace(0, len(points) - 1, min(SAMPLES, len(points))).astype(int)]
+    around = points[cKDTree(points).query(places, NEIGHBOURS)[1]]
+    around -= around.mean(1, keepdims=True)
+    spread, directions = np.linalg.eigh(around.transpose(0, 2, 1) @ around)
+    flat = spread[:, 0] < FLAT**2 * spread[:, 1]
+    return places[flat], directions[flat, :, 0]
+
+
+def _dominant(normals: np.ndarray) -> list[np.ndarray]:
+    """Up to three directions that most normals share, at least 30 degrees apart."""
+    axes, left = [], normals
+    while len(axes) < 3 and len(left):
+        votes = (np.abs(left @ normals.T) > SAME).sum(1)
+        axis = left[votes.argmax()]
+        for _ in range(3):
+            sharing = normals[np.abs(normals @ axis) > SAME]
+            axis = np.linalg.eigh(sharing.T @ sharing)[1][:, 2]
+        axes.append(axis)
+        left = left[np.abs(left @ axis) < APART]
+    return axes
+
+
+def _convention(axis: np.ndarray) -> float:
+    return float(CONVENTION[np.abs(axis).argmax()]) if np.abs(axis).max() > 0.85 else 1.0
+
+
+def _floor_is_low(axis: np.ndarray, points: np.ndarray, level: np.ndarray) -> bool:
+    """Whether the floor lies at the low end of `axis`: the larger outermost level, and the end where most things are."""
+    heights = points @ axis
+    low, high = np.percentile(heights, (1, 99))
+    margin = 0.15 * (high - low)
+    levels = level @ axis
+    outermost = ((levels < low + margin).mean() - (levels > high - margin).mean()) / 2
+    crowded = 0.5 - (heights.mean() - low) / max(high - low, 1e-9)
+    return bool(outermost + 2 * crowded >= 0)
