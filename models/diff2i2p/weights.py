@@ -16,7 +16,9 @@ from diff2i2p.config import Config, ConfigError, override
 from diff2i2p.network.diff2i2p import Diff2I2P
 
 FORMAT = "diff2i2p-weights-1"
-SHIPPED = Path(__file__).parent.parent / "weights"  # beside the package in a checkout
+_HERE = Path(__file__).resolve()
+_PLACES = _HERE.parents[1] / "weights", _HERE.parents[4] / "share" / "diff2i2p" / "weights"  # in a checkout, installed
+SHIPPED = next((place for place in _PLACES if place.is_dir()), _PLACES[0])
 TRAINED = ("network", "map")  # the groups of the configuration that belong to the weights
 
 
