@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Image sequences with true poses: 7-Scenes and TUM folders read, TUM folders written."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from scipy.spatial.transform import Rotation, Slerp
+
+from diff2i2p.camera import Camera, CameraError
+
+MAX_GAP = 0.02  # seconds between an image and the truth or depth that is taken for it
+SEVEN_SCENES = Camera(640, 480, (585.0, 585.0, 320.0, 240.0))  # what the data set's page gives
+SEVEN_SCENES_RATE = 30.0  # Hz
+IMAGES = (".jpg", ".jpeg", ".png")
+JPEG, PNG = (b"\xff\xd8", b"\xff\xd9"), (b"\x89PNG", b"IEND\xae\x42\x60\x82")  # how a whole file begins and ends
+
+
+class SequenceError(ValueError):
+    """A sequence folder or image that cannot be used: says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One image of a sequence, on disk, with what is known of it."""
+
+    index: int
+    name: str
+    stamp: float  # seconds
+    image_path: Path
+    T_map_camera: np.ndarray | None = None  # (4, 4) float64 truth
+    depth_path: Path | None = None
+    depth_scale: float = 1000.0  # units per metre
+
+    def image(self) -> np.ndarray:
+        """(H, W, 3) uint8 RGB. Raises SequenceError when the file is missing or cut off."""
+        return cv2.cvtColor(_decode(self.image_path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+
+    def depth(self) -> np.ndarray | None:
+        """(H, W) float32 metres, 0 = unknown, or None without a depth image. Raises SequenceError."""
+        if self.depth_path is None:
+            return None
+        depth = _decode(self.depth_path, cv2.IMREAD_UNCHANGED)
+        if depth.ndim != 2 or depth.dtype != np.uint16:
+            raise SequenceError(f"{self.depth_path} is no depth image: expected one channel of 16 bits")
+        return np.where(depth == 65535, 0, depth).astype(np.float32) / np.float32(self.depth_scale)
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """Frames of one camera in the order they were taken."""
+
+    name: str
+    camera: Camera
+    frames: tuple[Frame, ...]
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __iter__(self) -> Iterator[Frame]:
+        return iter(self.frames)
+
+
+def read_sequence(directory: Path | str, start: int | None = None, stop: int | None = None) -> Sequence:
+    """Read a sequence folder; only frames with start <= index < stop are kept. Raises SequenceError, CameraError.
+
+    TUM layout: rgb/STAMP.*, depth/, groundtruth.txt; index = place among the images. 7-Scenes layout: frame-NNNNNN.color.*
+    with .pose.txt each, or poses.txt. The camera is camera.yaml (ROS), else calibration.json, else the data set's own.
+    """
+    directory = Path(directory)
+    if not directory.is_dir():
+        raise SequenceError(f"there is no sequence folder {directory}: check the name")
+    if (directory / "rgb").is_dir():
+        frames, default = _read_tum(directory), None
+    elif folder := next((d for d in (directory, *sorted(directory.glob("seq-*"))) if any(d.glob("frame-*.color.*"))), None):
+        frames, default = _read_seven_scenes(directory, folder), SEVEN_SCENES
+    else:
+        raise SequenceError(f"{directory} is no sequence: expected rgb/ with groundtruth.txt (TUM), or frame-NNNNNN.color.* (7-Scenes)")
+    camera = _read_camera(directory, default)
+    chosen = tuple(f for f in frames if (start is None or f.index >= start) and (stop is None or f.index < stop))
+    if not chosen:
+        span = f"; it has frames {frames[0].index} to {frames[-1].index}" if frames else ""
+        raise SequenceError(f"{directory} has no images in the range asked for{span}")
+    return Sequence(directory.resolve().name, camera, chosen)
+
+
+def write_sequence(
+    directory: Path | str, camera: Camera, images: Iterable[np.ndarray], stamps, T_map_cameras, depths: Iterable[np.ndarray] | None = None
+) -> None:  # fmt: skip
+    """Write the TUM layout: rgb/ (JPEG), depth/ (uint16, 5000 per metre), groundtruth.txt, camera.yaml.
+
+    images: (H, W[, 3]) uint8 RGB; stamps: (F,) seconds; T_map_cameras: (F, 4, 4); depths: (H, W) metres.
+    """
+    directory = Path(directory)
+    for name in ("rgb", "depth") if depths is not None else ("rgb",):
+        (directory / name).mkdir(parents=True, exist_ok=True)
+    camera.to_yaml(directory / "camera.yaml")
+    lines = ["# T_map_camera: timestamp tx ty tz qx qy qz qw"]
+    depths = iter(depths) if depths is not None else None
+    for image, stamp, T in zip(images, stamps, T_map_cameras, strict=True):
+        _encode(directory / "rgb" / f"{stamp:.6f}.jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image)
+        if depths is not None:
+            _encode(directory / "depth" / f"{stamp:.6f}.png", (np.nan_to_num(next(depths)) * 5000).clip(0, 65534).round().astype(np.uint16))
+        x, y, z, w = Rotation.from_matrix(T[:3, :3]).as_quat()
+        lines.append(f"{stamp:.6f} {T[0, 3]:.6f} {T[1, 3]:.6f} {T[2, 3]:.6f} {x:.8f} {y:.8f} {z:.8f} {w:.8f}")
+    (directory / "groundtruth.txt").write_text("\n".join(lines) + "\n")
+
+
+def _read_tum(directory: Path) -> list[Frame]:
+    images, depths = _stamped(directory / "rgb"), _stamped(directory / "depth")
+    scale = float(_calibration(directory).get("depth_scale", 5000.0))
+    stamps, depth_stamps = np.array([s for s, _ in images]), np.array([s for s, _ in depths])
+    truth = _interpolator(directory / "groundtruth.txt")
+    frames = []
+    for index, (stamp, path) in enumerate(images):
+        nearest = int(np.abs(depth_stamps - stamp).argmin()) if depths else -1
+        depth = depths[nearest][1] if depths and abs(depth_stamps[nearest] - stamp) <= MAX_GAP else None
+        frames.append(Frame(index, path.stem, float(stamps[index]), path, truth(stamp), depth, scale))
+    return frames
+
+
+def _read_seven_scenes(directory: Path, folder: Path) -> list[Frame]:
+    table = _pose_table(directory / "poses.txt")
+    poses = {int(row[0]): _matrix(row[1:]) for row in table} if table is not None else {}
+    frames = []
+    for path in sorted(p for p in folder.glob("frame-*.color.*") if p.suffix.lower() in IMAGES):
+        name = path.name.split(".")[0]
+        number = re.fullmatch(r"frame-(\d+)", name)
+        if number is None:
+            raise SequenceError(f"{path} has no frame number: expected frame-NNNNNN.color.*")
+        index = int(number[1])
+        pose = poses.get(index) if table is not None else _pose_file(folder / f"{name}.pose.txt")
+        depth = folder / f"{name}.rdepth.png"  # registered to the colour camera; the data set's own .depth.png is not
+        frames.append(Frame(index, name, index / SEVEN_SCENES_RATE, path, pose, depth if depth.is_file() else None))
+    return frames
+
+
+def _stamped(folder: Path) -> list[tuple[float, Path]]:
+    """(stamp, path) of the images of a folder that is named by time."""
+    paths = [path for path in folder.glob("*") if path.suffix.lower() in IMAGES] if folder.is_dir() else []
+    try:
+        return sorted((float(path.stem), path) for path in paths)
+    except ValueError as error:
+        raise SequenceError(f"{folder} has an image that is not named by its time in seconds ({error})") from error
+
+
+def _read_camera(directory: Path, default: Camera | None) -> Camera:
+    if (directory / "camera.yaml").is_file():
+        return Camera.from_yaml(directory / "camera.yaml")
+    info = _calibration(directory)
+    info = info.get("color", info)
+    if not info and default is None:
+        raise SequenceError(f"{directory} has no camera.yaml: write the camera's calibration there as ROS camera_info YAML")
+    try:
+        D = info.get("dist_k1k2p1p2k3") or info.get("distortion") or ()
+        return Camera(info["width"], info["height"], tuple(float(info[k]) for k in ("fx", "fy", "cx", "cy")), tuple(D)) if info else default
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, CameraError):
+            raise
+        raise SequenceError(f"{directory / 'calibration.json'} is no camera calibration ({error}): write a camera.yaml") from error
+
+
+def _calibration(directory: Path) -> dict:
+    path = directory / "calibration.json"
+    try:
+        info = json.loads(path.read_text()) if path.is_file() else {}
+    except (OSError, ValueError) as error:
+        raise SequenceError(f"{path} cannot be read as JSON ({error}): write a camera.yaml") from error
+    return info if isinstance(info, dict) else {}
+
+
+def _interpolator(path: Path):
+    """stamp -> T_map_camera (4, 4), interpolated where truth lies within MAX_GAP on each side, else None."""
+    table = _pose_table(path)
+    if table is None or not len(table):
+        return lambda stamp: None
+    table = table[np.unique(table[:, 0], return_index=True)[1]]
+    return partial(_pose_at, table[:, 0], [_matrix(row[1:]) for row in table])
+
+
+def _pose_at(times: np.ndarray, poses: list, stamp: float) -> np.ndarray | None:
+    after = int(np.searchsorted(times, stamp))
+    near = [i for i in (after - 1, after) if 0 <= i < len(times) and abs(times[i] - stamp) <= MAX_GAP]
+    exact = [i for i in near if abs(times[i] - stamp) < 1e-5]
+    if exact or len(near) < 2 or poses[near[0]] is None or poses[near[1]] is None:
+        chosen = exact or sorted(near, key=lambda i: abs(times[i] - stamp))
+        return poses[chosen[0]] if chosen else None
+    before, after = near
+    part = (stamp - times[before]) / (times[after] - times[before])
+    T = np.eye(4)
+    T[:3, :3] = Slerp([0, 1], Rotation.from_matrix([poses[before][:3, :3], poses[after][:3, :3]]))(part).as_matrix()
+    T[:3, 3] = (1 - part) * poses[before][:3, 3] + part * poses[after][:3, 3]
+    return T
+
+
+def _pose_table(path: Path) -> np.ndarray | None:
+    """(F, 8) rows of a key and tx ty tz qx qy qz qw, or None without such a file."""
+    if not path.is_file():
+        return None
+    try:
+        lines = [line for line in path.read_text().splitlines() if line.strip() and not line.lstrip().startswith("#")]
+        table = np.array([[float(word) for word in line.replace(",", " ").split()] for line in lines]).reshape(len(lines), -1)
+    except (OSError, ValueError) as error:
+        raise SequenceError(f"{path} is no table of poses 'time tx ty tz qx qy qz qw' ({str(error)[:80]})") from error
+    if len(table) and (table.shape[1] != 8 or not np.isfinite(table[:, 0]).all()):
+        raise SequenceError(f"{path} is no table of poses: expected 8 numbers a line, 'time tx ty tz qx qy qz qw'")
+    return table.reshape(-1, 8)
+
+
+def _pose_file(path: Path) -> np.ndarray | None:
+    """The 4x4 matrix of 7-Scenes; None where it is missing or was never measured."""
+    if not path.is_file():
+        return None
+    try:
+        T = np.loadtxt(path, dtype=float).reshape(4, 4)
+    except ValueError as error:
+        raise SequenceError(f"{path} is no 4x4 matrix ({str(error)[:80]})") from error
+    return T if np.isfinite(T).all() and abs(np.linalg.det(T[:3, :3]) - 1) < 0.01 else None
+
+
+def _matrix(row: np.ndarray) -> np.ndarray | None:
+    """(4, 4) of tx ty tz qx qy qz qw; None where the tracker had lost it."""
+    norm = np.linalg.norm(row[3:])
+    if not np.isfinite(row).all() or not 0.5 < norm < 2:
+        return None
+    T = np.eye(4)
+    T[:3, :3], T[:3, 3] = Rotation.from_quat(row[3:]).as_matrix(), row[:3]
+    return T
+
+
+def _decode(path: Path, flags: int) -> np.ndarray:
+    """Decode an image; OpenCV fills what is cut off with grey and says nothing, so the end marker is checked."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SequenceError(f"the image {path} cannot be read: {error.strerror or error}") from error
+    first, last = PNG if data.startswith(PNG[0]) else JPEG
+    if not data.startswith(first) or last not in data[-64:]:
+        raise SequenceError(f"the image {path} is truncated or no JPEG or PNG: copy it again")
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:
+        image = None
+    if image is None:
+        raise SequenceError(f"the image {path} is damaged: copy it again")
+    return image
+
+
+def _encode(path: Path, image: np.ndarray) -> None:
+    done, data = cv2.imencode(path.suffix, image, [cv2.IMWRITE_JPEG_QUALITY, 92] if path.suffix == ".jpg" else [])
+    path.write_bytes(data.tobytes())
