@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a localizer is worth on a sequence with true poses: one record per frame, one summary of all."""
+
+import csv
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from diff2i2p import __version__
+from diff2i2p.camera import Camera
+from diff2i2p.evaluation.sequences import Frame, Sequence, SequenceError
+from diff2i2p.localization.result import Correspondences, Localization
+
+RECALL = {"5cm_5deg": (0.05, 5.0), "25cm_2deg": (0.25, 2.0), "25cm_5deg": (0.25, 5.0), "50cm_5deg": (0.5, 5.0)}  # metres, degrees
+RMSE_RECALL = 0.1  # metres
+FALSE_ACCEPT = (0.5, 10.0)  # metres, degrees; a published pose beyond either is a false one
+MATCH_PIXELS = 6.0  # a match is right when the true pose puts its point this close to its pixel, rectified view
+MATCH_RATIO = 0.1  # share of right matches from which the features of a frame count as matched
+OCCLUSION_CELLS, OCCLUSION_SLACK = 32, 1.15  # a map point is hidden when another in its cell is nearer by this factor
+
+
+@dataclass(frozen=True)
+class Record:
+    """One frame, the answer to it, and how far that is from the truth; infinitely far when there is none."""
+
+    frame: Frame
+    answer: Localization
+    translation_m: float
+    rotation_deg: float
+    rmse_m: float  # over the map points that the frame sees, between true and estimated pose
+    inlier_ratio: float  # share of the matches within MATCH_PIXELS of the truth
+    latency_ms: float  # wall time of the whole frame
+
+    def within(self, metres: float, degrees: float) -> bool:
+        return self.translation_m <= metres and self.rotation_deg <= degrees
+
+    @property
+    def false_accept(self) -> bool:
+        return self.answer.ok and not self.within(*FALSE_ACCEPT)
+
+
+def pose_error(T_a: np.ndarray, T_b: np.ndarray) -> tuple[float, float]:
+    """Distance in metres and angle in degrees between two poses (4, 4)."""
+    R = T_a[:3, :3].T @ T_b[:3, :3]
+    sine = np.linalg.norm([R[2, 1] - R[1, 2], R[0, 2] - R[2, 0], R[1, 0] - R[0, 1]]) / 2  # arccos alone loses small angles
+    return float(np.linalg.norm(T_a[:3, 3] - T_b[:3, 3])), float(np.degrees(np.arctan2(sine, (np.trace(R) - 1) / 2)))
+
+
+def evaluate(localizer, sequence: Sequence, on_frame: Callable[[Record], None] | None = None) -> list[Record]:
+    """Localize every frame that has a true pose, each on its own without any prior. Raises SequenceError, CameraError."""
+    frames = [frame for frame in sequence if frame.T_map_camera is not None]
+    if not frames:
+        raise SequenceError(f"{sequence.name} has no true poses to compare with: add groundtruth.txt, poses.txt or frame-*.pose.txt")
+    records = []
+    for frame in frames:
+        image = frame.image()
+        started = time.perf_counter()
+        answer = localizer.localize(image, sequence.camera)
+        latency = 1e3 * (time.perf_counter() - started)
+        records.append(judge(frame, answer, localizer.map.points, sequence.camera, latency))
+        if on_frame:
+            on_frame(records[-1])
+    return records
+
+
+def judge(frame: Frame, answer: Localization, points: np.ndarray, camera: Camera, latency_ms: float) -> Record:
+    """Compare an answer with the frame's true pose. points: (N, 3) of the map."""
+    truth = frame.T_map_camera
+    ratio = float(right_matches(answer.correspondences, answer.view.camera, truth).mean()) if answer.correspondences else 0.0
+    if not answer.ok:
+        return Record(frame, answer, np.inf, np.inf, np.inf, ratio, latency_ms)
+    return Record(
+        frame, answer, *pose_error(truth, answer.T_map_camera), rmse(points, camera, truth, answer.T_map_camera), ratio, latency_ms
+    )
+
+
+def right_matches(matches: Correspondences, camera: Camera, T_map_camera: np.ndarray) -> np.ndarray:
+    """(M,) bool: the match's point is before the camera and within MATCH_PIXELS of its pixel at the true pose."""
+    points = _in_camera(matches.points, T_map_camera)
+    ahead = points[:, 2] > 1e-3
+    right = np.zeros(len(points), bool)
+    right[ahead] = np.linalg.norm(camera.project(points[ahead]) - matches.pixels[ahead], axis=1) < MATCH_PIXELS
+    return right
+
+
+def rmse(points: np.ndarray, camera: Camera, T_true: np.ndarray, T_estimated: np.ndarray) -> float:
+    """Root mean square distance, metres, between where the two poses see the map points (N, 3) that are in view."""
+    seen = points[visible(points, camera, T_true)]
+    if len(seen) == 0:
+        return float("inf")
+    return float(np.sqrt(((_in_camera(seen, T_true) - _in_camera(seen, T_estimated)) ** 2).sum(1).mean()))
+
+
+def visible(points: np.ndarray, camera: Camera, T_map_camera: np.ndarray) -> np.ndarray:
+    """Indices of the points (N, 3) inside the undistorted image and not clearly behind nearer ones."""
+    local = _in_camera(points, T_map_camera)
+    index = np.flatnonzero(local[:, 2] > 0.05)
+    uv = local[index, :2] / local[index, 2:] * camera.K[:2] + camera.K[2:]
+    inside = ((uv >= -0.5) & (uv < (camera.width - 0.5, camera.height - 0.5))).all(1)
+    index, uv = index[inside], uv[inside]
+    cells = ((uv + 0.5) * (OCCLUSION_CELLS / camera.width)).astype(int) @ (1, OCCLUSION_CELLS)
+    nearest = np.full(cells.max(initial=0) + 1, np.inf)
+    np.minimum.at(nearest, cells, local[index, 2])
+    return index[local[index, 2] <= OCCLUSION_SLACK * nearest[cells]]
+
+
+def summarize(records: list[Record], matcher: str, colour: bool, weights: str | None, map_name: str) -> dict:
+    """The content of metrics.json. Unanswered frames count as failures; medians are over the answered ones, None without any."""
+    answered = [record for record in records if record.answer.ok]
+    ratios = np.array([record.inlier_ratio for record in records])
+    return {
+        "frames": len(records),
+        "answered": len(answered),
+        "matcher": matcher,
+        "colour": colour,
+        "recall": {"rmse_10cm": _share(record.rmse_m < RMSE_RECALL for record in records)}
+        | {name: _share(record.within(*limits) for record in records) for name, limits in RECALL.items()},
+        "false_accepts": sum(record.false_accept for record in records),
+        "median_translation_m": _median([record.translation_m for record in answered]),
+        "median_rotation_deg": _median([record.rotation_deg for record in answered]),
+        "inlier_ratio": round(float(ratios.mean()), 4),
+        "feature_matching_recall": _share(ratios > MATCH_RATIO),
+        "latency_ms": _percentiles([record.latency_ms for record in records]) | {"stages": _stages(records)},
+        "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "machine": machine(),
+        "git": git_commit(),
+        "weights": weights,
+        "map": map_name,
+    }
+
+
+def write_metrics(out: Path, records: list[Record], summary: dict) -> None:
+    """Write metrics.json, and frames.csv with a row per frame."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "metrics.json").write_text(json.dumps(summary, indent=1) + "\n")
+    with open(out / "frames.csv", "w", newline="") as file:
+        rows = [frame_row(record) for record in records]
+        table = csv.DictWriter(file, rows[0].keys())
+        table.writeheader()
+        table.writerows(rows)
+
+
+def frame_row(record: Record) -> dict:
+    """The figures of one frame, for tables."""
+    answer = record.answer
+    return {
+        "index": record.frame.index,
+        "name": record.frame.name,
+        "stamp": f"{record.frame.stamp:.6f}",
+        "status": answer.status.name,
+        "matcher": answer.matcher,
+        "confidence": round(answer.confidence, 4),
+        "translation_m": round(record.translation_m, 4),
+        "rotation_deg": round(record.rotation_deg, 3),
+        "rmse_m": round(record.rmse_m, 4),
+        "matches": len(answer.correspondences) if answer.correspondences else 0,
+        "inliers": 0 if answer.inliers is None else int(answer.inliers.sum()),
+        "inlier_ratio": round(record.inlier_ratio, 4),
+        "latency_ms": round(record.latency_ms, 1),
+    }
+
+
+def machine() -> str:
+    """Processor, cores and, when torch can use one, graphics card that the figures were measured on."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    processor = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    torch = sys.modules.get("torch")
+    card = f", {torch.cuda.get_device_name()}" if torch and torch.cuda.is_available() else ""
+    return f"{processor}, {os.cpu_count()} cores{card}"
+
+
+def git_commit() -> str:
+    """Commit of this checkout, '+' when files differ from it; the version where there is no checkout."""
+    try:
+        run = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
+            cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return f"release {__version__}"
+    return run.stdout.strip() or f"release {__version__}"
+
+
+def _in_camera(points: np.ndarray, T_map_camera: np.ndarray) -> np.ndarray:
+    """(N, 3) float64 map points in the camera frame."""
+    return (np.asarray(points, float) - T_map_camera[:3, 3]) @ T_map_camera[:3, :3]
+
+
+def _share(hits) -> float:
+    hits = list(hits)
+    return round(float(np.mean(hits)), 4) if hits else 0.0
+
+
+def _median(values: list[float]) -> float | None:
+    return round(float(np.median(values)), 4) if values else None
+
+
+def _percentiles(values: list[float]) -> dict[str, float]:
+    p50, p95 = np.percentile(values, (50, 95))
+    return {"p50": round(float(p50), 1), "p95": round(float(p95), 1)}
+
+
+def _stages(records: list[Record]) -> dict[str, dict[str, float]]:
+    stages = dict.fromkeys(stage for record in records for stage in record.answer.milliseconds)
+    return {stage: _percentiles([record.answer.milliseconds.get(stage, 0.0) for record in records]) for stage in stages}
