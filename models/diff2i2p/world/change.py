@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from .description import Item, Lighting, Room
-from .furniture import Style, boxes, seed
+from .furniture import boxes
+from .parts import Style, seed
 
 FRESH = {"screen": 0.9, "paper": 0.6, "whiteboard": 0.4, "corkboard": 0.1}  # chance that a picture shows something else
 PUSHED = {"chair": 0.7, "visitor": 0.6, "bin": 0.5, "boxes": 0.5, "plant": 0.25}  # chance that an item is moved

@@ -14,7 +14,7 @@ from .raycast import Pinhole, cast
 from .scene import LIGHT_TEXEL, SHELL, Faces, pack
 
 RANGE = 12.0  # metres that light travels
-BOUNCE = 0.5  # share of the light that comes back from the walls
+BOUNCE = 0.8  # share of the light that comes back from the walls
 CUBE = Pinhole(64, 64, 32.0, 32.0, 31.5, 31.5)
 CUBE_AXES = [  # columns: x right, y down, z forward of the six views from a point
     np.stack([np.cross(down, forward), down, forward], 1)
@@ -55,7 +55,7 @@ class Bake:
         radiance = self.direct.T.astype(np.float32) @ gains + self.bounce.T.astype(np.float32) @ bounced
         lit = self.emission[self.texels.face] == 0
         bright = np.quantile(radiance[lit].mean(1), 0.9)
-        factor = lighting.level * np.sqrt(radiance / max(bright, 1e-6))  # textures hold square roots of albedo
+        factor = lighting.level * (radiance / max(bright, 1e-6)) ** 0.42  # the tone curve of a camera
         factor[~lit] = self._emission(lighting)[self.texels.face[~lit]]
         sheet = np.zeros((*self.shape, 3), np.float32)
         ends = np.cumsum(self.texels.shape.prod(1))
@@ -88,7 +88,16 @@ def bake(faces: Faces, primitives: tuple[Primitive, ...], rooms: tuple[Room, ...
     N = len(texels.face)
     bounce = np.stack([_irradiance(faces, texels, texels.position, point, None) for point in bounce_points])
     sheet, corners = pack([np.zeros((h, w, 1), np.uint8) for w, h in texels.shape], gutter=0)
-    return Bake(lights, texels, direct[:, :N].astype(np.float16), bounce.astype(np.float16), direct[:, N:].T, corners, sheet.shape[:2], faces.emission)
+    return Bake(
+        lights,
+        texels,
+        direct[:, :N].astype(np.float16),
+        bounce.astype(np.float16),
+        direct[:, N:].T,
+        corners,
+        sheet.shape[:2],
+        faces.emission,
+    )
 
 
 def _texels(faces: Faces) -> Texels:
@@ -102,10 +111,11 @@ def _texels(faces: Faces) -> Texels:
     inset = faces.half[face] - np.minimum(0.02, faces.half[face] / 4)
     round_ = (faces.kind[face] == SHELL)[:, None]
     angle = (s * np.pi)[:, None]
-    around = np.cos(angle) * faces.right[face] + np.sin(angle) * faces.normal[face]
-    normal = np.where(round_, around, faces.normal[face])
-    position = faces.centre[face] + (inset[:, 1] * t)[:, None] * faces.up[face] + 0.01 * normal
-    position += np.where(round_, faces.half[face, :1] * around, (inset[:, 0] * s)[:, None] * faces.right[face])
+    right, up, outwards = faces.axes[face].transpose(1, 0, 2)
+    around = np.cos(angle) * right + np.sin(angle) * outwards
+    normal = np.where(round_, around, outwards)
+    position = faces.centre[face] + (inset[:, 1] * t)[:, None] * up + 0.01 * normal
+    position += np.where(round_, faces.half[face, :1] * around, (inset[:, 0] * s)[:, None] * right)
     return Texels(face, position.astype(np.float32), normal.astype(np.float32), shape)
 
 

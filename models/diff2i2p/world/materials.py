@@ -70,7 +70,9 @@ def terrazzo(rng, colour):
         chip = colour * rng.uniform(0.45, 1.3) * rng.uniform(0.85, 1.15, 3)
         for dx in (-256, 0, 256):  # drawn thrice each way so that the tile closes
             for dy in (-256, 0, 256):
-                cv2.ellipse(image, (int(centre[0]) + dx, int(centre[1]) + dy), axes.tolist(), float(rng.integers(180)), 0, 360, chip.tolist(), -1)
+                cv2.ellipse(
+                    image, (int(centre[0]) + dx, int(centre[1]) + dy), axes.tolist(), float(rng.integers(180)), 0, 360, chip.tolist(), -1
+                )
     return image
 
 

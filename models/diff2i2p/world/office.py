@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Furnishing: what stands in which kind of room, and what hangs on the walls."""
+"""Furnishing: what stands in which kind of room, and where."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,39 +7,50 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from . import furniture as f
-from .description import Item, Light, Primitive, Room, Texture
-from .furniture import Style, box, front, plain, seed
+from . import hangings
+from .description import Item, Light, Primitive, Room
+from .parts import QUARTER, Style, box, picture
 from .plan import Shell, Side, build_shell, make_shells
 
-Builder = Callable[[Style], list[Primitive]]
-# name: builder, width, depth, room kept free before it, hides the wall above it
-FURNITURE: dict[str, tuple[Builder, float, float, float, bool]] = {
-    "desk": (f.desk, 1.42, 0.77, 0.85, False),
-    "bookcase": (f.bookcase, 0.92, 0.34, 0.3, True),
-    "cupboard": (f.cupboard, 0.87, 0.46, 0.3, False),
-    "wardrobe": (lambda style: f.cupboard(style, 0.9, 1.9), 0.92, 0.46, 0.3, True),
-    "plant": (f.plant, 0.6, 0.6, 0.0, False),
-    "bin": (f.bin_, 0.34, 0.34, 0.0, False),
-    "boxes": (f.boxes, 0.58, 0.48, 0.0, False),
-    "copier": (f.copier, 0.66, 0.64, 0.3, False),
-    "rack": (f.server_rack, 0.62, 0.72, 0.3, True),
-    "workbench": (f.workbench, 1.62, 0.72, 0.5, False),
-    "sofa": (f.sofa, 1.74, 0.84, 0.3, False),
-    "kitchenette": (f.kitchenette, 2.02, 0.64, 0.6, True),
-    "bench": (f.bench, 1.22, 0.36, 0.0, False),
-    "lamp_stand": (f.floor_lamp, 0.4, 0.4, 0.0, False),
-    "visitor": (f.visitor_chair, 0.5, 0.5, 0.2, False),
+
+@dataclass(frozen=True)
+class Piece:
+    """A kind of furniture and the floor it takes."""
+
+    build: Callable[[Style], list[Primitive]]
+    width: float
+    depth: float
+    before: float = 0.0  # metres kept free before it
+    tall: bool = False  # hides the wall behind it
+    movable: bool = True
+
+
+PIECES = {
+    "desk": Piece(f.desk, 1.42, 0.77, 0.85),
+    "bookcase": Piece(f.bookcase, 0.92, 0.34, 0.3, tall=True, movable=False),
+    "cupboard": Piece(f.cupboard, 0.87, 0.46, 0.3),
+    "wardrobe": Piece(f.wardrobe, 0.92, 0.46, 0.3, tall=True, movable=False),
+    "plant": Piece(f.plant, 0.6, 0.6),
+    "bin": Piece(f.waste_bin, 0.34, 0.34),
+    "boxes": Piece(f.boxes, 0.58, 0.48),
+    "copier": Piece(f.copier, 0.66, 0.64, 0.3),
+    "rack": Piece(f.server_rack, 0.62, 0.72, 0.3, tall=True, movable=False),
+    "workbench": Piece(f.workbench, 1.62, 0.72, 0.5),
+    "sofa": Piece(f.sofa, 1.74, 0.84, 0.3),
+    "kitchenette": Piece(f.kitchenette, 2.02, 0.64, 0.6, tall=True, movable=False),
+    "bench": Piece(f.bench, 1.22, 0.36),
+    "lamp": Piece(f.floor_lamp, 0.4, 0.4),
+    "visitor": Piece(f.visitor_chair, 0.5, 0.5, 0.2),
 }
 WISHES = {
     "office": "desk desk desk bookcase wardrobe cupboard plant bin bin boxes",
-    "meeting": "cupboard plant wardrobe bin lamp_stand",
+    "meeting": "cupboard plant wardrobe bin lamp visitor",
     "kitchen": "kitchenette cupboard plant bin bin visitor",
     "lab": "workbench workbench rack desk bookcase boxes wardrobe bin boxes",
-    "lounge": "sofa bookcase sofa plant lamp_stand bookcase copier plant",
+    "lounge": "sofa bookcase sofa plant lamp bookcase copier plant",
     "storage": "bookcase wardrobe rack bookcase boxes wardrobe boxes boxes bookcase",
-    "corridor": "bench bin plant",
+    "corridor": "bench bin plant copier",
 }
-FIXED = {"kitchenette", "rack", "bookcase", "wardrobe"}
 
 
 @dataclass
@@ -48,177 +59,121 @@ class Furnisher:
 
     shell: Shell
     style: Style
-    counts: dict[str, int]
+    counts: dict[str, int]  # of the whole office, for names
     items: list[Item] = field(default_factory=list)
-    taken: list[np.ndarray] = field(default_factory=list)  # (2, 2) rectangles low, high
+    taken: list[np.ndarray] = field(default_factory=list)  # (2, 2) floor rectangles, low and high corner
 
-    def __post_init__(self):
+    def furnish(self) -> None:
+        """Tables in the middle first, then everything that stands against walls, then what hangs there."""
+        kind = self.shell.room.kind
+        doors = [(side, opening) for side in self.shell.sides.values() for opening in side.openings if opening.kind == "door"]
+        self.taken += [_footprint(side, opening.at, opening.width + 0.3, 1.15) for side, opening in doors]
+        if kind == "meeting":
+            self._table(f.meeting_table, f.office_chair, 2.0, 1.0, 4)
+        if kind == "lounge":
+            self._rug()
+        for wish in WISHES[kind].split():
+            self._stand(wish)
+        if kind == "kitchen":
+            self._table(f.coffee_table, f.visitor_chair, 0.7, 0.7, 2)
         for side in self.shell.sides.values():
-            for opening in side.openings:
-                if opening.kind == "door":
-                    self.taken.append(self._footprint(side, opening.at, opening.width + 0.3, 1.15))
+            self._decorate(side)
 
-    def add(self, kind: str, parts: list[Primitive], movable: bool = True) -> Item:
+    def _add(self, kind: str, parts: list[Primitive], movable: bool = True) -> None:
         self.counts[kind] = self.counts.get(kind, 0) + 1
-        item = Item(f"{kind}_{self.counts[kind]}", tuple(parts), movable)
-        self.items.append(item)
-        return item
+        self.items.append(Item(f"{kind}_{self.counts[kind]}", tuple(parts), movable))
 
-    def _footprint(self, side: Side, at: float, width: float, depth: float) -> np.ndarray:
-        corners = np.array([side.point(at + x, y) for x in (-width / 2, width / 2) for y in (0.0, -depth)])
-        return np.stack([corners.min(0), corners.max(0)])
+    def _stand(self, kind: str) -> None:
+        """Stand one piece against some wall, if it fits anywhere."""
+        piece, rng = PIECES[kind], self.style.rng
+        for _ in range(40):
+            side = self.shell.sides[rng.choice(list(self.shell.sides))]
+            reach = max(side.length / 2 - piece.width / 2 - 0.06, 0)
+            at = rng.choice([-reach, reach, rng.uniform(-reach, reach)])  # corners are popular
+            off = 0.16 if side.covers(at, piece.width, "window") else 0.02  # radiators need air
+            area = _footprint(side, at, piece.width, piece.depth + off + piece.before)
+            if (piece.tall and not side.free(at, piece.width)) or not self._fits(area):
+                continue
+            self.taken.append(area)
+            if piece.tall:
+                side.take(at, piece.width)
+            self._add(kind, side.place(piece.build(self.style), at, off + piece.depth / 2), piece.movable)
+            if kind == "desk":
+                self._seat(side, at, off + piece.depth)
+            return
 
     def _fits(self, area: np.ndarray) -> bool:
         room = self.shell.room
         inside = (area[0] >= np.array(room.low) - 0.01).all() and (area[1] <= np.array(room.high) + 0.01).all()
         return inside and not any((area[0] < other[1]).all() and (area[1] > other[0]).all() for other in self.taken)
 
-    def stand(self, kind: str) -> None:
-        """Stand one piece against some wall, if it fits anywhere."""
-        builder, width, depth, before, tall = FURNITURE[kind]
+    def _seat(self, side: Side, at: float, edge: float) -> None:
+        """A chair before a desk."""
         rng = self.style.rng
-        for _ in range(40):
-            side = self.shell.sides[rng.choice(list(self.shell.sides))]
-            at = self._snapped(side, width)
-            if tall and not side.free(at, width):
-                continue
-            if not self._fits(self._footprint(side, at, width, depth + before)):
-                continue
-            self.taken.append(self._footprint(side, at, width, depth + before))
-            if tall:
-                side.taken.append((at - width / 2, at + width / 2))
-            off = depth / 2 + 0.03 + (0.12 if self._radiator(side, at, width) else 0)
-            self.add(kind, list(side.place("", builder(self.style), at, off).primitives), kind not in FIXED)
-            if kind == "desk":
-                self._seat(side, at, off)
-            return
+        turned = [part.moved(0, 0, 0, np.pi + rng.uniform(-0.6, 0.6)) for part in f.office_chair(self.style)]
+        self._add("chair", side.place(turned, at + rng.uniform(-0.2, 0.2), edge + 0.18))
 
-    def _snapped(self, side, width):
-        """Corners are popular."""
-        room = side.length / 2 - width / 2 - 0.03
-        return float(self.style.rng.choice([-room, room, self.style.rng.uniform(-room, room)])) if room > 0 else 0.0
-
-    def _radiator(self, side, at, width):
-        return any(o.kind == "window" and abs(o.at - at) < (o.width + width) / 2 for o in side.openings)
-
-    def _seat(self, side, at, off):
-        rng = self.style.rng
-        turned = [part.moved(0, 0, 0, np.pi + rng.uniform(-0.6, 0.6)) for part in f.chair(self.style)]
-        self.add("chair", list(side.place("", turned, at + rng.uniform(-0.2, 0.2), off + 0.55).primitives))
-
-    def centre(self, table: Builder, chair: Builder, width: float, depth: float, chairs: int) -> None:
-        """A table in the middle of the room with chairs around it."""
+    def _table(self, table, chair, width: float, depth: float, chairs: int) -> None:
+        """A table in the middle of the room with chairs on both sides."""
         room, rng = self.shell.room, self.style.rng
         x, y = room.centre + rng.uniform(-0.15, 0.15, 2)
-        yaw = 0.0 if room.high[0] - room.low[0] > room.high[1] - room.low[1] else f.QUARTER
-        kind = "table"
-        self.add(kind, [part.moved(x, y, 0, yaw) for part in table(self.style)])
-        reach = np.array([width, depth]) / 2 + 0.55
-        reach = reach if yaw == 0 else reach[::-1]
+        wide, deep = np.subtract(room.high, room.low)
+        yaw = 0.0 if wide > deep else QUARTER
+        reach = np.array([width, depth] if wide > deep else [depth, width]) / 2 + 0.55
         self.taken.append(np.stack([(x, y) - reach, (x, y) + reach]))
-        per_side = -(-chairs // 2)
+        self._add("table", [part.moved(x, y, 0, yaw) for part in table(self.style)])
         for k in range(chairs):
-            side = 1 if k % 2 else -1
-            at = ((k // 2) + 0.5) / per_side * width - width / 2
-            turned = [p.moved(at, side * (depth / 2 + 0.12), 0, (0 if side > 0 else np.pi) + rng.uniform(-0.3, 0.3)) for p in chair(self.style)]
-            self.add("chair", [part.moved(x, y, 0, yaw) for part in turned])
+            side, at = (1 if k % 2 else -1), (k // 2 + 0.5) * width / (chairs / 2) - width / 2
+            heading = (0 if side > 0 else np.pi) + rng.uniform(-0.3, 0.3)
+            placed = [part.moved(at, side * (depth / 2 + 0.12), 0, heading) for part in chair(self.style)]
+            self._add("chair", [part.moved(x, y, 0, yaw) for part in placed])
 
-    def furnish(self) -> None:
-        kind = self.shell.room.kind
-        if kind == "kitchen":
-            self.stand("kitchenette")
-        if kind == "meeting":
-            self.centre(f.meeting_table, f.chair, 2.0, 1.0, 4)
-        if kind == "lounge":
-            self._rug()
-        for wish in WISHES[kind].split():
-            self.stand(wish)
-        if kind == "kitchen":
-            self.centre(f.coffee_table, f.visitor_chair, 0.7, 0.7, 2)
-
-    def _rug(self):
+    def _rug(self) -> None:
         x, y = self.shell.room.centre
-        self.add("rug", [box(x, y, 0, 2.0, 1.5, 0.012, Texture("rug", seed(self.style.rng)))], False)
-        self.add("table", [part.moved(x, y, 0, 0) for part in f.coffee_table(self.style)])
+        self._add("rug", [box(x, y, 0, 2.0, 1.5, 0.012, picture("rug", self.style.rng))], movable=False)
+        self._add("table", [part.moved(x, y, 0, 0) for part in f.coffee_table(self.style)])
         self.taken.append(np.array([[x - 0.4, y - 0.4], [x + 0.4, y + 0.4]]))
 
-    def decorate(self) -> None:
-        """Hang pictures and boards wherever a wall is free."""
-        room, rng = self.shell.room, self.style.rng
-        for side in self.shell.sides.values():
-            self._small_things(side)
-            for _ in range(int(side.length * (2.0 if room.kind == "corridor" else 1.3))):
-                kind, parts, width = self._picture(room.kind)
-                for _ in range(12):
-                    at = rng.uniform(-1, 1) * side.length / 2
-                    if side.free(at, width + 0.1):
-                        side.taken.append((at - width / 2 - 0.05, at + width / 2 + 0.05))
-                        self.add(kind, list(side.place("", parts, at).primitives), False)
-                        break
-
-    def _picture(self, room: str):
-        rng = self.style.rng
-        choice = rng.random()
-        if choice < 0.18 and room in ("office", "meeting", "lab"):
-            return "whiteboard", board(rng, "whiteboard", 1.5, 1.0, 1.5), 1.5
-        if choice < 0.3:
-            return "corkboard", board(rng, "corkboard", 1.2, 0.8, 1.5), 1.2
-        if choice < 0.4 and room in ("lab", "storage"):
-            return "pegboard", board(rng, "pegboard", 1.2, 0.8, 1.45), 1.2
-        if choice < 0.45:
-            return "clock", [box(0, -0.02, 1.95, 0.34, 0.04, 0.34, plain(f.DARK)), front(0, -0.042, 2.12, 0.32, 0.32, Texture("clock", seed(rng)))], 0.36
-        width = rng.uniform(0.42, 0.8)
-        height = min(width * 4 / 3, 1.0)
-        frame = rng.random() < 0.5
-        z = rng.uniform(1.45, 1.65)
-        if frame:
-            return "picture", board(rng, "poster", width, height, z), width
-        return "poster", [front(0, -0.004, z, width, height, Texture("poster", seed(rng)))], width
-
-    def _small_things(self, side: Side) -> None:
-        rng = self.style.rng
+    def _decorate(self, side: Side) -> None:
+        """Switches and signs by the doors, and pictures and boards wherever the wall is free."""
+        rng, corridor = self.style.rng, self.shell.room.kind == "corridor"
         for opening in side.openings:
-            if opening.kind != "door":
-                continue
-            at = opening.at + (opening.width / 2 + 0.22) * (1 if rng.random() < 0.5 else -1)
-            if abs(at) < side.length / 2 - 0.1:
-                parts = [box(0, -0.01, 1.05, 0.08, 0.02, 0.08, plain(f.WHITE))]
-                if self.shell.room.kind == "corridor":
-                    parts.append(front(0, -0.012, 1.6, 0.2, 0.15, Texture("sign", seed(rng))))
-                self.add("switch", list(side.place("", parts, at).primitives), False)
-            elif self.shell.room.kind == "corridor":
-                continue
-        if self.shell.room.kind == "corridor" and side.length < 3:
-            parts = [box(0, -0.02, 2.4, 0.4, 0.04, 0.2, plain(f.DARK)), front(0, -0.042, 2.5, 0.38, 0.19, Texture("exit_sign"))]
-            self.add("exit", list(side.place("", parts, 0.0).primitives), False)
-        elif self.shell.room.kind == "corridor":
-            at = rng.uniform(-1, 1) * side.length / 2 * 0.8
-            if side.free(at, 0.3):
-                side.taken.append((at - 0.15, at + 0.15))
-                parts = [f.cylinder(0, -0.1, 0.7, 0.08, 0.5, plain((0.75, 0.08, 0.06))), f.cylinder(0, -0.1, 1.2, 0.03, 0.08, plain(f.DARK))]
-                self.add("extinguisher", list(side.place("", parts, at).primitives), False)
+            at = opening.at + (opening.width / 2 + 0.22) * rng.choice([-1, 1])
+            if opening.kind == "door" and abs(at) < side.length / 2 - 0.1:
+                self._add("switch", side.place(hangings.switch(self.style, corridor), at), movable=False)
+        if corridor and side.length < 3:
+            self._add("exit", side.place(hangings.exit_sign(self.style)[1], 0.0), movable=False)
+        wanted = [hangings.hang(self.style, self.shell.room.kind) for _ in range(int(side.length * (2.0 if corridor else 1.4)))]
+        if corridor and side.length > 3:
+            wanted.insert(0, hangings.extinguisher(self.style))
+        for kind, parts, width in wanted:
+            self._hang(side, kind, parts, width)
+
+    def _hang(self, side, kind, parts, width) -> None:
+        for _ in range(12):
+            at = self.style.rng.uniform(-1, 1) * side.length / 2
+            if side.free(at, width + 0.1):
+                side.take(at, width + 0.1)
+                self._add(kind, side.place(parts, at), movable=False)
+                return
 
 
-def board(rng, kind: str, width: float, height: float, z: float) -> list[Primitive]:
-    """A picture in a frame 2 cm thick."""
-    frame = plain(f.DARK if rng.random() < 0.5 else f.STEEL)
-    rim = 0.03
-    body = box(0, -0.01, z - height / 2 - rim, width + 2 * rim, 0.02, height + 2 * rim, frame)
-    return [body, front(0, -0.023, z, width, height, Texture(kind, seed(rng)))]
+def _footprint(side: Side, at: float, width: float, depth: float) -> np.ndarray:
+    """(2, 2) low and high corner of the floor before a stretch of wall."""
+    corners = np.array([side.point(at + x, y) for x in (-width / 2, width / 2) for y in (0.0, -depth)])
+    return np.stack([corners.min(0), corners.max(0)])
 
 
-def build_office(office_seed: int, rooms: int) -> tuple[tuple[Item, ...], tuple[Light, ...], tuple[Room, ...]]:
+def build_office(seed: int, rooms: int) -> tuple[tuple[Item, ...], tuple[Light, ...], tuple[Room, ...]]:
     """Items, lights and floor plan of a furnished office."""
-    rng = np.random.default_rng([office_seed, 7])
+    rng = np.random.default_rng([seed, 7])
     shells, style, counts = make_shells(rng, rooms), Style.of(rng), {}
-    trim = plain(f.random_colour(rng, 0.3, rng.choice([0.3, 0.85])))
     items: list[Item] = []
     lights: list[Light] = []
     for index, shell in enumerate(shells):
-        built, shining = build_shell(rng, index, shell, trim)
+        built, shining = build_shell(style, index, shell)
         furnisher = Furnisher(shell, style, counts)
         furnisher.furnish()
-        furnisher.decorate()
         items += built + furnisher.items
         lights += shining
     return tuple(items), tuple(lights), tuple(shell.room for shell in shells)

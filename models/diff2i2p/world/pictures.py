@@ -62,7 +62,9 @@ def _geometry(rng, image):
         if kind == 0:
             cv2.circle(image, centre.tolist(), radius, colour, -1 if rng.random() < 0.6 else 8, cv2.LINE_AA)
         elif kind == 1:
-            corners = cv2.boxPoints((centre.astype(float).tolist(), (1.6 * radius, float(rng.uniform(0.3, 1.6) * radius)), float(rng.uniform(0, 90))))
+            corners = cv2.boxPoints(
+                (centre.astype(float).tolist(), (1.6 * radius, float(rng.uniform(0.3, 1.6) * radius)), float(rng.uniform(0, 90)))
+            )
             cv2.fillConvexPoly(image, corners.astype(np.int32), colour, cv2.LINE_AA)
         else:
             cv2.fillConvexPoly(image, (centre + rng.integers(-radius, radius, (3, 2))).astype(np.int32), colour, cv2.LINE_AA)

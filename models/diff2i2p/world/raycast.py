@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .scene import DISK, RECTANGLE, SHELL, Faces
+from .scene import DISK, SHELL, Faces
 
 NEAR = 0.03  # metres
 
@@ -35,17 +35,18 @@ class Pinhole:
 
 @dataclass(frozen=True)
 class Seen:
-    """The faces as one camera sees them. With ray d = (x, y, 1): inverse depth = inverse @ d, texture coordinate s = s @ d / inverse depth."""
+    """The faces as one camera sees them; rows of faces that it cannot see are zero.
 
-    order: np.ndarray  # (K,) faces in front of the camera and towards it, nearest first
+    Along the ray d = (x, y, 1): 1 / depth = inverse @ d, and the place on the face, 0..1, is (s @ d * depth, t @ d * depth).
+    """
+
+    order: np.ndarray  # (K,) faces in view and turned towards the camera, nearest first
     inverse: np.ndarray  # (F, 3) float32, rectangles and disks
     s: np.ndarray  # (F, 3) float32
     t: np.ndarray  # (F, 3) float32
     centre: np.ndarray  # (F, 3) float32, camera frame
-    right: np.ndarray  # (F, 3) float32, camera frame
-    up: np.ndarray  # (F, 3) float32, camera frame
-    normal: np.ndarray  # (F, 3) float32, camera frame
-    boxes: np.ndarray  # (F, 4) int32 first and past-last column and row
+    axes: np.ndarray  # (F, 3, 3) float32, rows right, up, normal in the camera frame
+    boxes: np.ndarray  # (F, 4) int32 first and past-last column and row on the image
     nearest: np.ndarray  # (F,) float32 largest inverse depth
 
 
@@ -83,7 +84,7 @@ def _hit_disk(faces, seen, face, x, y):
 
 
 def _hit_shell(faces, seen, face, x, y):
-    axis, centre = seen.up[face], seen.centre[face]
+    axis, centre = seen.axes[face, 1], seen.centre[face]
     along = axis @ centre
     across = centre - along * axis
     radius, half = faces.half[face]
@@ -92,37 +93,55 @@ def _hit_shell(faces, seen, face, x, y):
     b = across[0] * x + (across[1] * y + across[2])
     c = across @ across - radius * radius
     square = b * b - a * c
-    w = (b + np.sqrt(np.maximum(square, 0))) / max(c, 1e-6)
+    w = (b + np.sqrt(np.maximum(square, 0))) / max(c, 1e-6)  # the nearer root, as inverse depth
     return w, (square >= 0) & (b > 0) & (np.abs(dot - w * along) <= half * w)
 
 
 def project(faces: Faces, view: Pinhole, T_map_camera: np.ndarray, max_range: float) -> Seen:
-    """Bring all faces into the camera frame and find where on the image they can be."""
-    R = T_map_camera[:3, :3].astype(np.float32)
-    centre = (faces.centre - T_map_camera[:3, 3].astype(np.float32)) @ R
-    right, up, normal = faces.right @ R, faces.up @ R, faces.normal @ R
-    plane = np.einsum("fk,fk->f", normal, centre)
-    flat = faces.kind != SHELL
-    inverse = normal / np.where(flat & (np.abs(plane) > 1e-6), plane, 1)[:, None]
-    s, t = (_coordinate(axis, centre, inverse, half) for axis, half in ((right, faces.half[:, :1]), (up, faces.half[:, 1:])))
-    boxes, nearest, visible = _bounds(faces, view, centre, right, up, normal)
-    visible &= ~flat | (plane < -1e-6)
-    visible &= nearest > 1 / max_range
-    order = np.flatnonzero(visible)
-    return Seen(order[np.argsort(-nearest[order], kind="stable")], inverse, s, t, centre, right, up, normal, boxes, nearest)
+    """Bring the faces into the camera frame and find where on the image they can be."""
+    R, F = T_map_camera[:3, :3].astype(np.float32), len(faces)
+    offset = faces.centre - T_map_camera[:3, 3].astype(np.float32)
+    near = np.flatnonzero(_maybe_visible(faces, view, offset, offset @ R, max_range))
+    centre, axes, half = offset[near] @ R, faces.axes[near] @ R, faces.half[near]
+    flat = faces.kind[near] != SHELL
+    plane = np.einsum("fk,fk->f", axes[:, 2], centre)
+    inverse = axes[:, 2] / np.where(flat, np.minimum(plane, -1e-6), 1)[:, None]
+    s, t = (_coordinate(axes[:, k], centre, inverse, half[:, k : k + 1]) for k in (0, 1))
+    boxes, nearest = _bounds(view, centre, axes, half, flat)
+    shown = np.flatnonzero((boxes[:, 0] < boxes[:, 1]) & (boxes[:, 2] < boxes[:, 3]))
+    order = near[shown[np.argsort(-nearest[shown], kind="stable")]]
+    return Seen(order, *(_spread(part, near, F) for part in (inverse, s, t, centre, axes, boxes, nearest)))
+
+
+def _maybe_visible(faces, view, offset, centre, max_range) -> np.ndarray:
+    """(F,) False for what is turned away or whose bounding sphere lies beyond the image borders or the range."""
+    towards = np.einsum("fk,fk->f", faces.normal, offset) < -1e-6
+    radius = faces.radius
+    visible = (
+        (towards | (faces.kind == SHELL)) & (centre[:, 2] > -radius) & (np.einsum("fk,fk->f", offset, offset) < (max_range + radius) ** 2)
+    )
+    (left, right), (top, bottom) = ((slopes[0], slopes[-1]) for slopes in view.axes)
+    for axis, slope, side in ((0, left, -1), (0, right, 1), (1, top, -1), (1, bottom, 1)):
+        visible &= side * (centre[:, axis] - slope * centre[:, 2]) < radius * np.float32(np.hypot(1, slope))
+    return visible
+
+
+def _spread(part, rows, count) -> np.ndarray:
+    whole = np.zeros((count, *part.shape[1:]), part.dtype)
+    whole[rows] = part
+    return whole
 
 
 def _coordinate(axis, centre, inverse, half):
-    """Coefficients of s * inverse depth, where s runs 0..1 along `axis` over the face."""
+    """Coefficients of s / depth, where s runs 0..1 along `axis` over the face."""
     offset = np.einsum("fk,fk->f", axis, centre)[:, None]
     return (axis / half + inverse * (1 - offset / half)) / 2
 
 
-def _bounds(faces, view, centre, right, up, normal):
-    """Pixel rectangle, largest inverse depth and whether any of it can be seen, per face (shells: of the box around)."""
-    shell = (faces.kind == SHELL)[:, None, None]
-    a, b = right * faces.half[:, :1], up * faces.half[:, 1:]
-    depth = np.where(shell, (normal * faces.half[:, :1])[:, None], 0)
+def _bounds(view, centre, axes, half, flat):
+    """Pixel rectangles and largest inverse depths of faces; of shells, those of the box around."""
+    a, b = axes[:, 0] * half[:, :1], axes[:, 1] * half[:, 1:]
+    depth = np.where(flat[:, None], 0, axes[:, 2] * half[:, :1])[:, None]
     square = centre[:, None] + np.stack([-a - b, a - b, a + b, b - a], 1)
     corners = np.concatenate([square - depth, square + depth], 1)  # (F, 8, 3)
     ring = [1, 2, 3, 0, 5, 6, 7, 4]
@@ -131,9 +150,7 @@ def _bounds(faces, view, centre, right, up, normal):
     w = 1 / np.maximum(points[..., 2], NEAR)
     columns = _span(points[..., 0] * w * view.fx + view.cx, front, view.width)
     rows = _span(points[..., 1] * w * view.fy + view.cy, front, view.height)
-    boxes = np.stack([*columns, *rows], 1)
-    visible = (boxes[:, 0] < boxes[:, 1]) & (boxes[:, 2] < boxes[:, 3])
-    return boxes, np.where(front, w, 0).max(1), visible
+    return np.stack([*columns, *rows], 1), np.where(front, w, 0).max(1)
 
 
 def _crossings(start, end):
@@ -145,9 +162,7 @@ def _crossings(start, end):
 
 
 def _span(pixels, front, size):
+    """First and past-last pixel that the visible corners enclose."""
     low = np.where(front, pixels, np.inf).min(1)
     high = np.where(front, pixels, -np.inf).max(1)
     return np.clip(np.ceil(low - 0.01), 0, size).astype(np.int32), np.clip(np.floor(high + 0.01) + 1, 0, size).astype(np.int32)
-
-
-__all__ = ["Pinhole", "Seen", "cast", "project", "RECTANGLE", "DISK", "SHELL"]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pictures of a world: colour and depth as a pinhole camera sees them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import cv2
@@ -11,7 +11,7 @@ from ..camera import Camera, CameraError
 from .description import Light, Lighting, Primitive, Room
 from .light import Bake, bake
 from .raycast import Pinhole, Seen, cast
-from .scene import LEVELS, SHELL, Atlas, Faces, build_atlas, compile_faces
+from .scene import LEVELS, SHELL, Atlas, build_atlas, compile_faces
 
 ROW = 256  # samples per row: cv2.remap takes images, not lists
 
@@ -71,7 +71,9 @@ class Stage:
         x, y = np.broadcast_to(us, first.shape), np.broadcast_to(vs[:, None], first.shape)
         centre_x, centre_y = (us[0::2] + us[1::2]) / 2, (vs[0::2] + vs[1::2]) / 2
         inner = ~edges
-        parts = [(quarters[0][inner], np.broadcast_to(centre_x, edges.shape)[inner], np.broadcast_to(centre_y[:, None], edges.shape)[inner])]
+        parts = [
+            (quarters[0][inner], np.broadcast_to(centre_x, edges.shape)[inner], np.broadcast_to(centre_y[:, None], edges.shape)[inner])
+        ]
         parts += [tuple(grid[j::2, i::2][edges] for grid in (first, x, y)) for j in (0, 1) for i in (0, 1)]
         return seen, tuple(np.concatenate(part) for part in zip(*parts, strict=True)), edges
 
@@ -99,14 +101,13 @@ class Stage:
         if not len(at):
             return
         f, d = face[at], np.stack([x[at], y[at], np.ones(len(at), np.float32)], 1)
-        axis, centre, half = seen.up[f], seen.centre[f], self.faces.half[f]
+        (right, axis, normal), centre, half = seen.axes[f].transpose(1, 0, 2), seen.centre[f], self.faces.half[f]
         along, dot = np.einsum("nk,nk->n", axis, centre), np.einsum("nk,nk->n", axis, d)
         across, flat = centre - along[:, None] * axis, d - dot[:, None] * axis
         b, a = np.einsum("nk,nk->n", flat, across), np.einsum("nk,nk->n", flat, flat)
         root = np.sqrt(np.maximum(b * b - a * ((across * across).sum(1) - half[:, 0] ** 2), 0))
         depth[at] = (b - root) / a
         radial = (flat * depth[at, None] - across) / half[:, :1]
-        right, normal = seen.right[f], seen.normal[f]
         s[at] = np.arctan2((radial * normal).sum(1), (radial * right).sum(1)) / (2 * np.pi) + 0.5
         t[at] = (dot * depth[at] - along) / (2 * half[:, 1]) + 0.5
         cosine[at] = np.abs((radial * d).sum(1)) / np.linalg.norm(d, axis=1)
@@ -145,6 +146,3 @@ def _remap(image: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def check(camera: Camera) -> None:
     if camera.D:
         raise CameraError("worlds are rendered by pinhole cameras; rectify, or leave the distortion out")
-
-
-__all__ = ["Stage", "Hits", "replace", "check"]

@@ -48,3 +48,12 @@ def _view(stage, rng, position, axes, lighting, noise):
     points = (ray / length[:, None] * measured[:, None]) @ axes.T + position
     colours = np.clip(hits.picture * hits.light, 0, 255).astype(np.uint8)
     return points[echo].astype(np.float32), colours[echo], intensity[echo].astype(np.float32)
+
+
+def scan_positions(poses: np.ndarray, every: float = 1.5) -> np.ndarray:
+    """(S, 3) places along camera poses (F, 4, 4), about `every` metres apart, 20 cm above the camera."""
+    kept = [poses[0, :3, 3]]
+    for position in poses[:, :3, 3]:
+        if min(np.linalg.norm(position - other) for other in kept) > every:
+            kept.append(position)
+    return np.array(kept) + [0, 0, 0.2]

@@ -2,6 +2,7 @@
 """A world compiled for ray casting: flat faces and round shells with their texture and light coordinates."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -22,9 +23,7 @@ class Faces:
 
     kind: np.ndarray  # (F,)
     centre: np.ndarray  # (F, 3) float32, map frame
-    right: np.ndarray  # (F, 3) unit
-    up: np.ndarray  # (F, 3) unit
-    normal: np.ndarray  # (F, 3) unit, right x up, towards the viewer; for a shell any direction across its axis
+    axes: np.ndarray  # (F, 3, 3) unit rows: right, up, normal = right x up towards the viewer; shells: normal across the axis
     half: np.ndarray  # (F, 2) half extents along right and up, metres; shells: radius, half length
     texture: np.ndarray  # (F,) row of the atlas
     repeat: np.ndarray  # (F, 2) how often the texture repeats along right and up
@@ -33,6 +32,16 @@ class Faces:
 
     def __len__(self) -> int:
         return len(self.kind)
+
+    @property
+    def normal(self) -> np.ndarray:
+        """(F, 3)"""
+        return self.axes[:, 2]
+
+    @cached_property
+    def radius(self) -> np.ndarray:
+        """(F,) of the sphere around each face, metres."""
+        return np.hypot(*self.half.T)
 
     @property
     def extent(self) -> np.ndarray:
@@ -45,15 +54,13 @@ def compile_faces(primitives: tuple[Primitive, ...]) -> tuple[Faces, list[Textur
     """The faces that can be seen, and the textures that they index."""
     textures = {texture: row for row, texture in enumerate(dict.fromkeys(primitive.texture for primitive in primitives))}
     rows = [(*face, primitive.texture) for primitive in primitives for face in _faces(primitive)]
-    kind, centre, right, up, normal, half = (np.array([row[k] for row in rows], np.float32) for k in range(6))
-    buried = (normal[:, 2] < -0.99) & (centre[:, 2] < 0.02)
-    rows = [row for row, hidden in zip(rows, buried, strict=True) if not hidden]
-    kind, centre, right, up, normal, half = (array[~buried] for array in (kind, centre, right, up, normal, half))
-    tile = np.array([row[6].tile for row in rows], np.float32)[:, None]
-    kinds = [row[6].kind for row in rows]
+    rows = [row for row in rows if not (row[2][2][2] < -0.99 and row[1][2] < 0.02)]  # nobody sees what stands on the floor from below
+    tile = np.array([texture.tile for *_, texture in rows], np.float32)[:, None]
+    kinds = [texture.kind for *_, texture in rows]
     faces = Faces(
-        kind.astype(np.int8), centre, right, up, normal, half,
-        np.array([textures[row[6]] for row in rows], np.int32),
+        np.array([row[0] for row in rows], np.int8),
+        *(np.array([row[k] for row in rows], np.float32) for k in (1, 2, 3)),
+        np.array([textures[texture] for *_, texture in rows], np.int32),
         np.ones((len(rows), 2), np.float32),
         np.array([EMISSIVE.get(name, 0.0) for name in kinds], np.float32),
         np.array([name == "window" for name in kinds]),
@@ -63,22 +70,22 @@ def compile_faces(primitives: tuple[Primitive, ...]) -> tuple[Faces, list[Textur
 
 
 def _faces(primitive: Primitive):
-    """Yield kind, centre, right, up, normal, half extents of each face."""
+    """Yield kind, centre, axes right / up / normal, half extents of each face."""
     x, y, z = primitive.rotation.T
     centre, (a, b, c) = np.array(primitive.pose[:3]), np.array(primitive.size) / 2
     if primitive.shape == "plane":
-        yield RECTANGLE, centre, x, y, z, (a, b)
+        yield RECTANGLE, centre, (x, y, z), (a, b)
         return
     flat = RECTANGLE if primitive.shape == "box" else DISK
-    yield flat, centre + c * z, x, y, z, (a, b)
-    yield flat, centre - c * z, -x, y, -z, (a, b)
+    yield flat, centre + c * z, (x, y, z), (a, b)
+    yield flat, centre - c * z, (-x, y, -z), (a, b)
     if primitive.shape == "cylinder":
-        yield SHELL, centre, x, z, np.cross(x, z), (a, c)
+        yield SHELL, centre, (x, z, np.cross(x, z)), (a, c)
         return
-    yield RECTANGLE, centre + a * x, y, z, x, (b, c)
-    yield RECTANGLE, centre - a * x, -y, z, -x, (b, c)
-    yield RECTANGLE, centre + b * y, -x, z, y, (a, c)
-    yield RECTANGLE, centre - b * y, x, z, -y, (a, c)
+    yield RECTANGLE, centre + a * x, (y, z, x), (b, c)
+    yield RECTANGLE, centre - a * x, (-y, z, -x), (b, c)
+    yield RECTANGLE, centre + b * y, (-x, z, y), (a, c)
+    yield RECTANGLE, centre - b * y, (x, z, -y), (a, c)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,9 @@ def bitmap(texture: Texture) -> np.ndarray:
     return pixels
 
 
-def noise(rng: np.random.Generator, shape: tuple[int, int], roughness: float = 1.0, stretch: tuple[float, float] = (1.0, 1.0)) -> np.ndarray:
+def noise(
+    rng: np.random.Generator, shape: tuple[int, int], roughness: float = 1.0, stretch: tuple[float, float] = (1.0, 1.0)
+) -> np.ndarray:
     """(H, W) seamless noise with spectrum 1/f^roughness, zero mean, unit deviation; `stretch` draws it out along rows, columns."""
     fy = np.fft.fftfreq(shape[0])[:, None] * stretch[0]
     fx = np.fft.rfftfreq(shape[1])[None] * stretch[1]

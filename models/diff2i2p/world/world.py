@@ -3,15 +3,19 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
 from ..camera import Camera
+from ..cloud import PointCloud
 from .change import another_day
 from .description import Item, Light, Lighting, Primitive, Room
 from .drive import drive
 from .office import build_office
 from .render import Stage, check
+from .scan import scan
+from .sdf import read_sdf, write_sdf
 
 LIGHTINGS = {
     "day": Lighting(),
@@ -36,6 +40,15 @@ class World:
         """A furnished office: a corridor with `rooms` rooms on both sides, about 18 m2 each."""
         return cls(*build_office(seed, rooms))
 
+    @classmethod
+    def from_sdf(cls, path: Path | str) -> "World":
+        """The world that `to_sdf` wrote. Raises WorldError naming the file."""
+        return cls(*read_sdf(Path(path)))
+
+    def to_sdf(self, path: Path | str) -> None:
+        """Write an SDF 1.9 world, and its textures as PNG in the folder `textures` beside it."""
+        write_sdf(Path(path), self.items, self.lights, self.rooms, self.lighting)
+
     @property
     def primitives(self) -> tuple[Primitive, ...]:
         return tuple(primitive for item in self.items for primitive in item.primitives)
@@ -55,10 +68,8 @@ class World:
         images, depths = zip(*frames, strict=True)
         return np.stack(images), np.stack(depths)
 
-    def scan(self, rng: np.random.Generator, positions: np.ndarray, noise: float = 0.01, voxel: float = 0.03):
-        """LiDAR scan from `positions` (S, 3), map frame: a cloud.PointCloud with colours and intensity, thinned to `voxel` metres."""
-        from .scan import scan
-
+    def scan(self, rng: np.random.Generator, positions: np.ndarray, noise: float = 0.01, voxel: float = 0.04) -> PointCloud:
+        """LiDAR scan from `positions` (S, 3), map frame, with range `noise`, thinned to `voxel`, metres: points, colours, intensity."""
         return scan(self.stage, rng, positions, self.lighting, noise, voxel)
 
     def changed(self, seed: int) -> "World":
