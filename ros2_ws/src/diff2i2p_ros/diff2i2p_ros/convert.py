@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every conversion between ROS messages and arrays, both ways; pure functions, no running graph needed."""
+
+import sys
+
+import cv2
+import numpy as np
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import Pose, PoseWithCovarianceStamped, Transform, TransformStamped
+from rosbags.image.image import ImageError as UnsupportedImage
+from rosbags.image.image import convert_color, to_cvtype
+from scipy.spatial.transform import Rotation
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
+from std_msgs.msg import Header
+
+from diff2i2p.camera import Camera
+
+# what drivers call their OpenCV matrices; OpenCV keeps colour as BGR
+PLAIN_ENCODINGS = {"8UC1": "mono8", "8UC3": "bgr8", "8UC4": "bgra8"}
+GREY_ENCODINGS = ("mono8", "mono16")
+
+
+class ImageError(ValueError):
+    """An image message that holds no usable image: says what is wrong with it."""
+
+
+def image(message: Image | CompressedImage) -> np.ndarray:
+    """RGB (H, W, 3) or grey (H, W) uint8 of an image message, raw or compressed. Raises ImageError."""
+    return _decompressed(message) if isinstance(message, CompressedImage) else _raw(message)
+
+
+def _raw(message: Image) -> np.ndarray:
+    encoding = PLAIN_ENCODINGS.get(message.encoding, message.encoding)
+    try:
+        _, _, kind, channels = to_cvtype(encoding)
+        pixels = _pixels(message, np.dtype(kind), channels)
+        return convert_color(pixels, encoding, "mono8" if encoding in GREY_ENCODINGS else "rgb8")
+    except (UnsupportedImage, cv2.error) as error:
+        raise ImageError(f"encoding '{message.encoding}' is not a camera image we can read; publish rgb8, bgr8 or mono8") from error
+
+
+def _pixels(message: Image, kind: np.dtype, channels: int) -> np.ndarray:
+    """(H, W[, C]) view of the message's bytes; rows may be padded, as `step` says."""
+    rows = message.height * 3 // 2 if message.encoding in ("nv12", "nv21") else message.height
+    width = message.width * channels * kind.itemsize
+    if not rows or not width or message.step < width or len(message.data) != rows * message.step:
+        raise ImageError(
+            f"a {message.width}x{message.height} image in {message.encoding} with step {message.step} cannot have {len(message.data)} bytes"
+        )
+    data = np.frombuffer(message.data, np.uint8).reshape(rows, message.step)[:, :width]
+    pixels = np.ascontiguousarray(data).view(kind)
+    if bool(message.is_bigendian) != (sys.byteorder == "big"):
+        pixels = pixels.byteswap()
+    return pixels.reshape(rows, message.width, channels) if channels > 1 else pixels
+
+
+def _decompressed(message: CompressedImage) -> np.ndarray:
+    data = bytes(message.data)
+    if not _is_whole(data):
+        raise ImageError(f"a compressed image ('{message.format}', {len(data)} bytes) is cut off")
+    decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_ANYCOLOR)
+    if decoded is None:
+        raise ImageError(f"a compressed image ('{message.format}', {len(data)} bytes) is neither JPEG nor PNG, or is damaged")
+    return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB) if decoded.ndim == 3 else decoded
+
+
+def _is_whole(data: bytes) -> bool:
+    """OpenCV fills the missing part of a cut-off JPEG with grey and says nothing: look for the end marker ourselves."""
+    if data.startswith(b"\xff\xd8"):
+        return data.rstrip(b"\0").endswith(b"\xff\xd9")
+    return bool(data) and (not data.startswith(b"\x89PNG") or b"IEND" in data[-16:])
+
+
+def image_message(pixels: np.ndarray, header: Header) -> Image:
+    """The raw message of an RGB (H, W, 3) or grey (H, W) uint8 image."""
+    height, width = pixels.shape[:2]
+    encoding = "rgb8" if pixels.ndim == 3 else "mono8"
+    # bytes, never an array: rclpy checks an array element by element (rclpy issue 763)
+    return Image(header=header, height=height, width=width, encoding=encoding, step=pixels[0].nbytes, data=pixels.tobytes())
+
+
+def camera(info: CameraInfo) -> Camera:
+    """The camera of a camera_info message. Raises CameraError."""
+    return Camera.from_calibration(info.width, info.height, info.k, info.d, info.distortion_model)
+
+
+def camera_info(camera: Camera, header: Header) -> CameraInfo:
+    """The message of a camera, unrectified images: K and D, P = K."""
+    K = camera.matrix
+    P = np.hstack([K, np.zeros((3, 1))])
+    return CameraInfo(
+        header=header, width=camera.width, height=camera.height, distortion_model=camera.model, d=list(camera.D),
+        k=K.ravel().tolist(), r=np.eye(3).ravel().tolist(), p=P.ravel().tolist(),
+    )  # fmt: skip
+
+
+def seconds(stamp: Time) -> float:
+    """Seconds of a stamp. Good to a microsecond; compare stamps by their integers where more matters."""
+    return stamp.sec + stamp.nanosec * 1e-9
+
+
+def stamp(seconds: float) -> Time:
+    """The stamp of `seconds` since the epoch, to the microsecond that a double carries."""
+    microseconds = round(seconds * 1e6)
+    return Time(sec=microseconds // 1_000_000, nanosec=microseconds % 1_000_000 * 1000)
+
+
+def pose(T: np.ndarray) -> Pose:
+    """geometry_msgs/Pose of a (4, 4) transform."""
+    message = Pose()
+    _set_xyz(message.position, T)
+    _set_xyzw(message.orientation, T)
+    return message
+
+
+def pose_with_covariance(T_map_camera: np.ndarray, covariance: np.ndarray, header: Header) -> PoseWithCovarianceStamped:
+    """The message of a (4, 4) pose and its (6, 6) covariance, ROS order x y z rx ry rz."""
+    message = PoseWithCovarianceStamped(header=header)
+    message.pose.pose = pose(T_map_camera)
+    message.pose.covariance = np.asarray(covariance, float).ravel().tolist()
+    return message
+
+
+def transform(T_parent_child: np.ndarray, stamp: Time, parent: str, child: str) -> TransformStamped:
+    """The TF message of a (4, 4) transform that takes points of `child` to `parent`."""
+    message = TransformStamped(header=Header(stamp=stamp, frame_id=parent), child_frame_id=child)
+    _set_xyz(message.transform.translation, T_parent_child)
+    _set_xyzw(message.transform.rotation, T_parent_child)
+    return message
+
+
+def matrix(message: Pose | Transform) -> np.ndarray:
+    """(4, 4) float64 of a Pose or a Transform."""
+    is_pose = isinstance(message, Pose)
+    xyz, q = (message.position, message.orientation) if is_pose else (message.translation, message.rotation)
+    T = np.eye(4)
+    T[:3, :3] = Rotation.from_quat([q.x, q.y, q.z, q.w]).as_matrix()
+    T[:3, 3] = xyz.x, xyz.y, xyz.z
+    return T
+
+
+def _set_xyz(message, T: np.ndarray) -> None:
+    message.x, message.y, message.z = map(float, T[:3, 3])
+
+
+def _set_xyzw(message, T: np.ndarray) -> None:
+    message.x, message.y, message.z, message.w = map(float, Rotation.from_matrix(T[:3, :3]).as_quat())
+
+
+def point_cloud(points: np.ndarray, grey: np.ndarray | None, header: Header) -> PointCloud2:
+    """PointCloud2 of points (N, 3) and, where given, their grey values (N,) in [0, 1] as `intensity` 0 to 255."""
+    values = np.full(len(points), 128.0) if grey is None else grey * 255.0
+    data = np.column_stack([points, values]).astype("<f4")
+    fields = [PointField(name=n, offset=4 * i, datatype=PointField.FLOAT32, count=1) for i, n in enumerate(("x", "y", "z", "intensity"))]
+    return PointCloud2(
+        header=header, height=1, width=len(data), fields=fields, point_step=16, row_step=16 * len(data), is_dense=True, data=data.tobytes()
+    )

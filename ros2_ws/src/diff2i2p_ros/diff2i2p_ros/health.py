@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the node says about itself on /diagnostics."""
+
+import time
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from std_msgs.msg import Header
+
+from diff2i2p_ros.session import Session
+
+SILENCE = 2.0  # seconds without an image after which that is said
+
+
+class Health:
+    """Keeps what is wrong, part by part, until it is right again."""
+
+    def __init__(self):
+        self._problems: dict[str, str] = {}
+        self._values: dict[str, object] = {}
+        self._before: tuple[float, dict[str, int]] = (time.monotonic(), {})
+
+    def note(self, part: str, problem: str) -> bool:
+        """Say what is wrong with a part of the node; empty: it is well. True when that is news."""
+        news = self._problems.get(part, "") != problem
+        self._problems[part] = problem
+        return news
+
+    def watch(self, session: Session | None) -> None:
+        """What nobody comes to tell: silence, odometry that stays away, the answers so far. To be called once a second."""
+        self.note("lifecycle", "" if session else "not active")
+        if session is None:
+            return
+        silent, last = session.silence > SILENCE, session.last
+        self.note("silence", f"no image on {session.topic} for {session.silence:.0f} s" if silent else "")
+        self.note("odometry", session.transforms.problem)
+        self.note("localization", "" if last and last.problem else last.reason if last else "no image answered yet")
+        counts = session.counts | {"skipped": session.skipped}
+        self._values = counts | self._rates(counts) | (last.figures if last else {})
+
+    def _rates(self, counts: dict[str, int]) -> dict[str, str]:
+        now, (then, before) = time.monotonic(), self._before
+        self._before = now, counts
+        return {f"{key}_per_second": f"{(counts[key] - before.get(key, 0)) / (now - then):.1f}" for key in counts}
+
+    def array(self, name: str, hardware_id: str, header: Header) -> DiagnosticArray:
+        """The /diagnostics message: what is wrong in words, and the figures."""
+        problems = {part: problem for part, problem in self._problems.items() if problem}
+        level = DiagnosticStatus.ERROR if "map" in problems else DiagnosticStatus.WARN if problems else DiagnosticStatus.OK
+        values = [KeyValue(key=key, value=str(value)) for key, value in self._values.items()]
+        message = "; ".join(problems.values()) or "localized"
+        return DiagnosticArray(
+            header=header, status=[DiagnosticStatus(level=level, name=name, message=message, hardware_id=hardware_id, values=values)]
+        )

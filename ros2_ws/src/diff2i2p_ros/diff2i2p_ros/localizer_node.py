@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The lifecycle node `localizer`: camera images in, the camera's pose in the map out, or the reason why there is none."""
+
+import sys
+from collections.abc import Callable
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import ParameterException
+from rclpy.executors import ExternalShutdownException
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import PointCloud2
+from std_msgs.msg import Header
+from std_srvs.srv import Trigger
+
+from diff2i2p.config import Config
+from diff2i2p_ros import convert, parameters
+from diff2i2p_ros.health import Health
+from diff2i2p_ros.parameters import NodeConfig
+from diff2i2p_ros.session import Session
+
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+def open_localizer(map_file: str, weights: str | None, config: Config):
+    """`Localizer.open`, imported only now: torch takes seconds."""
+    from diff2i2p.localization.localizer import Localizer
+
+    return Localizer.open(map_file, weights, config)
+
+
+class LocalizerNode(LifecycleNode):
+    """Parameters, lifecycle, services, diagnostics. `localizer_factory(map_file, weights, config)` gives the localizer."""
+
+    def __init__(self, localizer_factory: Callable = open_localizer, **options):
+        super().__init__("localizer", **options)
+        parameters.declare(self, NodeConfig())
+        parameters.declare(self, Config())
+        self._open = localizer_factory
+        self._localizer = None
+        self._session: Session | None = None
+        self._settings = NodeConfig()
+        self._health = Health()
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self.create_service(Trigger, "relocalize", self._relocalize)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still, or jump
+        self.create_timer(1.0, self._beat, clock=steady)
+        self._starter = self.create_timer(0.0, self._start, clock=steady)
+
+    def _start(self) -> None:
+        """Without a lifecycle manager: configure and activate by ourselves; where that fails, again each second."""
+        self._starter.timer_period_ns = 1_000_000_000
+        if not self.get_parameter("autostart").value:
+            self._starter.cancel()
+        elif self.trigger_configure() == SUCCESS:
+            self._starter.cancel()
+            self.trigger_activate()
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Read the parameters, load map and weights, show the map. Fails with the reason on /diagnostics, and may be tried again."""
+        try:
+            self._settings, self._config = parameters.read(self, NodeConfig()), parameters.read(self, Config())
+            if not self._settings.map_file:
+                raise ValueError("the parameter map_file is empty: name the .i2pmap that `diff2i2p compile-map` made of your cloud")
+            self._localizer = self._open(self._settings.map_file, self._settings.weights or None, self._config)
+        except (ValueError, OSError) as error:
+            self._say("map", str(error))
+            return FAILURE
+        self._say("map", "")
+        compiled = self._localizer.map
+        self._points = self.create_publisher(PointCloud2, "map_points", LATCHED)
+        self._points.publish(
+            convert.point_cloud(compiled.points, compiled.grey, Header(frame_id=self._settings.map_frame or compiled.frame_id))
+        )
+        return SUCCESS
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Listen to the camera."""
+        self._session = Session(self, self._localizer, self._settings, self._config.track, self._say)
+        self.get_logger().info(f"localizing the images of {self._session.topic} in {self._settings.map_file}")
+        return SUCCESS
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Listen no more."""
+        session, self._session = self._session, None
+        session.close()
+        return SUCCESS
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free map and weights."""
+        self.destroy_publisher(self._points)
+        self._localizer = None
+        return SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Down from wherever we are."""
+        if self._session:
+            self.on_deactivate(state)
+        if self._localizer:
+            self.on_cleanup(state)
+        return SUCCESS
+
+    on_error = on_shutdown
+
+    def _relocalize(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success = self._session is not None
+        response.message = "the next image is searched in the whole map" if response.success else "the node is not active"
+        if self._session:
+            self._session.restart()
+        return response
+
+    def _say(self, part: str, problem: str) -> None:
+        """Into the log and onto /diagnostics at once, when it is news."""
+        if self._health.note(part, problem):
+            if problem:
+                self.get_logger().warning(problem)
+            self._report()
+
+    def _beat(self) -> None:
+        """Once a second: what only time tells, and the report."""
+        self._health.watch(self._session)
+        self._report()
+
+    def _report(self) -> None:
+        header = Header(stamp=self.get_clock().now().to_msg())
+        self._diagnostics.publish(self._health.array(f"{self.get_fully_qualified_name()}: localization", self._settings.map_file, header))
+
+    def destroy_node(self) -> None:
+        self.on_shutdown(None)
+        super().destroy_node()
+
+
+def main(args: list[str] | None = None, localizer_factory: Callable = open_localizer) -> int:
+    """Run the node until SIGINT or SIGTERM; 2 when a parameter is of a wrong type or out of its range."""
+    rclpy.init(args=args)
+    node = None
+    try:
+        node = LocalizerNode(localizer_factory)
+        rclpy.spin(node)
+    except ParameterException as error:
+        print(f"localizer: {error}", file=sys.stderr)
+        return 2
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        if node:
+            node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What happens to one image, from message to answer; runs in the worker thread, publishes nothing."""
+
+import json
+import time
+import traceback
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from diff2i2p.localization.result import Localization
+from diff2i2p.localization.track import Tracker
+from diff2i2p_ros import convert
+
+
+class Job(NamedTuple):
+    """An image, and what it is looked at with."""
+
+    message: Image | CompressedImage
+    info: CameraInfo
+    camera_frame: str
+    tracker: Tracker
+    age: int  # nanoseconds between the image's stamp and its arrival, by the node's clock
+    arrived: float  # time.perf_counter
+
+
+class Answer(NamedTuple):
+    """What became of a job: what was found, or what kept us from looking."""
+
+    job: Job
+    found: Localization | None
+    problem: str
+    latency_ms: float  # since the image arrived
+
+    @property
+    def ok(self) -> bool:
+        return self.found is not None and self.found.ok
+
+    @property
+    def reason(self) -> str:
+        """Why there is no pose; empty when there is one."""
+        return "" if self.ok else self.found.status.value if self.found else self.problem
+
+    @property
+    def figures(self) -> dict[str, object]:
+        """What is worth telling, ready for JSON."""
+        told = {"reason": self.reason, "state": self.job.tracker.state.value, "latency_ms": round(self.latency_ms, 1)}
+        found = self.found
+        if found is None:
+            return {"status": "UNUSABLE_IMAGE"} | told
+        return {
+            "status": found.status.name,
+            "confidence": round(float(found.confidence), 4),
+            "matcher": found.matcher,
+            "matches": 0 if found.correspondences is None else len(found.correspondences),
+            "inliers": 0 if found.inliers is None else int(found.inliers.sum()),
+            "milliseconds": {stage: round(ms, 1) for stage, ms in found.milliseconds.items()},
+        } | told
+
+    @property
+    def line(self) -> str:
+        """One line of JSON, for the topic `status`."""
+        stamp = self.job.message.header.stamp
+        return json.dumps({"stamp": f"{stamp.sec}.{stamp.nanosec:09d}"} | self.figures)
+
+
+def look(job: Job, localizer, odometry: Callable) -> Answer:
+    """Convert, predict, localize, track. `odometry(stamp, camera_frame)` gives T_odom_camera (4, 4) or None.
+
+    Nothing is raised: a message that cannot be used becomes the problem of the answer, and so does a bug, with its
+    traceback, because a dead worker thread would leave a node that looks alive.
+    """
+    found, problem = None, ""
+    try:
+        found = _localize(job, localizer, odometry)
+    except ValueError as error:  # ImageError, CameraError and their like: written to be read
+        problem = str(error)
+    except Exception:
+        problem = f"the localizer failed on this image: {traceback.format_exc()}"
+    return Answer(job, found, problem, (time.perf_counter() - job.arrived) * 1e3)
+
+
+def _localize(job: Job, localizer, odometry: Callable[..., np.ndarray | None]) -> Localization:
+    stamp = job.message.header.stamp
+    image, camera = convert.image(job.message), convert.camera(job.info)
+    T_odom_camera = odometry(stamp, job.camera_frame)
+    found = localizer.localize(image, camera, job.tracker.predict(T_odom_camera))
+    return job.tracker.update(convert.seconds(stamp), found, T_odom_camera)

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The two ways of putting a fix into TF: map -> camera, or map -> odom as REP-105 wants it. Nothing here ever waits for a transform."""
+
+import time
+from collections import deque
+from typing import NamedTuple
+
+import numpy as np
+from builtin_interfaces.msg import Time as Stamp
+from rclpy.node import Node
+from rclpy.time import Time
+from tf2_ros import Buffer, TransformBroadcaster, TransformException, TransformListener
+
+from diff2i2p_ros import convert
+from diff2i2p_ros.frames import map_to_odom
+from diff2i2p_ros.parameters import NodeConfig
+
+PATIENCE = 2.0  # seconds after which odometry for an image no longer comes
+
+
+class Fix(NamedTuple):
+    """A pose found, as TF needs it."""
+
+    T_map_camera: np.ndarray  # (4, 4)
+    stamp: Stamp  # of the image
+    camera_frame: str
+    age: int  # nanoseconds by this node's clock when the image arrived; large, and constant, when a bag plays without /clock
+    found: float  # time.monotonic
+
+
+class MapToCamera:
+    """map -> camera, once per fix, at the stamp of its image."""
+
+    problem = ""
+
+    def __init__(self, node: Node, settings: NodeConfig, map_frame: str):
+        self._map_frame = map_frame
+        self._broadcaster = TransformBroadcaster(node)
+
+    def odometry(self, stamp: Stamp, camera_frame: str) -> None:
+        """Never known."""
+
+    def add(self, fix: Fix) -> None:
+        self.problem = "" if fix.camera_frame else "the images name no frame: set camera_frame"
+        if fix.camera_frame:
+            self._broadcaster.sendTransform(convert.transform(fix.T_map_camera, fix.stamp, self._map_frame, fix.camera_frame))
+
+    def tick(self) -> None:
+        """Nothing is repeated: a camera that moves is not where it was."""
+
+    def reset(self) -> None:
+        """Nothing is kept."""
+
+    def close(self) -> None:
+        """Nothing is listened to."""
+
+
+class MapToOdom:
+    """map -> odom from odometry at the image's stamp, repeated `transform_tolerance` ahead of the images, as AMCL does.
+
+    A fix waits until TF has the odometry of its image; `tick` asks again, and repeats the last transform.
+    """
+
+    def __init__(self, node: Node, settings: NodeConfig, map_frame: str):
+        self.problem = ""
+        self._clock = node.get_clock()
+        self._frames = map_frame, settings.odom_frame
+        self._ahead = round(settings.transform_tolerance * 1e9)
+        self._buffer = Buffer()
+        self._listener = TransformListener(self._buffer, node)
+        self._broadcaster = TransformBroadcaster(node)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all: the clock jumped back, or the robot was carried away. No TF until the next fix."""
+        self._buffer.clear()
+        self._waiting: deque[Fix] = deque(maxlen=10)
+        self._T_map_odom: np.ndarray | None = None
+        self._age = self._sent = 0  # nanoseconds
+
+    def close(self) -> None:
+        self._listener.unregister()
+
+    def odometry(self, stamp: Stamp, camera_frame: str) -> np.ndarray | None:
+        """T_odom_camera (4, 4) at `stamp`, else the latest, else None: good enough to expect a pose from."""
+        for moment in (Time.from_msg(stamp), Time()):
+            try:
+                return self._lookup(moment, camera_frame)
+            except TransformException:
+                continue
+        return None
+
+    def add(self, fix: Fix) -> None:
+        self._waiting.append(fix)
+        self.tick()
+
+    def tick(self) -> None:
+        self._resolve()
+        self._broadcast()
+
+    def _resolve(self) -> None:
+        """Take the newest fix whose odometry is there; older ones are then of no use."""
+        while self._waiting and time.monotonic() - self._waiting[0].found > PATIENCE:
+            self._waiting.popleft()
+        for place, fix in reversed(list(enumerate(self._waiting))):
+            try:
+                T_odom_camera = self._lookup(Time.from_msg(fix.stamp), fix.camera_frame)
+            except TransformException as error:
+                self.problem = f"no odometry {self._frames[1]} -> {fix.camera_frame} in TF at the image's time: {error}"
+                continue
+            self.problem = ""
+            self._T_map_odom, self._age = map_to_odom(fix.T_map_camera, T_odom_camera), fix.age
+            for _ in range(place + 1):
+                self._waiting.popleft()
+            return
+
+    def _broadcast(self) -> None:
+        if self._T_map_odom is None:
+            return
+        stamp = self._clock.now().nanoseconds - self._age + self._ahead
+        if stamp > self._sent:  # tf2 refuses a stamp that it has; a clock that was set back is noticed by the images, and then all is reset
+            self._sent = stamp
+            self._broadcaster.sendTransform(convert.transform(self._T_map_odom, Time(nanoseconds=stamp).to_msg(), *self._frames))
+
+    def _lookup(self, moment: Time, camera_frame: str) -> np.ndarray:
+        return convert.matrix(self._buffer.lookup_transform(self._frames[1], camera_frame, moment).transform)
+
+
+MODES = {"map_camera": MapToCamera, "map_odom": MapToOdom}

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A robot around the real node: a camera, ears for all that the node says, and a localizer whose answers are known. Real DDS between them."""
+
+import json
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PoseWithCovarianceStamped
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from scipy.spatial.transform import Rotation
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header, String
+from tf2_msgs.msg import TFMessage
+
+from diff2i2p.camera import Camera, rectify
+from diff2i2p.localization.result import Localization, Status
+from diff2i2p_ros import convert
+from diff2i2p_ros.localizer_node import LocalizerNode
+
+BEST_EFFORT = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+CAMERA = Camera(64, 48, (60.0, 60.0, 31.5, 23.5))
+T_MAP_CAMERA = np.eye(4)
+T_MAP_CAMERA[:3, :3] = Rotation.from_euler("xyz", [-90, 0, -40], degrees=True).as_matrix()
+T_MAP_CAMERA[:3, 3] = 1.0, -2.0, 0.5
+
+
+class StubLocalizer:
+    """Finds every camera at T_map_camera, unless told otherwise."""
+
+    T_map_camera = T_MAP_CAMERA
+
+    def __init__(self):
+        self.map = SimpleNamespace(points=np.arange(12, dtype=np.float32).reshape(4, 3), grey=None, frame_id="map")
+        self.status, self.seconds, self.opens = Status.OK, 0.0, lambda map_file: None
+        self.images, self.priors = [], []
+
+    def __call__(self, map_file, weights, config):
+        self.opens(map_file)
+        return self
+
+    def localize(self, image, camera, prior=None) -> Localization:
+        rectify(image, camera, 32)
+        self.images.append(image)
+        self.priors.append(prior)
+        time.sleep(self.seconds)
+        return (
+            Localization(self.status, self.T_map_camera, np.eye(6) * 1e-3, 0.9) if self.status is Status.OK else Localization(self.status)
+        )
+
+
+def changed(message, changes: dict):
+    for field, value in changes.items():
+        setattr(message, field, value)
+    return message
+
+
+class Robot(Node):
+    """Publishes camera topics, keeps what comes back."""
+
+    camera = CAMERA
+
+    def __init__(self):
+        super().__init__("robot")
+        self.image = self.create_publisher(Image, "image", BEST_EFFORT)
+        self.compressed = self.create_publisher(CompressedImage, "image/compressed", BEST_EFFORT)
+        self.camera_info = self.create_publisher(CameraInfo, "camera_info", BEST_EFFORT)
+        self.tf = self.create_publisher(TFMessage, "/tf", 10)
+        self.poses, self.transforms, self.answers, self.diagnostics = [], [], [], []
+        self.create_subscription(PoseWithCovarianceStamped, "pose", self.poses.append, 10)
+        self.create_subscription(TFMessage, "/tf", self._on_tf, 100)
+        self.create_subscription(String, "status", lambda m: self.answers.append(json.loads(m.data)), 10)
+        self.create_subscription(DiagnosticArray, "/diagnostics", lambda m: self.diagnostics.append(m.status[0]), 10)
+
+    def _on_tf(self, message: TFMessage) -> None:
+        self.transforms += [t for t in message.transforms if t.header.frame_id == "map"]
+
+    def send_info(self, **changes) -> None:
+        self.camera_info.publish(changed(convert.camera_info(CAMERA, Header(frame_id="camera")), changes))
+
+    def send_image(self, seconds: float, **changes) -> None:
+        header = Header(stamp=convert.stamp(seconds), frame_id="camera")
+        self.image.publish(changed(convert.image_message(np.full((48, 64, 3), 7, np.uint8), header), changes))
+
+    def send_compressed(self, seconds: float, data: bytes) -> None:
+        self.compressed.publish(CompressedImage(header=Header(stamp=convert.stamp(seconds), frame_id="camera"), format="jpeg", data=data))
+
+    def send_odometry(self, seconds: float, T_odom_camera: np.ndarray) -> None:
+        self.tf.publish(TFMessage(transforms=[convert.transform(T_odom_camera, convert.stamp(seconds), "odom", "camera")]))
+
+    def said(self, text: str) -> bool:
+        """Whether the node's diagnostics contained `text`."""
+        return any(text in status.message for status in self.diagnostics)
+
+
+class Graph:
+    """The real node and the robot in one executor."""
+
+    LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+    def __init__(self):
+        self.executor = SingleThreadedExecutor()
+        self.localizer = StubLocalizer()
+        self.robot = Robot()
+        self.executor.add_node(self.robot)
+        self.node = None
+
+    def start(self, wait: bool = True, **parameters) -> LocalizerNode:
+        """Start the node and, unless told otherwise, wait until it and the robot hear each other."""
+        parameters = {"map_file": "stub.i2pmap", "tf_mode": "map_camera"} | parameters
+        self.node = LocalizerNode(self.localizer, parameter_overrides=[Parameter(name, value=value) for name, value in parameters.items()])
+        self.executor.add_node(self.node)
+        if wait:
+            image = self.robot.compressed if parameters.get("image_transport") == "compressed" else self.robot.image
+            assert self.until(lambda: image.get_subscription_count() and self.robot.camera_info.get_subscription_count())
+            assert self.until(lambda: self.robot.count_publishers("pose") and self.robot.count_publishers("status"))
+        return self.node
+
+    def until(self, condition, seconds: float = 10.0) -> bool:
+        """Spin until a condition holds, at most `seconds`; whether it does."""
+        end = time.monotonic() + seconds
+        while not condition() and time.monotonic() < end:
+            self.executor.spin_once(timeout_sec=0.02)
+        return bool(condition())
+
+    def spin(self, seconds: float) -> None:
+        self.until(lambda: False, seconds)
+
+    def answer(self, send, *arguments, **changes) -> dict:
+        """Send camera_info and an image until it is answered (best effort may lose one); the answer."""
+        before = len(self.robot.answers)
+        for _ in range(20):
+            self.robot.send_info()
+            send(*arguments, **changes)
+            if self.until(lambda: len(self.robot.answers) > before, seconds=0.5):
+                return self.robot.answers[-1]
+        raise AssertionError("the node does not answer")
+
+    def close(self) -> None:
+        self.executor.shutdown()
+        if self.node:
+            self.node.destroy_node()
+        self.robot.destroy_node()
+
+
+@pytest.fixture
+def graph():
+    rclpy.init()
+    graph = Graph()
+    yield graph
+    graph.close()
+    rclpy.try_shutdown()
+
+
+@pytest.fixture
+def robot(graph) -> Robot:
+    return graph.robot

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lifecycle, parameters, and leaving in good order."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.srv import DescribeParameters
+
+from diff2i2p.config import Config, parameters
+from diff2i2p_ros import localizer_node
+from diff2i2p_ros.parameters import NodeConfig
+
+SLOW_NODE = """
+import pathlib, sys, time
+from types import SimpleNamespace
+import numpy as np
+from diff2i2p_ros import localizer_node
+
+class Slow:
+    map = SimpleNamespace(points=np.zeros((1, 3), np.float32), grey=None, frame_id="map")
+
+    def localize(self, image, camera, prior=None):
+        pathlib.Path(sys.argv[1]).touch()
+        time.sleep(1.0)
+
+sys.exit(localizer_node.main(["--ros-args", "-p", "map_file:=any"], lambda *arguments: Slow()))
+"""
+
+
+def change(graph, transition: int) -> bool:
+    client = graph.robot.create_client(ChangeState, "localizer/change_state")
+    assert graph.until(client.service_is_ready)
+    future = client.call_async(ChangeState.Request(transition=Transition(id=transition)))
+    assert graph.until(future.done)
+    return future.result().success
+
+
+def test_a_lifecycle_manager_takes_the_node_up_and_down_and_up_again(graph, robot):
+    graph.start(wait=False, autostart=False)
+    for stamp in (1.0, 2.0):
+        assert change(graph, Transition.TRANSITION_CONFIGURE)
+        assert not robot.image.get_subscription_count()
+        assert change(graph, Transition.TRANSITION_ACTIVATE)
+        assert graph.answer(robot.send_image, stamp)["status"] == "OK"
+        assert change(graph, Transition.TRANSITION_DEACTIVATE)
+        assert graph.until(lambda: not robot.image.get_subscription_count())
+        assert change(graph, Transition.TRANSITION_CLEANUP)
+    assert graph.localizer.priors == [None, None]
+
+
+def test_configuring_without_a_map_fails_with_the_reason_and_can_be_repeated(graph, robot):
+    def opens(map_file):
+        raise ValueError(f"{map_file} is truncated")
+
+    graph.localizer.opens = opens
+    graph.start(wait=False, autostart=False)
+    assert not change(graph, Transition.TRANSITION_CONFIGURE)
+    assert graph.until(lambda: robot.said("stub.i2pmap is truncated"))
+    graph.localizer.opens = lambda map_file: None
+    assert change(graph, Transition.TRANSITION_CONFIGURE)
+
+
+def test_deactivating_in_the_middle_of_an_image_drops_its_answer(graph, robot):
+    graph.start()
+    graph.answer(robot.send_image, 1.0)
+    graph.localizer.seconds = 0.5
+    robot.send_image(2.0)
+    assert graph.until(lambda: len(graph.localizer.images) == 2)
+    assert change(graph, Transition.TRANSITION_DEACTIVATE)
+    graph.spin(0.2)
+    assert len(robot.answers) == 1
+
+
+def test_every_parameter_tells_what_it_is_and_its_range(graph, robot):
+    graph.start(wait=False)
+    expected = {name: metadata for config in (NodeConfig(), Config()) for name, _, metadata in parameters(config)}
+    client = robot.create_client(DescribeParameters, "localizer/describe_parameters")
+    assert graph.until(client.service_is_ready)
+    future = client.call_async(DescribeParameters.Request(names=list(expected)))
+    assert graph.until(future.done)
+    for told in future.result().descriptors:
+        assert expected[told.name]["help"] in told.description
+    told = {descriptor.name: descriptor for descriptor in future.result().descriptors}
+    assert told["pnp.max_error"].floating_point_range[0].from_value == 0.5
+    assert told["pnp.max_iterations"].integer_range[0].to_value == 100000
+    assert "[px]" in told["pnp.max_error"].description
+    assert "both" in told["matcher"].additional_constraints
+
+
+@pytest.mark.parametrize("setting, word", [("pnp.max_error:=-3.0", "range"), ("pnp.max_error:=wide", "DOUBLE")])
+def test_a_parameter_that_cannot_be_ends_the_node_with_one_sentence(setting, word, capfd):
+    assert localizer_node.main(["--ros-args", "-p", setting]) == 2
+    error = capfd.readouterr().err
+    assert "pnp.max_error" in error and word in error and "Traceback" not in error
+
+
+def test_a_choice_that_does_not_exist_is_refused_with_those_that_do(graph, robot):
+    graph.start(wait=False, tf_mode="sideways")
+    assert graph.until(lambda: robot.said("'tf_mode' is one of map_odom, map_camera, not 'sideways'"))
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_in_the_middle_of_an_image_ends_the_node_cleanly(graph, robot, sign, tmp_path):
+    busy = tmp_path / "busy"
+    process = subprocess.Popen([sys.executable, "-c", SLOW_NODE, busy], stderr=subprocess.PIPE, text=True)
+    try:
+        assert graph.until(lambda: robot.image.get_subscription_count() and robot.camera_info.get_subscription_count())
+        assert graph.until(lambda: robot.send_info() or robot.send_image(time.time()) or busy.exists())
+        process.send_signal(sign)
+        _, errors = process.communicate(timeout=10)
+    finally:
+        process.kill()
+    assert process.returncode == 0, errors
+    assert "Traceback" not in errors

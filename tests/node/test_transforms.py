@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""map -> odom over real DDS: odometry of the image's time, stamped ahead, and nothing before the first fix."""
+
+import numpy as np
+import pytest
+
+from diff2i2p.localization.result import Status
+from diff2i2p_ros import convert
+
+
+def odometry(x: float) -> np.ndarray:
+    """T_odom_camera of a camera that has moved x metres along odom's x."""
+    T = np.eye(4)
+    T[0, 3] = x
+    return T
+
+
+def T_map_odom(robot) -> np.ndarray:
+    return convert.matrix(robot.transforms[-1].transform)
+
+
+@pytest.fixture
+def started(graph, robot):
+    """The node in map_odom mode, hearing the robot's odometry."""
+    graph.start(tf_mode="map_odom", transform_tolerance=0.5)
+    assert graph.until(lambda: robot.tf.get_subscription_count() >= 2)  # the node and the robot itself
+    return graph
+
+
+def test_map_to_odom_uses_the_odometry_at_the_stamp_of_the_image_not_the_latest(started, robot):
+    for seconds in (10.0, 11.0, 12.0):
+        robot.send_odometry(seconds, odometry(x=seconds))
+    started.answer(robot.send_image, 10.25)
+    assert started.until(lambda: robot.transforms)
+    assert (robot.transforms[-1].header.frame_id, robot.transforms[-1].child_frame_id) == ("map", "odom")
+    np.testing.assert_allclose(T_map_odom(robot) @ odometry(10.25), started.localizer.T_map_camera, atol=1e-9)
+
+
+def test_a_fix_waits_for_odometry_that_comes_late(started, robot):
+    started.answer(robot.send_image, 10.5)
+    started.spin(0.3)
+    assert robot.poses and not robot.transforms
+    robot.send_odometry(10.0, odometry(1.0))
+    robot.send_odometry(11.0, odometry(2.0))
+    assert started.until(lambda: robot.transforms)
+    np.testing.assert_allclose(T_map_odom(robot) @ odometry(1.5), started.localizer.T_map_camera, atol=1e-9)
+
+
+def test_missing_odometry_is_said_on_diagnostics_and_the_pose_is_published_all_the_same(started, robot):
+    started.answer(robot.send_image, 10.5)
+    assert started.until(lambda: robot.said("no odometry odom -> camera in TF"))
+    assert robot.poses and not robot.transforms
+
+
+def test_no_transform_leaves_before_the_first_good_fix(started, robot):
+    started.localizer.status = Status.REJECTED_LOW_CONFIDENCE
+    robot.send_odometry(10.0, odometry(0.0))
+    started.answer(robot.send_image, 10.0)
+    started.spin(0.3)
+    assert not robot.transforms
+
+
+def test_map_to_odom_is_repeated_ahead_of_the_images_with_rising_stamps(started, robot):
+    now = started.node.get_clock().now().nanoseconds * 1e-9
+    robot.send_odometry(now - 1, odometry(0.0))
+    robot.send_odometry(now + 1, odometry(0.0))
+    started.answer(robot.send_image, now)
+    assert started.until(lambda: len(robot.transforms) >= 8)
+    stamps = [convert.seconds(t.header.stamp) for t in robot.transforms]
+    assert all(later > earlier for earlier, later in zip(stamps[:-1], stamps[1:], strict=True))
+    assert stamps[0] == pytest.approx(now + 0.5, abs=0.25)
+    assert stamps[-1] - stamps[0] == pytest.approx(0.05 * (len(stamps) - 1), abs=0.25)
+
+
+def test_a_bag_played_without_a_clock_is_stamped_ahead_of_its_own_time(started, robot):
+    robot.send_odometry(10.0, odometry(0.0))
+    started.answer(robot.send_image, 10.0)
+    assert started.until(lambda: len(robot.transforms) >= 3)
+    assert convert.seconds(robot.transforms[0].header.stamp) == pytest.approx(10.5, abs=0.25)
+
+
+def test_when_the_bag_starts_again_the_old_transform_and_old_odometry_are_forgotten(started, robot):
+    robot.send_odometry(100.0, odometry(5.0))
+    started.answer(robot.send_image, 100.0)
+    assert started.until(lambda: robot.transforms)
+    started.localizer.status = Status.NO_MATCHES
+    started.answer(robot.send_image, 3.0)
+    robot.transforms.clear()
+    started.spin(0.3)
+    assert not robot.transforms
+    started.localizer.status = Status.OK
+    robot.send_odometry(3.1, odometry(7.0))
+    started.answer(robot.send_image, 3.1)
+    assert started.until(lambda: robot.transforms)
+    np.testing.assert_allclose(T_map_odom(robot) @ odometry(7.0), started.localizer.T_map_camera, atol=1e-9)
+
+
+def test_odometry_moves_the_prior_of_the_next_image(started, robot):
+    robot.send_odometry(1.0, odometry(0.0))
+    started.answer(robot.send_image, 1.0)
+    robot.send_odometry(2.0, odometry(0.4))
+    started.answer(robot.send_image, 2.0)
+    expected = started.localizer.T_map_camera @ odometry(0.4)
+    np.testing.assert_allclose(started.localizer.priors[-1], expected, atol=1e-9)

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tracker believes what can be, and lets go of what no longer is."""
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from diff2i2p.config import TrackConfig
+from diff2i2p.localization.result import Localization, Status
+from diff2i2p.localization.track import State, Tracker
+
+MISS = Localization(Status.NO_MATCHES)
+
+
+def at(x: float, yaw: float = 0.0) -> np.ndarray:
+    T = np.eye(4)
+    T[:3, :3] = Rotation.from_euler("y", yaw, degrees=True).as_matrix()
+    T[0, 3] = x
+    return T
+
+
+def fix(x: float, yaw: float = 0.0) -> Localization:
+    return Localization(Status.OK, at(x, yaw), np.eye(6), 0.9)
+
+
+@pytest.fixture
+def tracker() -> Tracker:
+    return Tracker(TrackConfig(max_speed=2.0, max_turn_rate=1.0, lost_after=3))
+
+
+def test_a_new_tracker_is_lost_and_expects_nothing(tracker):
+    assert tracker.state is State.LOST
+    assert tracker.predict() is None
+
+
+def test_a_first_fix_is_believed_anywhere_and_is_expected_again(tracker):
+    assert tracker.update(0.0, fix(100.0)).ok
+    assert tracker.state is State.TRACKING
+    np.testing.assert_allclose(tracker.predict(), at(100.0))
+
+
+def test_odometry_moves_the_prediction_on(tracker):
+    tracker.update(0.0, fix(10.0, 90.0), T_odom_camera=at(1.0))
+    moved_forward = tracker.predict(T_odom_camera=at(1.0) @ at(0.3))
+    np.testing.assert_allclose(moved_forward, at(10.0, 90.0) @ at(0.3), atol=1e-12)
+
+
+@pytest.mark.parametrize("jump", [fix(2.0), fix(0.0, 40.0)], ids=["too far", "turned too far"])
+def test_a_jump_no_robot_can_make_is_rejected_without_a_pose(tracker, jump):
+    tracker.update(0.0, fix(0.0))
+    answer = tracker.update(0.1, jump)
+    assert answer.status is Status.REJECTED_MOTION
+    assert answer.T_map_camera is None and answer.covariance is None
+    np.testing.assert_allclose(tracker.predict(), at(0.0))
+
+
+def test_the_same_move_is_believed_once_there_was_time_for_it(tracker):
+    tracker.update(0.0, fix(0.0))
+    assert tracker.update(1.0, fix(2.0)).ok
+
+
+def test_a_jump_that_odometry_confirms_is_believed(tracker):
+    tracker.update(0.0, fix(0.0), T_odom_camera=at(0.0))
+    assert tracker.update(0.1, fix(5.0), T_odom_camera=at(5.0)).ok
+
+
+def test_after_too_many_misses_it_is_lost_and_believes_a_far_fix(tracker):
+    tracker.update(0.0, fix(0.0))
+    for stamp in (0.1, 0.2):
+        assert tracker.update(stamp, MISS).status is Status.NO_MATCHES
+        assert tracker.state is State.TRACKING
+    tracker.update(0.3, MISS)
+    assert tracker.state is State.LOST
+    assert tracker.update(0.4, fix(50.0)).ok
+
+
+def test_a_wrong_first_fix_is_given_up_after_a_few_contradictions(tracker):
+    tracker.update(0.0, fix(50.0))
+    answers = [tracker.update(0.1 * n, fix(0.0)).ok for n in range(1, 5)]
+    assert answers == [False, False, False, True]
+
+
+def test_a_fix_between_misses_starts_the_count_again(tracker):
+    for n in range(6):
+        tracker.update(0.1 * n, fix(0.0) if n % 3 == 0 else MISS)
+    assert tracker.state is State.TRACKING
