@@ -39,7 +39,7 @@ class Frame:
 
     def image(self) -> np.ndarray:
         """(H, W, 3) uint8 RGB. Raises SequenceError when the file is missing or cut off."""
-        return cv2.cvtColor(_decode(self.image_path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        return read_image(self.image_path)
 
     def depth(self) -> np.ndarray | None:
         """(H, W) float32 metres, 0 = unknown, or None without a depth image. Raises SequenceError."""
@@ -87,6 +87,11 @@ def read_sequence(directory: Path | str, start: int | None = None, stop: int | N
         span = f"; it has frames {frames[0].index} to {frames[-1].index}" if frames else ""
         raise SequenceError(f"{directory} has no images in the range asked for{span}")
     return Sequence(directory.resolve().name, camera, chosen)
+
+
+def read_image(path: Path | str) -> np.ndarray:
+    """(H, W, 3) uint8 RGB of a JPEG or PNG. Raises SequenceError when it is missing or cut off."""
+    return cv2.cvtColor(_decode(Path(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION), cv2.COLOR_BGR2RGB)
 
 
 def write_sequence(

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What this installation can and cannot do, in sentences."""
+
+import importlib.util
+import os
+import platform
+from importlib import metadata
+from typing import NamedTuple
+
+REQUIRED = (
+    "numpy",
+    "scipy",
+    "opencv-python-headless",
+    "open3d",
+    "poselib",
+    "torch",
+    "safetensors",
+    "laspy",
+    "PyYAML",
+    "matplotlib",
+    "rich",
+    "typer",
+)
+ALTERNATIVES = {"opencv-python-headless": "opencv-python"}
+
+
+class Finding(NamedTuple):
+    """One thing looked at; nothing works where a required one is not good."""
+
+    subject: str
+    good: bool
+    required: bool
+    sentence: str
+
+
+def examine() -> list[Finding]:
+    """Look at Python, packages, device, weights and ROS."""
+    return [_python(), _packages(), _device(), _weights(), _ros()]
+
+
+def _python() -> Finding:
+    from diff2i2p import __version__
+
+    good = platform.python_version_tuple() >= ("3", "10")
+    return Finding("python", good, True, f"diff2i2p {__version__} on Python {platform.python_version()}, {platform.platform(terse=True)}.")
+
+
+def _packages() -> Finding:
+    found, missing = [], []
+    for name in REQUIRED:
+        version = _version(name) or _version(ALTERNATIVES.get(name, name))
+        found.append(f"{name} {version}") if version else missing.append(name)
+    sentence = (
+        f"Missing: {', '.join(missing)}. Install with: pip install {' '.join(missing)}" if missing else f"Packages: {', '.join(found)}."
+    )
+    return Finding("packages", not missing, True, sentence)
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _device() -> Finding:
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        return Finding("device", False, True, f"torch does not load ({error}): pip install torch")
+    cores = os.cpu_count()
+    if torch.cuda.is_available():
+        return Finding("device", True, False, f"The network runs on {torch.cuda.get_device_name()}; {cores} processor cores.")
+    return Finding(
+        "device", True, False, f"No CUDA device: the network runs on {torch.get_num_threads()} threads of {cores} processor cores."
+    )
+
+
+def _weights() -> Finding:
+    from diff2i2p.weights import WeightsError, find_weights, shipped_weights
+
+    good, bad = [], []
+    for name in shipped_weights():
+        try:
+            find_weights(name)
+            good.append(name)
+        except WeightsError as error:
+            bad.append(str(error))
+    if bad:
+        return Finding("weights", False, False, f"{bad[0]}.")
+    if good:
+        return Finding("weights", True, False, f"Shipped weights: {', '.join(good)}.")
+    return Finding(
+        "weights",
+        False,
+        False,
+        "No shipped weights: only the appearance matcher works until 'diff2i2p-train adapt' makes some for your site.",
+    )
+
+
+def _ros() -> Finding:
+    if importlib.util.find_spec("rclpy") is None:
+        return Finding(
+            "ros", False, False, "No ROS 2 in this environment: the command line works, the node does not. Source your ROS setup for it."
+        )
+    missing = [name for name in ("sensor_msgs", "geometry_msgs", "tf2_ros", "diagnostic_msgs") if importlib.util.find_spec(name) is None]
+    if missing:
+        return Finding("ros", False, False, f"ROS 2 is here, but {', '.join(missing)} are not: rosdep installs them.")
+    return Finding("ros", True, False, f"ROS 2 {os.environ.get('ROS_DISTRO', '(no ROS_DISTRO set)')} with rclpy and its messages.")
