@@ -96,10 +96,12 @@ class Camera:
     def rays(self, pixels: np.ndarray) -> np.ndarray:
         """Directions (N, 3) float64 with z = 1 through `pixels` (N, 2) as (u, v), distortion undone."""
         pixels = np.asarray(pixels, float).reshape(-1, 1, 2)
-        if self.model == "equidistant" and self.D:
+        if not self.D:
+            return np.concatenate([(pixels[:, 0] - self.K[2:]) / self.K[:2], np.ones((len(pixels), 1))], 1)
+        if self.model == "equidistant":
             flat = cv2.fisheye.undistortPoints(pixels, self.matrix, np.array(self.D))
         else:
-            flat = cv2.undistortPoints(pixels, self.matrix, np.array(self.D) if self.D else None)
+            flat = cv2.undistortPoints(pixels, self.matrix, np.array(self.D))
         return np.concatenate([flat.reshape(-1, 2), np.ones((len(pixels), 1))], 1)
 
     def project(self, points: np.ndarray) -> np.ndarray:

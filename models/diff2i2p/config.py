@@ -60,8 +60,8 @@ class NetworkConfig:
 
 @dataclass(frozen=True)
 class RetrievalConfig:
-    candidates: int = parameter(2, "Candidate views that are matched when the camera is lost.", "", 1, 32)
-    nodes: int = parameter(1024, "Map nodes of one candidate view at most; a map with fewer is one candidate.", "", 32, 16384)
+    candidates: int = parameter(3, "Candidate views that are matched when the camera is lost.", "", 1, 32)
+    nodes: int = parameter(192, "Map nodes of one candidate view at most; a map with fewer is one candidate.", "", 32, 16384)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,11 @@ OTHERS = 1500  # map points that no cell drawn sees, as wrong answers
 WEIGHTS = {"fine": 1.0, "coarse": 0.5, "votes": 0.5, "tuning": 0.5}
 
 
-def matching_losses(network: Diff2I2P, batch: Batch, pyramid: Pyramid) -> dict[str, torch.Tensor]:
-    """Losses of one batch against the pyramid its targets index, plus shares of cells and tokens that are right."""
+def matching_losses(network: Diff2I2P, batch: Batch, pyramid: Pyramid, bank: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Losses of one batch against the pyramid its targets index, plus shares of cells and tokens that are right.
+
+    bank (M, token_dim): the nodes of the whole map as last seen, wrong answers for the votes; brought up to date in place.
+    """
     with torch.autocast(batch.images.device.type, torch.bfloat16):  # halves the time of the image side, on CPU too
         image = network.encode_image(batch.images)
     site = network.encode_map(pyramid)
@@ -34,7 +37,10 @@ def matching_losses(network: Diff2I2P, batch: Batch, pyramid: Pyramid) -> dict[s
     patches, nodes = network.votes(image.tokens, site.nodes)
     tokens = labels.shape[1]
     coarse_logits = sharpness[1] * fused[0][:, :tokens] @ fused[1].transpose(1, 2)
-    vote_logits = sharpness[2] * patches[:, :tokens] @ nodes.T
+    everywhere = bank.index_put((batch.nodes,), nodes)
+    vote_logits = sharpness[2] * patches[:, :tokens] @ everywhere.T
+    vote_labels = labels.new_zeros(vote_logits.shape).masked_scatter(batch.nodes, labels)
+    bank[batch.nodes] = nodes.detach()
 
     guess = answers[similarity.argmax(1)]
     miss = points - pyramid.points[0][guess]
@@ -44,10 +50,11 @@ def matching_losses(network: Diff2I2P, batch: Batch, pyramid: Pyramid) -> dict[s
     return {
         "fine": fine,
         "coarse": _soft_cross_entropy(coarse_logits, labels),
-        "votes": _soft_cross_entropy(vote_logits, labels),
+        "votes": _soft_cross_entropy(vote_logits, vote_labels),
         "tuning": tuning,
         "cells_right": close.float().mean(),
         "tokens_right": _hit_rate(coarse_logits, labels),
+        "votes_right": _hit_rate(vote_logits, vote_labels),
     }
 
 

@@ -22,10 +22,12 @@ class SiteView:
 
     def points(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """Map points (N, 3) float32 seen at pixels; NaN where the depth is not known."""
+        fx, fy, cx, cy = np.float32(self.camera.K)
         depth = self.depth[rows, columns]
-        rays = self.camera.rays(np.stack([columns, rows], 1))
-        points = rays * np.where(depth > 0, depth, np.nan)[:, None]
-        return (points @ self.T_map_camera[:3, :3].T + self.T_map_camera[:3, 3]).astype(np.float32)
+        depth = np.where(depth > 0, depth, np.float32(np.nan))
+        x, y = (columns.astype(np.float32) - cx) / fx * depth, (rows.astype(np.float32) - cy) / fy * depth
+        T = self.T_map_camera.astype(np.float32)
+        return np.stack([T[axis, 0] * x + T[axis, 1] * y + T[axis, 2] * depth + T[axis, 3] for axis in range(3)], 1)
 
 
 class ViewSynthesizer:

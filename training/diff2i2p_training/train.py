@@ -42,12 +42,13 @@ def train(
     progress = _resume(checkpoint, network, optimizer, console)
     loader = iter(DataLoader(dataset, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None))
     pyramid = _moved(dataset.pyramid, device)
+    bank = torch.zeros(len(pyramid.nodes), network.config.network.token_dim, device=device)
     means, reported, saved = {}, time.monotonic(), time.monotonic()
     while progress.seconds < 60 * minutes:
         started = time.monotonic()
         for group in optimizer.param_groups:
             group["lr"] = rate * _schedule(progress.seconds / (60 * minutes))
-        losses = _step(network, optimizer, _moved(next(loader), device), pyramid)
+        losses = _step(network, optimizer, _moved(next(loader), device), pyramid, bank)
         progress.step += 1
         progress.seconds += time.monotonic() - started
         for name, value in losses.items():
@@ -64,12 +65,12 @@ def train(
     return progress
 
 
-def _step(network: Diff2I2P, optimizer, batch, pyramid) -> dict[str, float]:
+def _step(network: Diff2I2P, optimizer, batch, pyramid, bank) -> dict[str, float]:
     if len(batch.nodes) != int(batch.nodes.sum()):
         pyramid, batch = _cropped(pyramid, batch)
     if torch.rand(()) < DROP_GREY:
         pyramid = dataclasses.replace(pyramid, grey=None)
-    losses = matching_losses(network, batch, pyramid)
+    losses = matching_losses(network, batch, pyramid, bank)
     optimizer.zero_grad(set_to_none=True)
     total(losses).backward()
     torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
