@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A robot around the real node: a camera, ears for all that the node says, and a localizer whose answers are known. Real DDS between them."""
+"""The real node, a robot that hears all it says, real DDS between them; and a localizer whose answers are known."""
 
 import json
 import time
@@ -50,9 +50,9 @@ class StubLocalizer:
         self.images.append(image)
         self.priors.append(prior)
         time.sleep(self.seconds)
-        return (
-            Localization(self.status, self.T_map_camera, np.eye(6) * 1e-3, 0.9) if self.status is Status.OK else Localization(self.status)
-        )
+        if self.status is not Status.OK:
+            return Localization(self.status)
+        return Localization(self.status, self.T_map_camera, np.eye(6) * 1e-3, 0.9)
 
 
 def changed(message, changes: dict):

@@ -48,6 +48,5 @@ class Health:
         level = DiagnosticStatus.ERROR if "map" in problems else DiagnosticStatus.WARN if problems else DiagnosticStatus.OK
         values = [KeyValue(key=key, value=str(value)) for key, value in self._values.items()]
         message = "; ".join(problems.values()) or "localized"
-        return DiagnosticArray(
-            header=header, status=[DiagnosticStatus(level=level, name=name, message=message, hardware_id=hardware_id, values=values)]
-        )
+        status = DiagnosticStatus(level=level, name=name, message=message, hardware_id=hardware_id, values=values)
+        return DiagnosticArray(header=header, status=[status])

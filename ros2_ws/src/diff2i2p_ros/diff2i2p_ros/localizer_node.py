@@ -4,11 +4,8 @@
 import sys
 from collections.abc import Callable
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
-from rclpy.exceptions import ParameterException
-from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import PointCloud2
@@ -19,6 +16,7 @@ from diff2i2p.config import Config
 from diff2i2p_ros import convert, parameters
 from diff2i2p_ros.health import Health
 from diff2i2p_ros.parameters import NodeConfig
+from diff2i2p_ros.running import run
 from diff2i2p_ros.session import Session
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -72,9 +70,8 @@ class LocalizerNode(LifecycleNode):
         self._say("map", "")
         compiled = self._localizer.map
         self._points = self.create_publisher(PointCloud2, "map_points", LATCHED)
-        self._points.publish(
-            convert.point_cloud(compiled.points, compiled.grey, Header(frame_id=self._settings.map_frame or compiled.frame_id))
-        )
+        header = Header(frame_id=self._settings.map_frame or compiled.frame_id)
+        self._points.publish(convert.point_cloud(compiled.points, compiled.grey, header))
         return SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -134,22 +131,8 @@ class LocalizerNode(LifecycleNode):
 
 
 def main(args: list[str] | None = None, localizer_factory: Callable = open_localizer) -> int:
-    """Run the node until SIGINT or SIGTERM; 2 when a parameter is of a wrong type or out of its range."""
-    rclpy.init(args=args)
-    node = None
-    try:
-        node = LocalizerNode(localizer_factory)
-        rclpy.spin(node)
-    except ParameterException as error:
-        print(f"localizer: {error}", file=sys.stderr)
-        return 2
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        if node:
-            node.destroy_node()
-        rclpy.try_shutdown()
-    return 0
+    """Run the node until SIGINT or SIGTERM."""
+    return run(lambda: LocalizerNode(localizer_factory), args)
 
 
 if __name__ == "__main__":

@@ -13,29 +13,24 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 
 from diff2i2p.config import Config, override_dotted, parameter, parameters
 
+TF_MODES = ("map_odom", "map_camera")
+TRANSPORTS = ("raw", "compressed")
+
 
 @dataclass(frozen=True)
 class NodeConfig:
     """What the node needs beyond the library's Config."""
 
     map_file: str = parameter("", "Compiled map (.i2pmap) to localize in.")
-    weights: str = parameter(
-        "", "Weights that the map was compiled with, a file or a name in weights.yaml; empty: the appearance matcher alone."
-    )
+    weights: str = parameter("", "Weights that the map was compiled with, file or name in weights.yaml; empty: appearance matcher alone.")
     map_frame: str = parameter("", "Frame of the map; empty: the one the map was compiled with.")
     odom_frame: str = parameter("odom", "Frame that wheel or visual odometry drifts in; used by tf_mode map_odom.")
     camera_frame: str = parameter("", "Optical frame of the camera; empty: the frame_id of the images.")
-    tf_mode: str = parameter(
-        "map_odom", "TF published: map -> odom (needs odometry in TF) or map -> camera.", choices=("map_odom", "map_camera")
-    )
-    transform_tolerance: float = parameter(
-        1.0, "How far ahead of the images map -> odom is stamped, so that consumers need not wait.", "s", 0, 10
-    )
+    tf_mode: str = parameter("map_odom", "TF published: map -> odom (needs odometry in TF) or map -> camera.", choices=TF_MODES)
+    transform_tolerance: float = parameter(1.0, "How far ahead of the images map -> odom is stamped: consumers need not wait.", "s", 0, 10)
     broadcast_rate: float = parameter(20.0, "Rate at which map -> odom is repeated.", "Hz", 1, 200)
-    image_transport: str = parameter("raw", "Topic the images come on: image, or image/compressed.", choices=("raw", "compressed"))
-    autostart: bool = parameter(
-        True, "Configure and activate without a lifecycle manager, and try again each second until the map file is there."
-    )
+    image_transport: str = parameter("raw", "Topic the images come on: image, or image/compressed.", choices=TRANSPORTS)
+    autostart: bool = parameter(True, "Configure and activate without a lifecycle manager; where that fails, again each second.")
 
 
 def declare(node, config) -> None:
@@ -86,7 +81,8 @@ def _lines(config) -> Iterator[str]:
         opened = groups
         indent = "    " + "  " * len(groups)
         yield f"{indent}# {describe(metadata)}"
-        yield f"{indent}{leaf}: {yaml.safe_dump(list(value) if isinstance(value, tuple) else value, default_flow_style=True).splitlines()[0]}"
+        plain = list(value) if isinstance(value, tuple) else value
+        yield f"{indent}{leaf}: {yaml.safe_dump(plain, default_flow_style=True).splitlines()[0]}"
 
 
 if __name__ == "__main__":

@@ -49,9 +49,8 @@ class Session:
         self._pose = node.create_publisher(PoseWithCovarianceStamped, "pose", 10)
         self._status = node.create_publisher(String, "status", 10)
         self._wake = node.create_guard_condition(self._publish_answers)
-        self._repeater = node.create_timer(
-            1 / self._settings.broadcast_rate, self.transforms.tick, clock=Clock(clock_type=ClockType.STEADY_TIME)
-        )
+        steady = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still, or jump
+        self._repeater = node.create_timer(1 / self._settings.broadcast_rate, self.transforms.tick, clock=steady)
         self._infos = node.create_subscription(CameraInfo, "camera_info", self._on_info, NEWEST)
         self._images = node.create_subscription(CompressedImage if compressed else Image, self.topic, self._on_image, NEWEST)
 

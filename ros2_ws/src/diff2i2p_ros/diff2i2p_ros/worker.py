@@ -7,7 +7,7 @@ from typing import Any
 
 
 class NewestOnly:
-    """Calls `handle(item)` in its own thread, one at a time. Images that nobody had time for are old news: they are dropped, and counted."""
+    """Calls `handle(item)` in its own thread, one at a time. What nobody had time for is old news: dropped, and counted."""
 
     def __init__(self, handle: Callable[[Any], None]):
         self.skipped = 0

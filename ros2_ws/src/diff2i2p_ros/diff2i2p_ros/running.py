@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A process around one node, which leaves in good order."""
+
+import sys
+from collections.abc import Callable
+
+import rclpy
+from rclpy.exceptions import ParameterException
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+
+
+def run(make_node: Callable[[], Node], args: list[str] | None = None, work: Callable[[Node], None] = rclpy.spin) -> int:
+    """Make a node, let it `work` until that is done or a signal comes, destroy it. The exit code: 2 for a parameter that cannot be."""
+    rclpy.init(args=args)
+    node = None
+    try:
+        node = make_node()
+        work(node)
+    except ParameterException as error:
+        print(error, file=sys.stderr)
+        return 2
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except Exception:
+        if rclpy.ok():  # else a signal took the context away from under whatever rclpy was at
+            raise
+    finally:
+        if node:
+            node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
