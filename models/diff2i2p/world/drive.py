@@ -112,7 +112,8 @@ class Router:
     def _spread(self, room: Room) -> list[int]:
         """Cells of a room, far from each other and off the walls."""
         points = self.floor.points
-        inside = np.flatnonzero(((points > room.low) & (points < room.high)).all(1) & (self.clearance > RADIUS + 0.05))
+        inside = np.flatnonzero(((points > room.low) & (points < room.high)).all(1))
+        inside = inside[self.clearance[inside] >= np.median(self.clearance[inside])] if len(inside) else inside
         chosen = [int(self.rng.choice(inside))] if len(inside) else []
         count = max(2, round(float(np.prod(np.subtract(room.high, room.low))) / 5))
         while chosen and len(chosen) < count:
@@ -126,9 +127,10 @@ class Router:
     def clearance(self) -> np.ndarray:
         return self.floor.clearance[tuple(self.floor.cells.T)]
 
-    def anywhere(self) -> int:
-        """A random cell with some room around it."""
-        return int(self.rng.choice(np.flatnonzero(self.clearance > np.quantile(self.clearance, 0.5))))
+    def anywhere(self, off: int = 0) -> int:
+        """A random cell with room around it, rather far from cell `off`."""
+        cells = self.rng.choice(np.flatnonzero(self.clearance > np.quantile(self.clearance, 0.6)), 6)
+        return int(max(cells, key=lambda cell: np.linalg.norm(self.floor.points[cell] - self.floor.points[off])))
 
     def path(self, start: int, goal: int) -> np.ndarray:
         """(M, 2) smooth path between two cells, a point every SPACING, clear of obstacles."""
@@ -153,7 +155,10 @@ def _even(line: np.ndarray) -> np.ndarray:
 
 def _smoothed(line: np.ndarray, sigma: float) -> np.ndarray:
     """Gaussian smoothing that keeps both ends in place."""
-    reach = min(int(4 * sigma), len(line) - 1)
+    sigma = min(sigma, (len(line) - 1) / 5)
+    reach = int(4 * sigma + 0.5)  # where the filter ends, too
+    if reach < 1:
+        return line
     padded = np.concatenate([2 * line[0] - line[reach:0:-1], line, 2 * line[-1] - line[-2 : -reach - 2 : -1]])
     return gaussian_filter1d(padded, sigma, axis=0, mode="nearest")[reach : reach + len(line)]
 
@@ -161,13 +166,15 @@ def _smoothed(line: np.ndarray, sigma: float) -> np.ndarray:
 def simulate(router: Router, rng, targets: list[int], duration: float, spins: bool) -> np.ndarray:
     """(T, 3) x, y, yaw every STEP seconds: turn towards the path, drive along it, look around at the targets."""
     cell = targets[0] if targets else router.anywhere()
-    states = [(*router.floor.points[cell], rng.uniform(-np.pi, np.pi))]
+    states: list[tuple[float, float, float]] = []
     queue = list(targets[1:])
     while queue or len(states) * STEP < duration + 1:
-        goal = queue.pop(0) if queue else router.anywhere()
+        goal = queue.pop(0) if queue else router.anywhere(cell)
         if goal == cell:
             continue
-        _follow(states, router.path(cell, goal), rng.uniform(0.85, 1.15) * SPEED)
+        path = router.path(cell, goal)
+        states = states or [(*path[0], _heading(path, 0) + rng.normal(0, 0.4))]
+        _follow(states, path, rng.uniform(0.85, 1.15) * SPEED)
         if spins:
             _turn(states, states[-1][2] + rng.choice([-1, 1]) * rng.uniform(1.5, 4.5))
         cell = goal
@@ -176,15 +183,20 @@ def simulate(router: Router, rng, targets: list[int], duration: float, spins: bo
 
 
 def _follow(states, path, speed) -> None:
-    """Walk a path, looking 60 cm ahead; slow down while turning."""
+    """Drive along a path; slow down while turning."""
     position, last = 0.0, len(path) - 1
     while position < last:
-        ahead = path[min(int(position) + 12, last)] - path[min(int(position), last - 1)]
-        error = (np.arctan2(ahead[1], ahead[0]) - states[-1][2] + np.pi) % (2 * np.pi) - np.pi
+        error = (_heading(path, int(position)) - states[-1][2] + np.pi) % (2 * np.pi) - np.pi
         yaw = states[-1][2] + np.clip(error, -TURN_RATE * STEP, TURN_RATE * STEP)
         position = min(position + max(0.0, np.cos(error)) ** 2 * speed * STEP / SPACING, last)
         k, share = min(int(position), last - 1), position - min(int(position), last - 1)
         states.append((*(path[k] * (1 - share) + path[k + 1] * share), yaw))
+
+
+def _heading(path, k) -> float:
+    """From point k of a path to the one 60 cm ahead."""
+    ahead = path[min(k + 12, len(path) - 1)] - path[min(k, len(path) - 2)]
+    return np.arctan2(ahead[1], ahead[0])
 
 
 def _turn(states, goal) -> None:

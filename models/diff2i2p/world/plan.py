@@ -79,7 +79,7 @@ def make_shells(rng: np.random.Generator, rooms: int) -> list[Shell]:
     corridor = _shell("corridor", 0, 0, length, CORRIDOR)
     for side in ("w", "e"):
         corridor.sides[side].cut(Opening(0.0, 1.1, "window"))
-    kinds = [str(kind) for kind in rng.permutation([KINDS[k % len(KINDS)] for k in range(rooms)])]
+    kinds = [str(kind) for _ in range(0, rooms, len(KINDS)) for kind in rng.permutation(KINDS)][:rooms]
     above, below = kinds[:upper], kinds[upper:]
     depths = rng.uniform(3.5, 3.9, 2)
     near, far = CORRIDOR + 2 * LINING, -2 * LINING

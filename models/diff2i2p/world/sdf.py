@@ -13,7 +13,7 @@ from .description import Item, Light, Lighting, Primitive, Room, Texture
 from .scene import EMISSIVE
 from .textures import bitmap
 
-NAMESPACE = "https://diff2i2p.org/sdf"
+NAMESPACE = "urn:diff2i2p:sdf"
 OURS = "{" + NAMESPACE + "}"
 LARGEST = 1536  # pixels, longer sides of a repeated texture are made smaller
 ET.register_namespace("diff2i2p", NAMESPACE)
