@@ -66,7 +66,7 @@ def read_cloud(path: Path | str) -> PointCloud:
     columns = read_columns(Path(path))
     if missing := [axis for axis in "xyz" if axis not in columns]:
         raise CloudError(f"{path} has no column {', '.join(missing)}: it is no point cloud")
-    points = np.stack([np.asarray(columns[axis]).reshape(len(columns[axis]), -1)[:, 0] for axis in "xyz"], 1)
+    points = np.stack([columns[axis] if columns[axis].ndim == 1 else columns[axis][:, 0] for axis in "xyz"], 1)
     finite = np.isfinite(points).all(1)
     if not finite.any():
         raise CloudError(f"{path} holds no point with finite coordinates: export it again with its points")

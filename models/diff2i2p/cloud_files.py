@@ -2,6 +2,7 @@
 """Point-cloud files -> named columns. Headers are not believed: sizes are checked against the file before memory is taken."""
 
 import re
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ PLAIN_COLUMNS = {  # columns of a text file without a header line
     6: ("x", "y", "z", "red", "green", "blue"),
     7: ("x", "y", "z", "intensity", "red", "green", "blue"),
 }
+LAS_COLOURS = {2: 20, 3: 28, 5: 28, 7: 30, 8: 30, 10: 30}  # point format -> where red, green and blue begin in a record
 Columns = dict[str, np.ndarray]  # lower-case name -> (N,) array as stored
 
 
@@ -95,25 +97,44 @@ def _read_pcd(path: Path) -> Columns:
 
 
 def _read_las(path: Path) -> Columns:
+    content = _Content(path)
+    with open(path, "rb") as file:
+        head = file.read(375).ljust(375, b"\0")
+    start, extras, form, record, count = struct.unpack_from("<IIBHI", head, 96)
+    count = count or struct.unpack_from("<Q", head, 247)[0]  # LAS 1.4 counts in 64 bits
+    if head[:4] != b"LASF" or start > content.size or extras * 54 > start:
+        raise CloudError(f"is no LAS file, or its header is cut off: {TRUNCATED}")
+    if form & 0xC0:  # LAZ marks its point format
+        return _read_laz(path, count, content.size)
+    colours = LAS_COLOURS.get(form)
+    names = ["x", "y", "z", "intensity"] + (["red", "green", "blue"] if colours else [])
+    places = [0, 4, 8, 12] + ([colours, colours + 2, colours + 4] if colours else [])
+    if record < places[-1] + 2:
+        raise CloudError(f"has points of {record} bytes, too few for its LAS point format {form}: {TRUNCATED}")
+    content.at = start
+    layout = {"names": names, "formats": ["<i4"] * 3 + ["<u2"] * (len(names) - 3), "offsets": places, "itemsize": record}
+    columns = content.binary(np.dtype(layout), count)
+    scales, origin = struct.unpack_from("<3d", head, 131), struct.unpack_from("<3d", head, 155)
+    return columns | {axis: columns[axis] * scale + shift for axis, scale, shift in zip("xyz", scales, origin, strict=True)}
+
+
+def _read_laz(path: Path, count: int, size: int) -> Columns:
     import laspy
 
+    if count > 64 * size:  # a point takes about 3 bytes, and never much less than a bit
+        raise CloudError(f"claims {count} points, far more than its {size} bytes can hold: {TRUNCATED}")
     try:
-        with laspy.open(path) as file:
-            content = _Content(path)
-            stored, record = file.header.point_count, file.header.point_format.size
-            if path.suffix.lower() == ".las" and stored * record > content.size:
-                raise CloudError(_short(content.size // record, stored))
-            if stored > content.size * 64:  # LAZ packs a point into about 3 bytes, never into a fraction of a bit
-                raise CloudError(f"claims {stored} points, far more than its {content.size} bytes can hold: {TRUNCATED}")
-            las = file.read()
-    except (CloudError, OSError):
+        las = laspy.read(path)
+        if len(las.points) < count:
+            raise CloudError(_short(len(las.points), count))
+        looks = {"intensity", "red", "green", "blue"} & set(las.point_format.dimension_names)
+        return {axis: np.asarray(las[axis]) for axis in "xyz"} | {name: np.asarray(las[name]) for name in looks}
+    except (KeyboardInterrupt, SystemExit, CloudError):
         raise
-    except Exception as error:  # laspy and its decompressors raise whatever they meet
-        if "LazBackend" in str(error) or "backend" in str(error).lower():
+    except BaseException as error:  # decompressors raise whatever they meet; a panic in Rust is no Exception
+        if not laspy.LazBackend.detect_available():
             raise CloudError("is compressed and no LAZ decompressor is installed: pip install lazrs, or export it as .las") from error
-        raise CloudError(f"is truncated or no LAS file ({error}): {TRUNCATED}") from error
-    names = set(las.point_format.dimension_names) & {"intensity", "red", "green", "blue"}
-    return {axis: np.asarray(getattr(las, axis)) for axis in "xyz"} | {name: np.asarray(las[name]) for name in names}
+        raise CloudError(f"is truncated or no LAZ file ({str(error)[:80]}): {TRUNCATED}") from error
 
 
 def _read_text(path: Path) -> Columns:
@@ -194,7 +215,7 @@ class _Content:
         widths = [int(np.prod(field[2])) if len(field) > 2 else 1 for field in fields]
         if count * 2 * sum(widths) > self.size - self.at + 1:
             raise CloudError(f"is truncated, it is too small for its {count} points: {TRUNCATED}")
-        table = self.table(0, count)
+        table = self.table(0, count) if count else np.zeros((0, sum(widths)))
         if len(table) < count or table.shape[1] != sum(widths):
             raise CloudError(_short(len(table), count))
         starts = np.cumsum([0, *widths[:-1]])
@@ -203,8 +224,6 @@ class _Content:
 
     def table(self, skipped: int, count: int | None = None) -> np.ndarray:
         """(N, C) float64 numbers from here on, separated by blanks, commas or semicolons."""
-        if count == 0:
-            return np.zeros((0, 0))
         with open(self.path, encoding="latin-1") as file:
             file.seek(self.at)
             for _ in range(skipped):

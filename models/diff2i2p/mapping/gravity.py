@@ -7,8 +7,7 @@ from scipy.spatial import cKDTree
 SAMPLES, NEIGHBOURS = 4000, 16
 FLAT = 0.35  # thickness over width of a neighbourhood that counts as a plane
 SAME, APART = np.cos(np.radians(8)), np.cos(np.radians(30))
-# mapping tools put z up (REP 103) or, in the first camera's frame, y down: corridors, which are more wall than floor, are decided by that
-CONVENTION = np.array([1.0, 1.2, 1.5])
+Z_IS_UP = 1.5  # how much more is believed of z, which mapping tools put up (REP 103): a corridor has more wall than floor
 
 
 def up_from_planes(points: np.ndarray) -> np.ndarray | None:
@@ -19,7 +18,7 @@ def up_from_planes(points: np.ndarray) -> np.ndarray | None:
     if len(places) < NEIGHBOURS:
         return None
     axes = _dominant(normals)
-    axis = max(axes, key=lambda axis: (np.abs(normals @ axis) > SAME).sum() * _convention(axis))
+    axis = max(axes, key=lambda axis: (np.abs(normals @ axis) > SAME).sum() * (Z_IS_UP if abs(axis[2]) > 0.9 else 1))
     return axis if _floor_is_low(axis, points, places[np.abs(normals @ axis) > SAME]) else -axis
 
 
@@ -46,10 +45,6 @@ def _dominant(normals: np.ndarray) -> list[np.ndarray]:
         axes.append(axis)
         left = left[np.abs(left @ axis) < APART]
     return axes
-
-
-def _convention(axis: np.ndarray) -> float:
-    return float(CONVENTION[np.abs(axis).argmax()]) if np.abs(axis).max() > 0.85 else 1.0
 
 
 def _floor_is_low(axis: np.ndarray, points: np.ndarray, level: np.ndarray) -> bool:
