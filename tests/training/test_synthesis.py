@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Synthesised views look like what the world really shows from there."""
+
+import numpy as np
+import pytest
+from diff2i2p.mapping.pyramid import build_pyramid
+from diff2i2p_training.datasets import SiteDataset
+from diff2i2p_training.light import relight
+from diff2i2p_training.synthesis import ViewSynthesizer
+from diff2i2p_training.train import _cropped
+
+
+@pytest.fixture(scope="module")
+def synthesizer(site):
+    cloud, sequence = site
+    return ViewSynthesizer(cloud, 0.03, sequence, 160, 100.0)
+
+
+@pytest.mark.parametrize("way", ["_turned", "_elsewhere"])
+def test_a_new_view_agrees_with_the_world_seen_from_there(room, synthesizer, way):
+    rng = np.random.default_rng(0)
+    differences, depths = [], []
+    for anchor in synthesizer.views[::8]:
+        view = getattr(synthesizer, way)(anchor, rng)
+        images, truth = room.render(view.camera, view.T_map_camera[None])
+        grey = images[0] @ np.array([0.299, 0.587, 0.114])
+        known = (view.depth > 0) & (truth[0] > 0)
+        differences.append(np.median(np.abs(view.grey[known] - grey[known])))
+        depths.append(np.median(np.abs(view.depth[known] - truth[0][known])))
+    assert np.median(differences) < 12
+    assert np.median(depths) < 0.05
+
+
+def test_points_behind_pixels_are_on_the_map(site, synthesizer):
+    view = synthesizer.draw(np.random.default_rng(1))
+    points = view.points(*np.nonzero(view.depth))
+    low, high = site[0].points.min(0) - 0.1, site[0].points.max(0) + 0.1
+    assert ((points >= low) & (points <= high)).all(1).mean() > 0.99
+
+
+def test_labels_name_the_nearest_map_points_also_after_a_crop(site, synthesizer):
+    cloud = site[0]
+    pyramid = build_pyramid(cloud.points, cloud.grey, 0.15, 3, 8)
+    dataset = SiteDataset(synthesizer, pyramid, 2, 4, max_nodes=len(pyramid.nodes) // 2)
+    batch = dataset.draw(np.random.default_rng(0))
+    cropped, kept = _cropped(pyramid, batch)
+    labelled = kept.targets[..., 0] >= 0
+    assert int(batch.nodes.sum()) == len(cropped.nodes) < len(pyramid.nodes)
+    assert labelled.float().mean() > 0.2
+    named = cropped.points[0][kept.targets[labelled]]
+    assert (named[:, 0] == pyramid.points[0][batch.targets[labelled]][:, 0]).all()
+    assert ((named[:, 0] - kept.points[labelled]).norm(dim=1) <= 0.3).all()
+
+
+def test_another_light_keeps_shape_range_and_is_reproducible():
+    grey = np.random.default_rng(0).integers(0, 255, (120, 160)).astype(np.uint8)
+    first, second = (relight(grey, np.random.default_rng(3)) for _ in range(2))
+    assert first.shape == grey.shape and first.dtype == np.float32
+    assert 0 <= first.min() and first.max() <= 1
+    assert (first == second).all()

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Training learns, goes on where it stopped, and what it writes localizes with."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from diff2i2p.camera import rectify
+from diff2i2p.config import Config, override
+from diff2i2p.localization.localizer import StageTimer
+from diff2i2p.mapping.compile_map import compile_map
+from diff2i2p.mapping.compiled_map import CompiledMap, MapError
+from diff2i2p.mapping.pyramid import build_pyramid
+from diff2i2p.network.diff2i2p import Diff2I2P
+from diff2i2p.network.runtime import NetworkMatcher
+from diff2i2p.weights import load_weights
+from diff2i2p_training.adapt import adapt
+from diff2i2p_training.datasets import SiteDataset
+from diff2i2p_training.losses import matching_losses, total
+from diff2i2p_training.synthesis import ViewSynthesizer
+from diff2i2p_training.train import train
+
+TINY = override(
+    Config(),
+    {
+        "image": {"width": 160},
+        "map": {"fine_voxel": 0.2, "levels": 3},
+        "network": {"image_channels": [8, 16, 16, 24], "point_width": 8, "fine_dim": 16, "token_dim": 32, "contrast_window": 33},
+    },
+)
+
+
+@pytest.fixture
+def dataset(site):
+    cloud, sequence = site
+    pyramid = build_pyramid(cloud.points, cloud.grey, 0.2, 3, 12)
+    return SiteDataset(ViewSynthesizer(cloud, 0.03, sequence, 160, 100.0), pyramid, 2, 4, max_nodes=10_000)
+
+
+def test_every_parameter_but_the_last_tuning_layers_gets_a_gradient(dataset):
+    torch.manual_seed(0)
+    network = Diff2I2P(TINY)
+    batch, pyramid = dataset.draw(np.random.default_rng(0)), dataset.pyramid
+    losses = matching_losses(network, batch, pyramid, torch.zeros(len(pyramid.nodes), 32))
+    total(losses).backward()
+    without = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
+    assert without == []
+
+
+def test_training_learns_to_name_map_nodes(dataset, tmp_path):
+    torch.manual_seed(0)
+    network = Diff2I2P(TINY)
+    batch, bank = dataset.draw(np.random.default_rng(0)), torch.zeros(len(dataset.pyramid.nodes), 32)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
+    history = []
+    for _ in range(40):
+        losses = matching_losses(network, batch, dataset.pyramid, bank)
+        optimizer.zero_grad()
+        total(losses).backward()
+        optimizer.step()
+        history.append(total(losses).item())
+    assert history[-1] < 0.75 * history[0]
+    assert losses["tokens_right"] > 0.3
+
+
+def test_an_interrupted_training_goes_on_where_it_stopped(dataset, tmp_path):
+    torch.manual_seed(0)
+    checkpoint = tmp_path / "site.ckpt"
+    first = train(Diff2I2P(TINY), dataset, checkpoint, minutes=0.03, workers=0)
+    again = train(Diff2I2P(TINY), dataset, checkpoint, minutes=0.06, workers=0)
+    assert 0 < first.step < again.step
+    assert again.seconds > first.seconds >= 1.8
+
+
+def test_adapted_weights_compile_a_map_and_match_images_to_it(site, tmp_path):
+    cloud, sequence = site
+    adapt(cloud, sequence, tmp_path / "site.safetensors", minutes=0.03, config=TINY)
+    network, digest = load_weights(tmp_path / "site.safetensors")
+    compile_map(dataclasses.replace(cloud, colours=None, intensity=None), tmp_path / "site.i2pmap", str(tmp_path / "site.safetensors"))
+    site_map = CompiledMap.open(tmp_path / "site.i2pmap")
+    site_map.require_weights(digest)
+    view = rectify(sequence.frames[0].image(), sequence.camera, 160)
+    found = NetworkMatcher(network, site_map, network.config).match(view, None, StageTimer())
+    assert len(found[0]) > 0
+    assert np.isfinite(found[0].points).all()
+    with pytest.raises(MapError, match="other weights"):
+        site_map.require_weights("0" * 64)
