@@ -8,6 +8,7 @@ SAMPLES, NEIGHBOURS = 4000, 16
 FLAT = 0.35  # thickness over width of a neighbourhood that counts as a plane
 SAME, APART = np.cos(np.radians(8)), np.cos(np.radians(30))
 Z_IS_UP = 1.5  # how much more is believed of z, which mapping tools put up (REP 103): a corridor has more wall than floor
+SIGN = np.array([0, -0.1, 0.1])  # z up, or y down in a camera's frame, where floor and ceiling look alike
 
 
 def up_from_planes(points: np.ndarray) -> np.ndarray | None:
@@ -47,12 +48,12 @@ def _dominant(normals: np.ndarray) -> list[np.ndarray]:
     return axes
 
 
-def _floor_is_low(axis: np.ndarray, points: np.ndarray, level: np.ndarray) -> bool:
-    """Whether the floor lies at the low end of `axis`: the larger outermost level, and the end where most things are."""
-    heights = points @ axis
-    low, high = np.percentile(heights, (1, 99))
-    margin = 0.15 * (high - low)
-    levels = level @ axis
-    outermost = ((levels < low + margin).mean() - (levels > high - margin).mean()) / 2
-    crowded = 0.5 - (heights.mean() - low) / max(high - low, 1e-9)
-    return bool(outermost + 2 * crowded >= 0)
+def _floor_is_low(axis: np.ndarray, points: np.ndarray, levels: np.ndarray) -> bool:
+    """Whether the floor lies at the low end of `axis`: more of it is seen than of the ceiling, and things stand on it."""
+    low, high = np.percentile(points @ axis, (1, 99))
+    heights, levels = ((places @ axis - low) / max(high - low, 1e-9) for places in (points, levels))
+    end = 0.15
+    floor = (levels < end).mean() - (levels > 1 - end).mean()
+    between = heights[(heights > end) & (heights < 1 - end)]
+    standing = 0.5 - between.mean() if len(between) else 0.0
+    return bool(floor + 4 * standing + SIGN @ axis >= 0)
