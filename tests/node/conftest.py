@@ -122,7 +122,7 @@ class Graph:
             assert self.until(lambda: self.robot.count_publishers("pose") and self.robot.count_publishers("status"))
         return self.node
 
-    def until(self, condition, seconds: float = 10.0) -> bool:
+    def until(self, condition, seconds: float = 30.0) -> bool:
         """Spin until a condition holds, at most `seconds`; whether it does."""
         end = time.monotonic() + seconds
         while not condition() and time.monotonic() < end:

@@ -11,13 +11,18 @@ from rclpy.node import Node
 
 
 def run(make_node: Callable[[], Node], args: list[str] | None = None, work: Callable[[Node], None] = rclpy.spin) -> int:
-    """Make a node, let it `work` until that is done or a signal comes, destroy it. The exit code: 2 for a parameter that cannot be."""
+    """Make a node, let it `work` until that is done or a signal comes, destroy it. Gives the exit code.
+
+    What the user can mend ends in one sentence on stderr and code 2: a parameter that cannot be, an error of our own making.
+    """
     rclpy.init(args=args)
     node = None
     try:
         node = make_node()
         work(node)
-    except ParameterException as error:
+    except (ParameterException, ValueError) as error:
+        if not isinstance(error, ParameterException) and not type(error).__module__.startswith("diff2i2p"):
+            raise
         print(error, file=sys.stderr)
         return 2
     except (KeyboardInterrupt, ExternalShutdownException):

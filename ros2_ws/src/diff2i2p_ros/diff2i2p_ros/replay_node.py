@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The node `replay`: publishes a sequence folder or a ROS 2 bag as the topics of a camera."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import rclpy
+from rclpy.node import Node
+from rosgraph_msgs.msg import Clock
+from std_msgs.msg import String
+
+from diff2i2p.config import parameter
+from diff2i2p.evaluation.sequences import read_sequence
+from diff2i2p_ros import convert, parameters
+from diff2i2p_ros.parameters import TRANSPORTS
+from diff2i2p_ros.running import run
+from diff2i2p_ros.sources import BagSource, DriftingOdometry, Event, SequenceSource, SourceError
+
+RESEND, GIVE_UP = 2.0, 20.0  # seconds without an answer, in lockstep
+GRACE = 0.3  # seconds: a publisher knows its subscriber a moment before the subscriber knows it, and what is sent in between is lost
+
+
+@dataclass(frozen=True)
+class ReplayConfig:
+    """Parameters of the node."""
+
+    sequence: str = parameter("", "Sequence folder to publish: TUM or 7-Scenes layout.")
+    start: int = parameter(0, "First frame of the sequence.", "", 0, 10**9)
+    stop: int = parameter(-1, "Frame of the sequence before which to stop; -1: play to the end.", "", -1, 10**9)
+    bag: str = parameter("", "ROS 2 bag to publish instead, sqlite3 or mcap.")
+    rate: float = parameter(1.0, "Speed; 2 plays twice as fast as recorded.", "", 0.01, 100)
+    loop: bool = parameter(False, "Start again at the end; the stamps jump back, as those of a bag do.")
+    clock: bool = parameter(False, "Publish /clock, for nodes with use_sim_time.")
+    wait: bool = parameter(True, "Wait until somebody listens to the camera.")
+    lockstep: bool = parameter(False, "Publish an image only when the last one has been answered on `status`; sequences only.")
+    image_transport: str = parameter("raw", "Publish a sequence's images on image, or on image/compressed.", choices=TRANSPORTS)
+    frame_id: str = parameter("camera", "Optical frame of a sequence's camera.")
+    odometry: bool = parameter(False, "Publish odom -> base_link -> camera in TF from a sequence's true poses.")
+    drift: float = parameter(0.02, "Share by which that odometry overestimates every step.", "", -0.5, 0.5)
+
+
+class ReplayNode(Node):
+    """Plays once or in a loop, in real time or in lockstep with the localizer. Raises SourceError, SequenceError, CameraError."""
+
+    def __init__(self, **options):
+        super().__init__("replay", **options)
+        parameters.declare(self, ReplayConfig())
+        self._config = parameters.read(self, ReplayConfig())
+        self._source = self._open(self._config)
+        self._clock = self.create_publisher(Clock, "/clock", 10) if self._config.clock else None
+        self._answered = ""
+        if self._config.lockstep:
+            self.create_subscription(String, "status", self._on_status, 10)
+
+    def _open(self, config: ReplayConfig) -> SequenceSource | BagSource:
+        if bool(config.sequence) == bool(config.bag):
+            raise SourceError("name what to replay: either the parameter `sequence` or the parameter `bag`")
+        if config.bag:
+            return BagSource(self, Path(config.bag))
+        sequence = read_sequence(config.sequence, config.start, None if config.stop < 0 else config.stop)
+        odometry = DriftingOdometry(self, config.drift, config.frame_id) if config.odometry else None
+        return SequenceSource(self, sequence, config.image_transport == "compressed", config.frame_id, odometry)
+
+    def _on_status(self, message: String) -> None:
+        self._answered = json.loads(message.data)["stamp"]
+
+    def play(self) -> None:
+        """Publish everything, in its time."""
+        if self._config.wait:
+            self.get_logger().info("waiting for somebody who listens to the camera")
+            self._spin_until(lambda: all(publisher.get_subscription_count() for publisher in self._source.awaited))
+            self._spin_until(lambda: False, GRACE)
+        while True:
+            self._play_once()
+            if not self._config.loop:
+                break
+        self._spin_until(lambda: False, GRACE)  # what was sent last is still on its way
+
+    def _play_once(self) -> None:
+        began, first = time.monotonic(), None
+        for event in self._source:
+            first = event.stamp if first is None else first
+            due = began + (event.stamp - first) / self._config.rate
+            self._spin_until(lambda due=due: time.monotonic() >= due)
+            self._publish(event)
+            if self._config.lockstep:
+                self._await_answer(event)
+
+    def _publish(self, event: Event) -> None:
+        if self._clock:
+            self._clock.publish(Clock(clock=convert.stamp(event.stamp)))
+        for publisher, message in event.messages:
+            publisher.publish(message)
+
+    def _await_answer(self, event: Event) -> None:
+        stamp = convert.stamp(event.stamp)
+        stamp = f"{stamp.sec}.{stamp.nanosec:09d}"
+        for _ in range(round(GIVE_UP / RESEND)):
+            if self._spin_until(lambda: self._answered == stamp, RESEND):
+                return
+            self._publish(event)  # the subscriber is best effort: it may have been lost
+        self.get_logger().warning(f"no answer to the image of {stamp}")
+
+    def _spin_until(self, condition: Callable[[], bool], seconds: float = float("inf")) -> bool:
+        end = time.monotonic() + seconds
+        while not condition() and time.monotonic() < end:
+            rclpy.spin_once(self, timeout_sec=0.005)
+        return condition()
+
+
+def main(args: list[str] | None = None) -> int:
+    """Play, then end."""
+    return run(ReplayNode, args, ReplayNode.play)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

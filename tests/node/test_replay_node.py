@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The replay publishes what is on disk, in its time, to those who listen."""
+
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from rclpy.serialization import serialize_message
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import Stores, get_typestore
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header
+
+from diff2i2p.camera import Camera
+from diff2i2p.evaluation.sequences import write_sequence
+from diff2i2p_ros import convert, replay_node
+
+CAMERA = Camera(64, 48, (60.0, 60.0, 31.5, 23.5))
+STAMPS = 100.0 + 0.1 * np.arange(6)
+
+
+def shade(n: int) -> np.ndarray:
+    return np.full((48, 64, 3), 30 * n, np.uint8)
+
+
+@pytest.fixture
+def sequence(tmp_path):
+    """Six images, 0.1 s apart, each brighter and 0.1 m further on."""
+    poses = np.tile(np.eye(4), (6, 1, 1))
+    poses[:, 2, 3] = 0.1 * np.arange(6)
+    write_sequence(tmp_path / "walk", CAMERA, [shade(n) for n in range(6)], STAMPS, poses)
+    return tmp_path / "walk"
+
+
+@pytest.fixture
+def play(graph):
+    """A function that starts the real replay in a process of its own."""
+    processes = []
+
+    def start(**parameters) -> subprocess.Popen:
+        settings = [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
+        command = [sys.executable, "-m", "diff2i2p_ros.replay_node", "--ros-args", *settings]
+        processes.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+        print(process.communicate()[1])
+
+
+@pytest.fixture
+def heard(graph, robot):
+    """What arrives on the camera's topics."""
+    heard = {"image": [], "image/compressed": [], "camera_info": [], "/clock": []}
+    for topic, kind in zip(heard, (Image, CompressedImage, CameraInfo, Clock), strict=True):
+        robot.create_subscription(kind, topic, heard[topic].append, 10)
+    return heard
+
+
+def test_every_frame_of_a_sequence_arrives_with_its_stamp_and_its_camera(graph, play, heard, sequence):
+    play(sequence=sequence, start=1, stop=5, rate=10.0)
+    assert graph.until(lambda: len(heard["image"]) == 4 == len(heard["camera_info"]))
+    np.testing.assert_allclose([convert.seconds(m.header.stamp) for m in heard["image"]], STAMPS[1:5])
+    np.testing.assert_allclose([convert.image(m).mean() for m in heard["image"]], [30, 60, 90, 120], atol=2)
+    assert convert.camera(heard["camera_info"][0]) == CAMERA
+
+
+def test_compressed_images_are_the_files_bytes(graph, play, heard, sequence):
+    play(sequence=sequence, image_transport="compressed", rate=10.0)
+    assert graph.until(lambda: len(heard["image/compressed"]) == 6)
+    files = sorted((sequence / "rgb").iterdir())
+    assert [bytes(m.data) for m in heard["image/compressed"]] == [path.read_bytes() for path in files]
+
+
+def test_a_loop_jumps_back_and_the_clock_with_it(graph, play, heard, sequence):
+    process = play(sequence=sequence, loop=True, clock=True, rate=10.0)
+    assert graph.until(lambda: len(heard["image"]) > 8 and len(heard["/clock"]) > 8)
+    stamps = [convert.seconds(m.header.stamp) for m in heard["image"]]
+    assert stamps[6] == pytest.approx(stamps[0]) and min(np.diff(stamps[:6])) > 0
+    assert convert.seconds(heard["/clock"][0].clock) == pytest.approx(STAMPS[0])
+    process.terminate()
+    assert process.wait(10) == 0
+
+
+def test_in_lockstep_a_slow_node_answers_every_image_and_the_replay_ends(graph, play, robot, sequence):
+    graph.localizer.seconds = 0.2
+    graph.start(wait=False)
+    process = play(sequence=sequence, lockstep=True, rate=100.0)
+    assert graph.until(lambda: len(robot.answers) == 6)
+    assert [answer["stamp"] for answer in robot.answers] == [f"{stamp:.9f}" for stamp in STAMPS]
+    assert graph.until(lambda: process.poll() is not None) and process.returncode == 0
+
+
+def test_odometry_drifts_by_the_share_asked_for_and_gives_map_to_odom(graph, play, robot, sequence):
+    graph.start(wait=False, tf_mode="map_odom")
+    play(sequence=sequence, lockstep=True, odometry=True, drift=0.1, rate=100.0)
+    assert graph.until(lambda: len(robot.answers) == 6 and robot.transforms)
+
+    def odom_moved() -> float:
+        return np.linalg.norm(convert.matrix(robot.transforms[-1].transform)[:3, 3] - graph.localizer.T_map_camera[:3, 3])
+
+    assert graph.until(lambda: odom_moved() == pytest.approx(0.5 * 1.1))  # the camera is found at one place, odometry went 10 % too far
+
+
+@pytest.mark.parametrize("storage", [StoragePlugin.SQLITE3, StoragePlugin.MCAP])
+def test_a_bag_is_replayed_byte_by_byte_at_the_speed_asked_for(graph, play, heard, tmp_path, storage):
+    write_bag(tmp_path / "bag", storage)
+    play(bag=tmp_path / "bag", rate=2.0)
+    assert graph.until(lambda: heard["image"])
+    began = time.monotonic()
+    assert graph.until(lambda: len(heard["image"]) == 5 == len(heard["camera_info"]))
+    assert 0.1 < time.monotonic() - began < 0.38  # 0.4 s as recorded
+    np.testing.assert_allclose([convert.seconds(m.header.stamp) for m in heard["image"]], STAMPS[:5])
+    np.testing.assert_array_equal(convert.image(heard["image"][2]), shade(2))
+
+
+def write_bag(path, storage) -> None:
+    """Five images and their camera_info as any recorder would store them."""
+    store = get_typestore(Stores.ROS2_JAZZY)
+    with Writer(path, version=9, storage_plugin=storage) as bag:
+        images = bag.add_connection("/image", "sensor_msgs/msg/Image", typestore=store)
+        infos = bag.add_connection("/camera_info", "sensor_msgs/msg/CameraInfo", typestore=store)
+        for n, stamp in enumerate(STAMPS[:5]):
+            header = Header(stamp=convert.stamp(stamp), frame_id="camera")
+            bag.write(infos, round(stamp * 1e9), serialize_message(convert.camera_info(CAMERA, header)))
+            bag.write(images, round(stamp * 1e9), serialize_message(convert.image_message(shade(n), header)))
+
+
+@pytest.mark.parametrize(
+    "parameters, sentence",
+    [
+        ({}, "either the parameter `sequence` or the parameter `bag`"),
+        ({"sequence": "/no/such/folder"}, "there is no sequence folder /no/such/folder"),
+        ({"bag": "/no/such/bag"}, "cannot read the bag /no/such/bag"),
+        ({"rate": -1.0, "sequence": "x"}, "rate"),
+    ],
+)
+def test_what_cannot_be_replayed_ends_in_one_sentence(parameters, sentence, capfd):
+    settings = [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
+    assert replay_node.main(["--ros-args", *settings]) == 2
+    assert sentence in capfd.readouterr().err
