@@ -49,11 +49,12 @@ def _dominant(normals: np.ndarray) -> list[np.ndarray]:
 
 
 def _floor_is_low(axis: np.ndarray, points: np.ndarray, levels: np.ndarray) -> bool:
-    """Whether the floor lies at the low end of `axis`: more of it is seen than of the ceiling, and things stand on it."""
+    """Whether the floor lies at the low end of `axis`: the only end that is seen, or the one that things stand on."""
     low, high = np.percentile(points @ axis, (1, 99))
     heights, levels = ((places @ axis - low) / max(high - low, 1e-9) for places in (points, levels))
     end = 0.15
-    floor = (levels < end).mean() - (levels > 1 - end).mean()
+    floor, ceiling = (levels < end).mean(), (levels > 1 - end).mean()
+    alone = floor - ceiling if min(floor, ceiling) < 0.25 * max(floor, ceiling) else 0.0
     between = heights[(heights > end) & (heights < 1 - end)]
     standing = 0.5 - between.mean() if len(between) else 0.0
-    return bool(floor + 4 * standing + SIGN @ axis >= 0)
+    return bool(alone + 4 * standing + SIGN @ axis >= 0)
