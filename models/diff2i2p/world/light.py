@@ -14,6 +14,7 @@ from .raycast import Pinhole, cast
 from .scene import LIGHT_TEXEL, SHELL, Faces, pack
 
 RANGE = 12.0  # metres that light travels
+FREE = -2  # face of a point in the air
 BOUNCE = 0.8  # share of the light that comes back from the walls
 CUBE = Pinhole(64, 64, 32.0, 32.0, 31.5, 31.5)
 CUBE_AXES = [  # columns: x right, y down, z forward of the six views from a point
@@ -82,11 +83,11 @@ def light_gains(lights: tuple[Light, ...], lighting: Lighting) -> np.ndarray:
 def bake(faces: Faces, primitives: tuple[Primitive, ...], rooms: tuple[Room, ...], lights: tuple[Light, ...]) -> Bake:
     """Compute every light's contribution to every texel."""
     texels = _texels(faces)
-    bounce_points = _bounce_points(rooms, primitives)
-    targets = np.concatenate([texels.position, bounce_points])
-    direct = np.stack([_irradiance(faces, texels, targets, np.array(light.position), light) for light in lights])
+    free = _bounce_points(rooms, primitives)
+    targets = _with_free(texels, free)
+    direct = np.stack([_irradiance(faces, targets, np.array(light.position), light) for light in lights])
+    bounce = np.stack([_irradiance(faces, texels, point, None) for point in free])
     N = len(texels.face)
-    bounce = np.stack([_irradiance(faces, texels, texels.position, point, None) for point in bounce_points])
     sheet, corners = pack([np.zeros((h, w, 1), np.uint8) for w, h in texels.shape], gutter=0)
     return Bake(
         lights,
@@ -119,6 +120,12 @@ def _texels(faces: Faces) -> Texels:
     return Texels(face, position.astype(np.float32), normal.astype(np.float32), shape)
 
 
+def _with_free(texels: Texels, points: np.ndarray) -> Texels:
+    """The texels, then points in the air, which have no face and no normal."""
+    face = np.concatenate([texels.face, np.full(len(points), FREE)])
+    return Texels(face, np.concatenate([texels.position, points]), np.concatenate([texels.normal, np.zeros_like(points)]), texels.shape)
+
+
 def _bounce_points(rooms, primitives) -> np.ndarray:
     """(B, 3) points in the free space of the rooms, about two metres apart and at two heights."""
     points = []
@@ -142,23 +149,28 @@ def inside_any(points: np.ndarray, primitives: tuple[Primitive, ...]) -> np.ndar
     return inside
 
 
-def _irradiance(faces, texels, targets, source, light: Light | None) -> np.ndarray:
-    """(len(targets),) light arriving at the texels, and, beyond them, at free points that have no normal."""
-    arriving = np.zeros(len(targets), np.float32)
-    ray = targets - source.astype(np.float32)
-    distance = np.linalg.norm(ray, axis=1)
-    N = len(texels.face)
-    cosine = np.ones(len(targets), np.float32)
-    cosine[:N] = -np.einsum("nk,nk->n", ray[:N], texels.normal) / np.maximum(distance[:N], 1e-6)
-    lobe = np.ones(len(targets), np.float32)
-    if light is not None:
-        lobe = np.maximum(ray @ np.array(light.direction, np.float32) / np.maximum(distance, 1e-6), 0)
-        lobe = 0.9 * lobe + (0.1 if light.kind == "lamp" else 0.02)  # a little goes sideways
-    strength = np.maximum(cosine, 0) * lobe / (distance**2 + (0.25 if light is not None else 1.0))
+def _irradiance(faces: Faces, targets: Texels, source: np.ndarray, light: Light | None) -> np.ndarray:
+    """(N,) light arriving at the targets from a lamp or window, or, without one, from a bounce point."""
+    source = source.astype(np.float32)
+    near = np.flatnonzero(_may_reach(faces, source)[targets.face] | (targets.face == FREE))
+    ray, face = targets.position[near] - source, targets.face[near]
+    distance = np.maximum(np.linalg.norm(ray, axis=1), 1e-6)
+    cosine = np.where(face == FREE, 1, -np.einsum("nk,nk->n", ray, targets.normal[near]) / distance)
+    strength = np.maximum(cosine, 0) / (distance**2 + (0.25 if light else 1.0))
+    if light:
+        lobe = np.maximum(ray @ np.array(light.direction, np.float32) / distance, 0)
+        strength *= 0.9 * lobe + (0.1 if light.kind == "lamp" else 0.02)  # a little goes sideways
     reached = np.flatnonzero((strength > 1e-4) & (distance < RANGE))
-    face = np.append(texels.face, np.full(len(targets) - N, -2))[reached]
-    arriving[reached] = strength[reached] * _visibility(faces, source, ray[reached], face)
+    arriving = np.zeros(len(targets.face), np.float32)
+    arriving[near[reached]] = strength[reached] * _visibility(faces, source, ray[reached], face[reached])
     return arriving
+
+
+def _may_reach(faces: Faces, source: np.ndarray) -> np.ndarray:
+    """(F,) False for faces out of range or turned away."""
+    offset = source - faces.centre
+    towards = (np.einsum("fk,fk->f", faces.normal, offset) > 0) | (faces.kind == SHELL)
+    return towards & (np.linalg.norm(offset, axis=1) < RANGE + faces.radius)
 
 
 def _visibility(faces, source, ray, face) -> np.ndarray:
