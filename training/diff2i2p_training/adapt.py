@@ -28,8 +28,9 @@ def adapt(cloud: PointCloud, sequence: Sequence, out: Path, minutes: float, conf
     console = Console()
     torch.manual_seed(seed)
     config = override(config, SITE)
-    network = load_weights(start, config)[0] if start else Diff2I2P(config)
-    config = network.config
+    network = Diff2I2P(config)
+    if start:
+        begin(network, start)
     pyramid = build_pyramid(cloud.points, cloud.grey, config.map.fine_voxel, config.map.levels, config.map.neighbours)
     console.print(f"map: {' / '.join(str(len(p)) for p in pyramid.points)} points; mapping run: {len(sequence)} images")
     thin = cloud.voxel_downsample(0.25 * config.map.fine_voxel)
@@ -40,6 +41,13 @@ def adapt(cloud: PointCloud, sequence: Sequence, out: Path, minutes: float, conf
     progress = train(network, dataset, out.with_suffix(".ckpt"), minutes, console=console)
     save_weights(out, network, _card(sequence, progress))
     return network
+
+
+def begin(network: Diff2I2P, start: str) -> None:
+    """Take over from other weights all that has the same shape: a network that has seen images learns a new site sooner."""
+    known = load_weights(start)[0].state_dict()
+    own = network.state_dict()
+    network.load_state_dict({name: known[name] if name in known and known[name].shape == own[name].shape else own[name] for name in own})
 
 
 def _card(sequence: Sequence, progress) -> dict:

@@ -22,7 +22,8 @@ def matching_losses(network: Diff2I2P, batch: Batch, pyramid: Pyramid, bank: tor
         image = network.encode_image(batch.images)
     site = network.encode_map(pyramid)
     sharpness = network.log_sharpness.exp().clamp(max=100)
-    cells = _labelled_cells(batch.targets)
+    salience = _salience(batch.images, image.fine.shape[-2:])
+    cells = _drawn_cells(batch.targets, salience)
     features = image.fine.flatten(2).transpose(1, 2)[cells[:, 0], cells[:, 1]]  # (C, D)
     targets, points = batch.targets[cells[:, 0], cells[:, 1]], batch.points[cells[:, 0], cells[:, 1]]
     share = _label_shares(pyramid.points[0][targets], points, pyramid.voxel)
@@ -31,6 +32,7 @@ def matching_losses(network: Diff2I2P, batch: Batch, pyramid: Pyramid, bank: tor
     logits = sharpness[0] * similarity
     fine = _named(logits, targets, share) + 0.5 * _named_back(logits, targets[:, 0])
 
+    token_weight = F.adaptive_avg_pool2d(salience.unflatten(1, image.fine.shape[-2:]), image.tokens.shape[-2:]).flatten(1)
     labels = _token_labels(batch.targets, pyramid, image.tokens.shape[-2:], image.fine.shape[-2:])
     count = len(batch.images)
     fused = network.fuse(image.tokens, site.nodes.expand(count, -1, -1), pyramid.nodes.expand(count, -1, -1))
@@ -49,8 +51,8 @@ def matching_losses(network: Diff2I2P, batch: Batch, pyramid: Pyramid, bank: tor
     tuning = F.smooth_l1_loss(offset[close] / pyramid.voxel, miss[close] / pyramid.voxel, beta=0.1) if close.any() else logits.sum() * 0
     return {
         "fine": fine,
-        "coarse": _soft_cross_entropy(coarse_logits, labels),
-        "votes": _soft_cross_entropy(vote_logits, vote_labels),
+        "coarse": _soft_cross_entropy(coarse_logits, labels, token_weight),
+        "votes": _soft_cross_entropy(vote_logits, vote_labels, token_weight),
         "tuning": tuning,
         "cells_right": close.float().mean(),
         "tokens_right": _hit_rate(coarse_logits, labels),
@@ -62,10 +64,20 @@ def total(losses: dict[str, torch.Tensor]) -> torch.Tensor:
     return sum(weight * losses[name] for name, weight in WEIGHTS.items())
 
 
-def _labelled_cells(targets: torch.Tensor) -> torch.Tensor:
-    """Up to CELLS (view, cell) pairs per view that have a label."""
-    labelled = (targets[..., 0] >= 0).nonzero()
-    return labelled[torch.randperm(len(labelled))[: CELLS * len(targets)]]
+def _salience(images: torch.Tensor, fine_grid) -> torch.Tensor:
+    """Contrast around every cell (B, G), 1 on average: a blank wall says nothing about where it is, so it is asked less often."""
+    local = F.avg_pool2d(torch.cat([images, images**2], 1), 17, 1, 8, count_include_pad=False)
+    deviation = (local[:, 1:] - local[:, :1] ** 2).clamp(min=0).sqrt()
+    deviation = F.interpolate(deviation, fine_grid, mode="area").flatten(1)
+    return deviation / deviation.mean(1, keepdim=True).clamp(min=1e-6) + 0.05
+
+
+def _drawn_cells(targets: torch.Tensor, salience: torch.Tensor) -> torch.Tensor:
+    """Up to CELLS labelled (view, cell) pairs per view, salient ones more often."""
+    weight = salience * (targets[..., 0] >= 0)
+    drawn = [torch.multinomial(row, min(CELLS, int((row > 0).sum()))) for row in weight if (row > 0).any()]
+    views = [view for view, row in enumerate(weight) if (row > 0).any()]
+    return torch.cat([torch.stack([torch.full_like(d, view), d], 1) for view, d in zip(views, drawn, strict=True)])
 
 
 def _answers(targets: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -107,9 +119,10 @@ def _token_labels(targets: torch.Tensor, pyramid: Pyramid, grid, fine_grid) -> t
     return counts / counts.sum(2, keepdim=True).clamp(min=1)
 
 
-def _soft_cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+def _soft_cross_entropy(logits: torch.Tensor, labels: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     known = labels.sum(2) > 0
-    return -(F.log_softmax(logits[known], 1) * labels[known]).sum(1).mean()
+    each = -(F.log_softmax(logits[known], 1) * labels[known]).sum(1)
+    return (each * weight[known]).sum() / weight[known].sum()
 
 
 def _hit_rate(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -64,7 +64,7 @@ class ImageBackbone(nn.Module):
             return image - image.mean((2, 3), keepdim=True)
         mean = self._local_mean(image)
         deviation = (self._local_mean(image**2) - mean**2).clamp(min=0).sqrt()
-        return (image - mean) / (deviation + 0.02)
+        return (image - mean) / (deviation + 0.03)
 
     def _local_mean(self, image: torch.Tensor) -> torch.Tensor:
         small = F.avg_pool2d(image, 4, ceil_mode=True, count_include_pad=False)

@@ -55,15 +55,15 @@ class KernelPointConvolution(nn.Module):
         super().__init__()
         self.weights = nn.Parameter(torch.empty(KERNEL_POINTS, inputs, outputs))
         self.bias = nn.Parameter(torch.zeros(outputs))
-        self.register_buffer("kernel_points", torch.from_numpy(kernel_disposition() * SHELL * RADIUS * voxel).float())
-        self.sigma = SIGMA * voxel
+        self.register_buffer("kernel_points", torch.from_numpy(kernel_disposition() * SHELL * RADIUS).float())  # in voxels
+        self.voxel = voxel
         nn.init.kaiming_uniform_(self.weights.view(-1, outputs), a=math.sqrt(5))
 
     def forward(self, features: torch.Tensor, queries: torch.Tensor, support: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
         """features (N, C) on support (N, 3), gathered by index (M, K) around queries (M, 3) -> (M, C')."""
         far = support.new_full((1, 3), 1e6)
-        offsets = torch.cat([support, far])[index] - queries[:, None]  # (M, K, 3)
-        influence = (1 - torch.cdist(offsets, self.kernel_points.expand(len(queries), -1, -1)) / self.sigma).clamp(min=0)
+        offsets = (torch.cat([support, far])[index] - queries[:, None]) / self.voxel  # (M, K, 3)
+        influence = (1 - torch.cdist(offsets, self.kernel_points.expand(len(queries), -1, -1)) / SIGMA).clamp(min=0)
         near = gather(features, index)  # (M, K, C)
         weighted = torch.bmm(influence.transpose(1, 2), near)  # (M, kernel points, C)
         out = weighted.flatten(1) @ self.weights.flatten(0, 1)
