@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
@@ -62,6 +63,15 @@ def test_configuring_without_a_map_fails_with_the_reason_and_can_be_repeated(gra
     assert not change(graph, Transition.TRANSITION_CONFIGURE)
     assert graph.until(lambda: robot.said("stub.i2pmap is truncated"))
     graph.localizer.opens = lambda map_file: None
+    assert change(graph, Transition.TRANSITION_CONFIGURE)
+
+
+def test_a_bug_while_configuring_is_logged_and_leaves_a_node_that_can_be_configured(graph, robot, capfd):
+    graph.localizer.map.points = "not points"
+    graph.start(wait=False, autostart=False)
+    assert not change(graph, Transition.TRANSITION_CONFIGURE)
+    assert "Traceback" in capfd.readouterr().err
+    graph.localizer.map.points = np.zeros((1, 3), np.float32)
     assert change(graph, Transition.TRANSITION_CONFIGURE)
 
 

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The lifecycle node `localizer`: camera images in, the camera's pose in the map out, or the reason why there is none."""
 
+import functools
 import sys
+import traceback
 from collections.abc import Callable
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -30,6 +32,20 @@ def open_localizer(map_file: str, weights: str | None, config: Config):
     return Localizer.open(map_file, weights, config)
 
 
+def told(transition: Callable) -> Callable:
+    """A transition whose exceptions are logged; rclpy swallows them."""
+
+    @functools.wraps(transition)
+    def logged(node: LifecycleNode, state: LifecycleState) -> TransitionCallbackReturn:
+        try:
+            return transition(node, state)
+        except Exception:
+            node.get_logger().error(traceback.format_exc())
+            return TransitionCallbackReturn.ERROR
+
+    return logged
+
+
 class LocalizerNode(LifecycleNode):
     """Parameters, lifecycle, services, diagnostics. `localizer_factory(map_file, weights, config)` gives the localizer."""
 
@@ -43,6 +59,7 @@ class LocalizerNode(LifecycleNode):
         self._settings = NodeConfig()
         self._health = Health()
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._points = self.create_publisher(PointCloud2, "map_points", LATCHED)
         self.create_service(Trigger, "relocalize", self._relocalize)
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still, or jump
         self.create_timer(1.0, self._beat, clock=steady)
@@ -57,6 +74,7 @@ class LocalizerNode(LifecycleNode):
             self._starter.cancel()
             self.trigger_activate()
 
+    @told
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Read the parameters, load map and weights, show the map. Fails with the reason on /diagnostics, and may be tried again."""
         try:
@@ -64,16 +82,16 @@ class LocalizerNode(LifecycleNode):
             if not self._settings.map_file:
                 raise ValueError("the parameter map_file is empty: name the .i2pmap that `diff2i2p compile-map` made of your cloud")
             self._localizer = self._open(self._settings.map_file, self._settings.weights or None, self._config)
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, ImportError) as error:
             self._say("map", str(error))
             return FAILURE
         self._say("map", "")
         compiled = self._localizer.map
-        self._points = self.create_publisher(PointCloud2, "map_points", LATCHED)
         header = Header(frame_id=self._settings.map_frame or compiled.frame_id)
         self._points.publish(convert.point_cloud(compiled.points, compiled.grey, header))
         return SUCCESS
 
+    @told
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Listen to the camera."""
         self._session = Session(self, self._localizer, self._settings, self._config.track, self._say)
@@ -88,7 +106,6 @@ class LocalizerNode(LifecycleNode):
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free map and weights."""
-        self.destroy_publisher(self._points)
         self._localizer = None
         return SUCCESS
 

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Localize a camera in a compiled map: ros2 launch diff2i2p_bringup localize.launch.py map:=site.i2pmap image:=/camera/image_raw"""
+
+import os
+
+import yaml
+from ament_index_python.packages import get_package_share_directory
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.conditions import IfCondition
+from launch.substitutions import EnvironmentVariable, LaunchConfiguration
+from launch_ros.actions import Node
+
+from launch import LaunchDescription
+
+SHARE = get_package_share_directory("diff2i2p_bringup")
+ARGUMENTS = {
+    "map": ("", "Compiled map (.i2pmap); empty: the one in params_file."),
+    "weights": ("", "Weights that the map was compiled with; empty: those in params_file, or the appearance matcher alone."),
+    "image": ("image", "Topic of the images; with image_transport compressed without its ending /compressed."),
+    "camera_info": ("camera_info", "Topic of their calibration."),
+    "image_transport": ("", "raw or compressed; empty: as in params_file."),
+    "tf_mode": ("", "map_odom (needs odometry in TF) or map_camera; empty: as in params_file."),
+    "params_file": (os.path.join(SHARE, "params", "localizer.yaml"), "Parameters of the node."),
+    "namespace": ("", "Namespace of the node and of its topics."),
+    "use_sim_time": ("false", "Take the time from /clock."),
+    "autostart": ("true", "Configure and activate at once; false: a lifecycle manager does."),
+    "rviz": ("false", "Open RViz."),
+    "log_level": ("info", "Log level of the node."),
+}
+# arguments that set a parameter of the node when they are given
+PARAMETERS = {"map": "map_file", "weights": "weights", "image_transport": "image_transport", "tf_mode": "tf_mode"}
+
+
+def localizer(context) -> list[Node]:
+    """The node. An argument that is not given leaves its parameter to params_file."""
+    given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    switches = {name: yaml.safe_load(given[name]) for name in ("use_sim_time", "autostart")}
+    parameters = {parameter: given[name] for name, parameter in PARAMETERS.items() if given[name]}
+    return [
+        Node(
+            package="diff2i2p_ros",
+            executable="localizer_node",
+            name="localizer",
+            namespace=given["namespace"],
+            parameters=[given["params_file"], switches | parameters],
+            remappings=[("image", given["image"]), ("camera_info", given["camera_info"])],
+            arguments=["--ros-args", "--log-level", f"localizer:={given['log_level']}"],
+            output="screen",
+        )
+    ]
+
+
+def generate_launch_description() -> LaunchDescription:
+    profile = os.path.join(SHARE, "dds", "fastdds.xml")
+    return LaunchDescription(
+        [
+            *(DeclareLaunchArgument(name, default_value=default, description=help) for name, (default, help) in ARGUMENTS.items()),
+            # without it Fast DDS loses most raw images; a profile of your own is left alone
+            SetEnvironmentVariable(
+                "FASTRTPS_DEFAULT_PROFILES_FILE", EnvironmentVariable("FASTRTPS_DEFAULT_PROFILES_FILE", default_value=profile)
+            ),
+            OpaqueFunction(function=localizer),
+            Node(
+                package="rviz2",
+                executable="rviz2",
+                arguments=["-d", os.path.join(SHARE, "rviz", "localizer.rviz")],
+                parameters=[{"use_sim_time": LaunchConfiguration("use_sim_time")}],
+                condition=IfCondition(LaunchConfiguration("rviz")),
+            ),
+        ]
+    )
