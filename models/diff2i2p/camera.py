@@ -34,7 +34,9 @@ class Camera:
         if self.width <= 0 or self.height <= 0:
             raise CameraError(f"the camera has no image size ({self.width}x{self.height}): is camera_info filled in?")
         if not np.isfinite(self.K).all() or self.K[0] <= 0 or self.K[1] <= 0:
-            raise CameraError(f"focal length {self.K[0]:g}, {self.K[1]:g}: the camera is not calibrated; calibrate it and publish K in camera_info")
+            raise CameraError(
+                f"focal length {self.K[0]:g}, {self.K[1]:g}: the camera is not calibrated; calibrate it and publish K in camera_info"
+            )
         if self.model not in COEFFICIENTS:
             raise CameraError(f"distortion model '{self.model}' is not known; use one of {', '.join(COEFFICIENTS)}")
         if len(self.D) not in COEFFICIENTS[self.model] or not np.isfinite(self.D).all():
@@ -145,7 +147,9 @@ def _rectification(camera: Camera, width: int, max_fov: float):
     widest = width / 2 / np.tan(np.radians(max_fov) / 2)
     fx, fy, cx, cy = small.K
     zoom = max(1.0, widest / fx)
-    pinhole = Camera(width, small.height, (fx * zoom, fy * zoom, (width - 1) / 2 if zoom > 1 else cx, (small.height - 1) / 2 if zoom > 1 else cy))
+    pinhole = Camera(
+        width, small.height, (fx * zoom, fy * zoom, (width - 1) / 2 if zoom > 1 else cx, (small.height - 1) / 2 if zoom > 1 else cy)
+    )
     if not camera.D and zoom == 1.0:
         return pinhole, None
     make_maps = cv2.fisheye.initUndistortRectifyMap if camera.model == "equidistant" and camera.D else cv2.initUndistortRectifyMap

@@ -38,7 +38,9 @@ class NetworkConfig:
     """Widths and strides of the one network. The defaults are the edge preset; `paper` below is the original architecture."""
 
     query_depth: bool = parameter(False, "Feed the query's depth to the network (mode rgbd); a plain camera has none.")
-    contrast_window: int = parameter(65, "Window of the local contrast normalisation of the image; 0 only subtracts the mean.", "px", 0, 513)
+    contrast_window: int = parameter(
+        65, "Window of the local contrast normalisation of the image; 0 only subtracts the mean.", "px", 0, 513
+    )
     image_channels: tuple[int, ...] = parameter((32, 48, 96, 160), "Channels of the image stem and of each stage.")
     image_strides: tuple[int, ...] = parameter((2, 2, 2), "Stride of each image stage after the stem, which has stride 2.")
     thin_decoder: bool = parameter(True, "Decode at the width of the finer stage, at half the cost of the original.")
@@ -48,13 +50,17 @@ class NetworkConfig:
     point_input: str = parameter("grey", "What the point network is told of a point.", choices=("grey", "ones", "xyz"))
     point_width: int = parameter(24, "Channels of the first point convolution; every stage doubles them.", "", 4, 256)
     point_repeats: int = parameter(1, "Residual blocks per point stage.", "", 1, 4)
-    point_norm: str = parameter("point", "Group statistics over the channels of one point, or over the whole cloud.", choices=("point", "cloud"))
+    point_norm: str = parameter(
+        "point", "Group statistics over the channels of one point, or over the whole cloud.", choices=("point", "cloud")
+    )
     fine_dim: int = parameter(64, "Length of a fine descriptor.", "", 8, 512)
     token_dim: int = parameter(128, "Length of a coarse token.", "", 8, 1024)
     fusion_blocks: int = parameter(1, "Blocks of self-attention and cross-attention between image tokens and map nodes.", "", 0, 12)
     fusion_heads: int = parameter(4, "Attention heads.", "", 1, 16)
     position_octaves: int = parameter(6, "Octaves of the Fourier embedding of token positions.", "", 1, 16)
-    site_octaves: int = parameter(0, "Octaves of the map position fed to the point network; 0 keeps the weights free of any site.", "", 0, 12)
+    site_octaves: int = parameter(
+        0, "Octaves of the map position fed to the point network; 0 keeps the weights free of any site.", "", 0, 12
+    )
     tuning: bool = parameter(True, "Deformable Correspondence Tuning: move every matched point by a learned offset.")
 
 

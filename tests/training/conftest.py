@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+
 from diff2i2p.camera import Camera
 from diff2i2p.evaluation.sequences import read_sequence, write_sequence
 from diff2i2p.world import World

@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+
 from diff2i2p.mapping.pyramid import build_pyramid
 from diff2i2p_training.datasets import SiteDataset
 from diff2i2p_training.light import relight

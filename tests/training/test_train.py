@@ -6,6 +6,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+
 from diff2i2p.camera import rectify
 from diff2i2p.config import Config, override
 from diff2i2p.localization.localizer import StageTimer

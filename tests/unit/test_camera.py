@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+
 from diff2i2p.camera import Camera, CameraError, rectify
 
 LENSES = [

@@ -2,6 +2,7 @@
 """The configuration is the one source of defaults, and it refuses what it does not know."""
 
 import pytest
+
 from diff2i2p.config import Config, ConfigError, load_config, override, override_dotted, parameters
 
 

@@ -4,6 +4,7 @@
 import numpy as np
 import pytest
 import torch
+
 from diff2i2p.cloud import PointCloud
 from diff2i2p.config import Config, RetrievalConfig, override
 from diff2i2p.localization.localizer import Localizer

@@ -4,6 +4,7 @@
 import numpy as np
 import pytest
 import torch
+
 from diff2i2p.config import Config, MatchingConfig, override
 from diff2i2p.mapping.pyramid import build_pyramid
 from diff2i2p.network.diff2i2p import Diff2I2P

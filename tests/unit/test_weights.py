@@ -3,6 +3,7 @@
 
 import pytest
 import torch
+
 from diff2i2p.config import Config, override
 from diff2i2p.network.diff2i2p import Diff2I2P
 from diff2i2p.weights import WeightsError, load_weights, save_weights

@@ -6,15 +6,15 @@ import subprocess
 from pathlib import Path
 
 import torch
+from rich.console import Console
+from rich.progress import track
+
 from diff2i2p.cloud import PointCloud
 from diff2i2p.config import Config, override
 from diff2i2p.evaluation.sequences import Sequence
 from diff2i2p.mapping.pyramid import build_pyramid
 from diff2i2p.network.diff2i2p import Diff2I2P
 from diff2i2p.weights import load_weights, save_weights
-from rich.console import Console
-from rich.progress import track
-
 from diff2i2p_training.datasets import SiteDataset
 from diff2i2p_training.synthesis import ViewSynthesizer
 from diff2i2p_training.train import train
@@ -23,7 +23,9 @@ SITE = {"network": {"site_octaves": 6}}  # the weights of one site may know wher
 BATCH = 6
 
 
-def adapt(cloud: PointCloud, sequence: Sequence, out: Path, minutes: float, config: Config = Config(), start: str | None = None, seed: int = 0):
+def adapt(
+    cloud: PointCloud, sequence: Sequence, out: Path, minutes: float, config: Config = Config(), start: str | None = None, seed: int = 0
+):
     """Train weights for the site of `cloud` from the posed `sequence` and write them to `out`; resumes from `out`.ckpt."""
     console = Console()
     torch.manual_seed(seed)

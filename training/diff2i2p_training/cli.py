@@ -33,7 +33,6 @@ def adapt(
     from diff2i2p.cloud import read_cloud
     from diff2i2p.config import Config, load_config
     from diff2i2p.evaluation.sequences import read_sequence
-
     from diff2i2p_training.adapt import adapt as adapt_site
 
     points = read_cloud(cloud)

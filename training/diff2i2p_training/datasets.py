@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from diff2i2p.mapping.pyramid import Pyramid
 from scipy.spatial import cKDTree
 from torch.utils.data import IterableDataset, get_worker_info
 
+from diff2i2p.mapping.pyramid import Pyramid
 from diff2i2p_training.light import relight
 from diff2i2p_training.synthesis import ViewSynthesizer
 

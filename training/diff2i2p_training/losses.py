@@ -2,10 +2,10 @@
 """Matching losses: every cell and every token names the map points it sees."""
 
 import torch
-from diff2i2p.mapping.pyramid import Pyramid
-from diff2i2p.network.diff2i2p import Diff2I2P
 from torch.nn import functional as F
 
+from diff2i2p.mapping.pyramid import Pyramid
+from diff2i2p.network.diff2i2p import Diff2I2P, ImageFeatures, MapFeatures
 from diff2i2p_training.datasets import Batch
 
 CELLS = 320  # labelled cells per view in the fine loss
@@ -21,40 +21,47 @@ def matching_losses(network: Diff2I2P, batch: Batch, pyramid: Pyramid, bank: tor
     with torch.autocast(batch.images.device.type, torch.bfloat16):  # halves the time of the image side, on CPU too
         image = network.encode_image(batch.images)
     site = network.encode_map(pyramid)
-    sharpness = network.log_sharpness.exp().clamp(max=100)
     salience = _salience(batch.images, image.fine.shape[-2:])
-    cells = _drawn_cells(batch.targets, salience)
-    features = image.fine.flatten(2).transpose(1, 2)[cells[:, 0], cells[:, 1]]  # (C, D)
-    targets, points = batch.targets[cells[:, 0], cells[:, 1]], batch.points[cells[:, 0], cells[:, 1]]
+    return fine_losses(network, image, site, batch, pyramid, salience) | coarse_losses(network, image, site, batch, pyramid, salience, bank)
+
+
+def fine_losses(network, image: ImageFeatures, site: MapFeatures, batch: Batch, pyramid: Pyramid, salience) -> dict[str, torch.Tensor]:
+    """Drawn cells name the map point they see among many; the tuning then moves that point onto what the cell sees."""
+    view, cell = _drawn_cells(batch.targets, salience)
+    features = image.fine.flatten(2).transpose(1, 2)[view, cell]  # (C, D)
+    targets, points = batch.targets[view, cell], batch.points[view, cell]
     share = _label_shares(pyramid.points[0][targets], points, pyramid.voxel)
     answers, targets = _answers(targets, len(site.fine))
     similarity = features @ site.fine[answers].T
-    logits = sharpness[0] * similarity
-    fine = _named(logits, targets, share) + 0.5 * _named_back(logits, targets[:, 0])
+    logits = network.log_sharpness[0].exp().clamp(max=100) * similarity
+    guess = answers[similarity.argmax(1)]
+    miss = (points - pyramid.points[0][guess]) / pyramid.voxel
+    close = miss.norm(dim=1) < 2
+    offset = network.tuning(features[close], site.fine[guess[close]]) / pyramid.voxel
+    return {
+        "fine": _named(logits, targets, share) + 0.5 * _named_back(logits, targets[:, 0]),
+        "tuning": F.smooth_l1_loss(offset, miss[close], beta=0.1, reduction="sum") / close.sum().clamp(min=1),
+        "cells_right": close.float().mean(),
+    }
 
-    token_weight = F.adaptive_avg_pool2d(salience.unflatten(1, image.fine.shape[-2:]), image.tokens.shape[-2:]).flatten(1)
+
+def coarse_losses(
+    network, image: ImageFeatures, site: MapFeatures, batch: Batch, pyramid: Pyramid, salience, bank
+) -> dict[str, torch.Tensor]:
+    """Tokens name the nodes they see: after fusion among the batch's, before it (multi-scale loss) among the whole map's."""
+    sharpness = network.log_sharpness.exp().clamp(max=100)
+    weight = F.adaptive_avg_pool2d(salience.unflatten(1, image.fine.shape[-2:]), image.tokens.shape[-2:]).flatten(1)
     labels = _token_labels(batch.targets, pyramid, image.tokens.shape[-2:], image.fine.shape[-2:])
-    count = len(batch.images)
-    fused = network.fuse(image.tokens, site.nodes.expand(count, -1, -1), pyramid.nodes.expand(count, -1, -1))
+    views, tokens = labels.shape[:2]
+    patches, nodes = network.fuse(image.tokens, site.nodes.expand(views, -1, -1), pyramid.nodes.expand(views, -1, -1))
+    coarse_logits = sharpness[1] * patches[:, :tokens] @ nodes.transpose(1, 2)
     patches, nodes = network.votes(image.tokens, site.nodes)
-    tokens = labels.shape[1]
-    coarse_logits = sharpness[1] * fused[0][:, :tokens] @ fused[1].transpose(1, 2)
-    everywhere = bank.index_put((batch.nodes,), nodes)
-    vote_logits = sharpness[2] * patches[:, :tokens] @ everywhere.T
+    vote_logits = sharpness[2] * patches[:, :tokens] @ bank.index_put((batch.nodes,), nodes).T
     vote_labels = labels.new_zeros(vote_logits.shape).masked_scatter(batch.nodes, labels)
     bank[batch.nodes] = nodes.detach()
-
-    guess = answers[similarity.argmax(1)]
-    miss = points - pyramid.points[0][guess]
-    close = miss.norm(dim=1) < 2 * pyramid.voxel
-    offset = network.tuning(features, site.fine[guess])
-    tuning = F.smooth_l1_loss(offset[close] / pyramid.voxel, miss[close] / pyramid.voxel, beta=0.1) if close.any() else logits.sum() * 0
     return {
-        "fine": fine,
-        "coarse": _soft_cross_entropy(coarse_logits, labels, token_weight),
-        "votes": _soft_cross_entropy(vote_logits, vote_labels, token_weight),
-        "tuning": tuning,
-        "cells_right": close.float().mean(),
+        "coarse": _soft_cross_entropy(coarse_logits, labels, weight),
+        "votes": _soft_cross_entropy(vote_logits, vote_labels, weight),
         "tokens_right": _hit_rate(coarse_logits, labels),
         "votes_right": _hit_rate(vote_logits, vote_labels),
     }
@@ -66,18 +73,18 @@ def total(losses: dict[str, torch.Tensor]) -> torch.Tensor:
 
 def _salience(images: torch.Tensor, fine_grid) -> torch.Tensor:
     """Contrast around every cell (B, G), 1 on average: a blank wall says nothing about where it is, so it is asked less often."""
-    local = F.avg_pool2d(torch.cat([images, images**2], 1), 17, 1, 8, count_include_pad=False)
-    deviation = (local[:, 1:] - local[:, :1] ** 2).clamp(min=0).sqrt()
-    deviation = F.interpolate(deviation, fine_grid, mode="area").flatten(1)
+    stride = -(-images.shape[-1] // fine_grid[1])
+    local = F.avg_pool2d(torch.cat([images, images**2], 1), 4 * stride + 1, stride, 2 * stride, count_include_pad=False)
+    deviation = (local[:, 1:] - local[:, :1] ** 2).clamp(min=0).sqrt().flatten(1)
     return deviation / deviation.mean(1, keepdim=True).clamp(min=1e-6) + 0.05
 
 
-def _drawn_cells(targets: torch.Tensor, salience: torch.Tensor) -> torch.Tensor:
-    """Up to CELLS labelled (view, cell) pairs per view, salient ones more often."""
+def _drawn_cells(targets: torch.Tensor, salience: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Indices (C,) of view and cell of up to CELLS labelled cells per view, salient ones more often."""
     weight = salience * (targets[..., 0] >= 0)
-    drawn = [torch.multinomial(row, min(CELLS, int((row > 0).sum()))) for row in weight if (row > 0).any()]
-    views = [view for view, row in enumerate(weight) if (row > 0).any()]
-    return torch.cat([torch.stack([torch.full_like(d, view), d], 1) for view, d in zip(views, drawn, strict=True)])
+    chosen = torch.zeros_like(weight)
+    chosen.scatter_(1, torch.multinomial(weight + 1e-12, CELLS), 1.0)
+    return (chosen * weight).nonzero(as_tuple=True)
 
 
 def _answers(targets: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:

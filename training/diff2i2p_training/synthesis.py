@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from scipy.spatial.transform import Rotation
+
 from diff2i2p.camera import Camera, rectify
 from diff2i2p.cloud import PointCloud
 from diff2i2p.render import render_cloud
-from scipy.spatial.transform import Rotation
 
 
 @dataclass(frozen=True)

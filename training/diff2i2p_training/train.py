@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from diff2i2p.network.diff2i2p import Diff2I2P
 from rich.console import Console
 from torch.utils.data import DataLoader, IterableDataset
 
+from diff2i2p.network.diff2i2p import Diff2I2P
 from diff2i2p_training.losses import matching_losses, total
 
 CHECKPOINT_EVERY = 120.0  # seconds

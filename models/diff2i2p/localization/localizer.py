@@ -37,7 +37,7 @@ class Localizer:
         if config.matcher != "network" and len(site.appearance.get("points", ())):
             matchers.append(AppearanceMatcher(**site.appearance, config=config.appearance))
         if not matchers:
-            raise MapError(f"nothing can match images to {site.path}: it has no colour for the appearance matcher, and no weights are given")
+            raise MapError(f"nothing can match images to {site.path}: the map has no colour for appearance, and no weights are given")
         return cls(site, matchers, config)
 
     def localize(self, image: np.ndarray, camera: Camera, prior: np.ndarray | None = None) -> Localization:

@@ -10,7 +10,7 @@ from diff2i2p.network.layers import BasicBlock, ConvNorm, upsample
 
 
 class Rung(nn.Module):
-    """One step down the feature pyramid: coarse features meet the finer stage. The original works at the coarse width, a thin one at the fine."""
+    """Coarse features meet the finer stage, at the coarse width as in the original or, thin, at the fine one."""
 
     def __init__(self, fine: int, coarse: int, thin: bool):
         super().__init__()
