@@ -41,8 +41,8 @@ class Camera:
             raise CameraError(f"distortion model '{self.model}' is not known; use one of {', '.join(COEFFICIENTS)}")
         if len(self.D) not in COEFFICIENTS[self.model] or not np.isfinite(self.D).all():
             raise CameraError(
-                f"distortion model '{self.model}' takes {' or '.join(map(str, COEFFICIENTS[self.model]))} finite coefficients, not {list(self.D)};"
-                " a fisheye lens is 'equidistant' with 4"
+                f"distortion model '{self.model}' takes {' or '.join(map(str, COEFFICIENTS[self.model]))} finite coefficients,"
+                f" not {list(self.D)}; a fisheye lens is 'equidistant' with 4"
             )
 
     @classmethod

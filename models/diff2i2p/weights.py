@@ -7,7 +7,6 @@ import json
 import os
 from pathlib import Path
 
-import torch
 import yaml
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
