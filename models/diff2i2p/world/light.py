@@ -13,8 +13,9 @@ from .description import Light, Lighting, Primitive, Room
 from .raycast import Pinhole, cast
 from .scene import LIGHT_TEXEL, SHELL, Faces, pack
 
+TONE = 0.42  # exponent of the camera's tone curve
 RANGE = 12.0  # metres that light travels
-FREE = -2  # face of a point in the air
+FREE = -1  # face of a point in the air
 BOUNCE = 0.8  # share of the light that comes back from the walls
 CUBE = Pinhole(64, 64, 32.0, 32.0, 31.5, 31.5)
 CUBE_AXES = [  # columns: x right, y down, z forward of the six views from a point
@@ -48,6 +49,7 @@ class Bake:
     corners: np.ndarray  # (F, 2) int32 of each face's block on the sheet
     shape: tuple[int, int]  # of the sheet
     emission: np.ndarray  # (F,)
+    glass: np.ndarray  # (F,) bool
 
     def sheet(self, lighting: Lighting) -> np.ndarray:
         """(H, W, 3) float32 factor on the pixels of the textures, all blocks packed."""
@@ -56,7 +58,7 @@ class Bake:
         radiance = self.direct.T.astype(np.float32) @ gains + self.bounce.T.astype(np.float32) @ bounced
         lit = self.emission[self.texels.face] == 0
         bright = np.quantile(radiance[lit].mean(1), 0.9)
-        factor = lighting.level * (radiance / max(bright, 1e-6)) ** 0.42  # the tone curve of a camera
+        factor = lighting.level * (radiance / max(bright, 1e-6)) ** TONE
         factor[~lit] = self._emission(lighting)[self.texels.face[~lit]]
         sheet = np.zeros((*self.shape, 3), np.float32)
         ends = np.cumsum(self.texels.shape.prod(1))
@@ -65,8 +67,10 @@ class Bake:
         return sheet
 
     def _emission(self, lighting):
-        colour = np.repeat(self.emission[:, None], 3, 1)
-        return colour * max(lighting.level, 0.6)
+        """(F, 3) factor on what shines by itself: outside it gets dark, screens and lamps stay."""
+        outside = min(lighting.windows, 1.3) ** TONE
+        shine = self.emission * np.where(self.glass, outside, 1) * max(lighting.level, 0.6)
+        return np.repeat(shine[:, None], 3, 1)
 
 
 def light_gains(lights: tuple[Light, ...], lighting: Lighting) -> np.ndarray:
@@ -98,6 +102,7 @@ def bake(faces: Faces, primitives: tuple[Primitive, ...], rooms: tuple[Room, ...
         corners,
         sheet.shape[:2],
         faces.emission,
+        faces.glass,
     )
 
 

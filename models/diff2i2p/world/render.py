@@ -2,12 +2,12 @@
 """Pictures of a world: colour and depth as a pinhole camera sees them."""
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import cv2
 import numpy as np
 
-from ..camera import Camera, CameraError
+from ..camera import Camera
 from .description import Light, Lighting, Primitive, Room
 from .light import Bake, bake
 from .raycast import Pinhole, Seen, cast
@@ -32,7 +32,7 @@ class Stage:
     def __init__(self, primitives: tuple[Primitive, ...], rooms: tuple[Room, ...], lights: tuple[Light, ...]):
         self.primitives, self.rooms, self.lights = primitives, rooms, lights
         self.faces, self.textures = compile_faces(primitives)
-        self.sheet = lru_cache(maxsize=8)(lambda lighting: self.bake.sheet(lighting))
+        self._sheets: dict[Lighting, np.ndarray] = {}
 
     @cached_property
     def bake(self) -> Bake:
@@ -48,6 +48,12 @@ class Stage:
         size = np.stack([self.atlas.width, self.atlas.height], 1)[::LEVELS][self.faces.texture]
         return np.sqrt((size * self.faces.repeat / self.faces.extent).prod(1)).astype(np.float32)
 
+    def sheet(self, lighting: Lighting) -> np.ndarray:
+        """The light on all faces, kept for the lightings that were asked for."""
+        if lighting not in self._sheets:
+            self._sheets[lighting] = self.bake.sheet(lighting)
+        return self._sheets[lighting]
+
     def render(self, camera: Camera, T_map_camera: np.ndarray, lighting: Lighting) -> tuple[np.ndarray, np.ndarray]:
         """Image (H, W, 3) uint8 RGB and depth (H, W) float32 metres; outlines are sampled four times a pixel."""
         seen, samples, edges = self._sample(camera, T_map_camera)
@@ -61,23 +67,19 @@ class Stage:
         return cv2.convertScaleAbs(image), depth
 
     def _sample(self, camera, T_map_camera):
-        """Cast at twice the resolution; keep pixel centres inside faces and all four subpixels on outlines."""
+        """Cast at twice the resolution; keep pixel centres inside faces, and all four subpixels on outlines."""
         fx, fy, cx, cy = camera.K
         double = Pinhole(2 * camera.width, 2 * camera.height, 2 * fx, 2 * fy, 2 * cx + 0.5, 2 * cy + 0.5)
-        first, inverse, seen = cast(self.faces, double, T_map_camera)
-        quarters = [first[y::2, x::2] for y in (0, 1) for x in (0, 1)]
+        first, _, seen = cast(self.faces, double, T_map_camera)
+        quarters = [first[j::2, i::2] for j in (0, 1) for i in (0, 1)]
         edges = (quarters[0] != quarters[1]) | (quarters[0] != quarters[2]) | (quarters[0] != quarters[3])
-        us, vs = double.axes
-        x, y = np.broadcast_to(us, first.shape), np.broadcast_to(vs[:, None], first.shape)
-        centre_x, centre_y = (us[0::2] + us[1::2]) / 2, (vs[0::2] + vs[1::2]) / 2
-        inner = ~edges
-        parts = [
-            (quarters[0][inner], np.broadcast_to(centre_x, edges.shape)[inner], np.broadcast_to(centre_y[:, None], edges.shape)[inner])
-        ]
+        x, y = np.meshgrid(*double.axes)
+        inner_x, inner_y = ((grid[::2, ::2] + grid[1::2, 1::2])[~edges] / 2 for grid in (x, y))
+        parts = [(quarters[0][~edges], inner_x, inner_y)]
         parts += [tuple(grid[j::2, i::2][edges] for grid in (first, x, y)) for j in (0, 1) for i in (0, 1)]
         return seen, tuple(np.concatenate(part) for part in zip(*parts, strict=True)), edges
 
-    def shade(self, seen: Seen, face: np.ndarray, x: np.ndarray, y: np.ndarray, pixel: float, lighting: Lighting | None) -> Hits:
+    def shade(self, seen: Seen, face: np.ndarray, x: np.ndarray, y: np.ndarray, pixel: float, lighting: Lighting) -> Hits:
         """Texture, light, depth where rays (x, y, 1) hit the faces (N,); `pixel` is the slope between neighbouring pixels."""
         nothing = face < 0
         face = np.where(nothing, 0, face)
@@ -91,7 +93,7 @@ class Stage:
         depth[nothing] = 0
         level = self._level(face, depth * pixel, cosine)
         picture = self._picture(face, s, t, level)
-        light = np.ones((len(face), 3), np.float32) if lighting is None else self._light(face, s, t, lighting)
+        light = self._light(face, s, t, lighting)
         picture[nothing] = 0
         return Hits(picture, light, depth, cosine)
 
@@ -141,8 +143,3 @@ def _remap(image: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     rows = -(-count // ROW)
     maps = [np.pad(axis.astype(np.float32), (0, rows * ROW - count)).reshape(rows, ROW) for axis in (x, y)]
     return cv2.remap(image, *maps, cv2.INTER_LINEAR).reshape(-1, 3)[:count]
-
-
-def check(camera: Camera) -> None:
-    if camera.D:
-        raise CameraError("worlds are rendered by pinhole cameras; rectify, or leave the distortion out")

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ..camera import Camera
+from ..camera import Camera, CameraError
 from ..cloud import PointCloud
 from .change import another_day
 from .description import Item, Light, Lighting, Primitive, Room
 from .drive import drive
 from .office import build_office
-from .render import Stage, check
+from .render import Stage
 from .scan import scan
 from .sdf import read_sdf, write_sdf
 
@@ -62,7 +62,8 @@ class World:
 
         `light` is one of LIGHTINGS or a Lighting; without it the world's own. Raises CameraError for a distorted camera.
         """
-        check(camera)
+        if camera.D:
+            raise CameraError("worlds are rendered by pinhole cameras: rectify, or leave the distortion out")
         lighting = LIGHTINGS[light] if isinstance(light, str) else light or self.lighting
         frames = [self.stage.render(camera, T, lighting) for T in np.asarray(T_map_cameras, float).reshape(-1, 4, 4)]
         images, depths = zip(*frames, strict=True)
