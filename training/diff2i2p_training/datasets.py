@@ -31,6 +31,7 @@ class SiteDataset(IterableDataset):
     def __init__(self, synthesizer: ViewSynthesizer, pyramid: Pyramid, batch_size: int, fine_stride: int, max_nodes: int, seed: int = 0):
         self.synthesizer, self.pyramid = synthesizer, pyramid
         self.batch_size, self.stride, self.max_nodes, self.seed = batch_size, fine_stride, max_nodes, seed
+        self.effort = torch.ones(()).share_memory_()  # how hard the views are, 0 to 1; training raises it, workers read it
         self.tree = cKDTree(pyramid.points[0].numpy())
         self.owners = pyramid.owners[0].numpy()
         self.seen = [self._seen_nodes(view) for view in synthesizer.views]
@@ -43,7 +44,8 @@ class SiteDataset(IterableDataset):
 
     def draw(self, rng: np.random.Generator) -> Batch:
         anchors, nodes = self._neighbourhood(rng)
-        samples = [self._sample(self.synthesizer.draw(rng, anchor), rng) for anchor in anchors]
+        effort = self.effort.item()
+        samples = [self._sample(self.synthesizer.draw(rng, anchor, effort), rng, effort) for anchor in anchors]
         images, points, targets = (np.stack(part) for part in zip(*samples, strict=True))
         return Batch(torch.from_numpy(images)[:, None], torch.from_numpy(points), torch.from_numpy(targets), nodes)
 
@@ -59,9 +61,9 @@ class SiteDataset(IterableDataset):
         inside = np.flatnonzero([nodes[seen].mean() > 0.8 for seen in self.seen])
         return rng.choice(inside, self.batch_size), torch.from_numpy(nodes)
 
-    def _sample(self, view, rng: np.random.Generator):
+    def _sample(self, view, rng: np.random.Generator, effort: float):
         points, targets = self._labels(view)
-        return relight(view.grey, rng), points, targets
+        return relight(view.grey, rng, effort), points, targets
 
     def _labels(self, view) -> tuple[np.ndarray, np.ndarray]:
         half = self.stride // 2

@@ -53,22 +53,22 @@ class ViewSynthesizer:
         depth = render_cloud(self.cloud.points, blank, view.camera, frame.T_map_camera, self.spacing).depth
         return SiteView(view.grey, depth, view.camera, frame.T_map_camera)
 
-    def draw(self, rng: np.random.Generator, near: int | None = None) -> SiteView:
-        """A view from around the real image `near`, or from around any."""
+    def draw(self, rng: np.random.Generator, near: int | None = None, effort: float = 1.0) -> SiteView:
+        """A view from around the real image `near`, or from around any; `effort` in [0, 1] is how far it may be from it."""
         anchor = self.views[rng.integers(len(self.views)) if near is None else near]
-        if rng.random() < self.REAL_SHARE:
-            return self._turned(anchor, rng)
+        if rng.random() < 1 - effort * (1 - self.REAL_SHARE):
+            return self._turned(anchor, rng, effort)
         for _ in range(4):
-            view = self._elsewhere(anchor, rng)
+            view = self._elsewhere(anchor, rng, effort)
             known = view.depth > 0
             if known.mean() > self.MIN_FILLED and np.median(view.depth[known]) > self.MIN_DEPTH:
                 return view
-        return self._turned(anchor, rng)
+        return self._turned(anchor, rng, effort)
 
-    def _turned(self, view: SiteView, rng: np.random.Generator) -> SiteView:
+    def _turned(self, view: SiteView, rng: np.random.Generator, effort: float = 1.0) -> SiteView:
         """The same optical centre, another direction and focal length: exact."""
-        camera = self._zoomed(view.camera, rng)
-        R = _turn(rng, 0.4 * self.TURN, 0.4 * self.TILT, self.ROLL)  # new camera to old camera
+        camera = self._zoomed(view.camera, rng, effort)
+        R = _turn(rng, *(effort * np.array([0.4 * self.TURN, 0.4 * self.TILT, self.ROLL])))  # new camera to old camera
         H = view.camera.matrix @ R @ np.linalg.inv(camera.matrix)
         size, flags = (camera.width, camera.height), cv2.WARP_INVERSE_MAP
         grey = cv2.warpPerspective(view.grey, H, size, flags=flags | cv2.INTER_LINEAR, borderValue=int(rng.integers(256)))
@@ -80,12 +80,12 @@ class ViewSynthesizer:
         T[:3, :3] = T[:3, :3] @ R
         return SiteView(grey, depth.astype(np.float32), camera, T)
 
-    def _elsewhere(self, anchor: SiteView, rng: np.random.Generator) -> SiteView:
+    def _elsewhere(self, anchor: SiteView, rng: np.random.Generator, effort: float = 1.0) -> SiteView:
         """Another place: nearby images and the coloured cloud, splatted."""
-        camera = self._zoomed(anchor.camera, rng)
+        camera = self._zoomed(anchor.camera, rng, effort)
         T = anchor.T_map_camera.copy()
-        T[:3, 3] += rng.uniform(-1, 1, 3) * self.SHIFT
-        T[:3, :3] = T[:3, :3] @ _turn(rng, self.TURN, self.TILT, self.ROLL)
+        T[:3, 3] += rng.uniform(-1, 1, 3) * self.SHIFT * effort
+        T[:3, :3] = T[:3, :3] @ _turn(rng, *(effort * np.array([self.TURN, self.TILT, self.ROLL])))
         grey, depth = self._from_images(self._sources(T, rng), camera, T)
         if self.shades is not None:
             grey, depth = _behind((grey, depth), self._from_cloud(camera, T))
@@ -111,8 +111,8 @@ class ViewSynthesizer:
         rendering = render_cloud(self.cloud.points, self.shades, camera, T, self.spacing)
         return rendering.image, rendering.depth
 
-    def _zoomed(self, camera: Camera, rng: np.random.Generator) -> Camera:
-        zoom = np.exp(rng.uniform(*np.log(self.ZOOM)))
+    def _zoomed(self, camera: Camera, rng: np.random.Generator, effort: float) -> Camera:
+        zoom = np.exp(rng.uniform(*np.log(self.ZOOM)) * effort)
         fx, fy, cx, cy = camera.K
         return Camera(camera.width, camera.height, (fx * zoom, fy * zoom, cx, cy))
 

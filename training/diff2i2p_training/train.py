@@ -18,6 +18,7 @@ CHECKPOINT_EVERY = 120.0  # seconds
 REPORT_EVERY = 30.0  # seconds
 DROP_GREY = 0.4  # share of steps in which the map has no grey value: bare geometry must work too
 WARM_UP = 0.03  # share of the time until the full learning rate
+EASY = 0.3  # share of the time until views are as hard as they get: without easy ones first, learning is slow to begin
 
 
 @dataclass
@@ -46,6 +47,7 @@ def train(
     means, reported, saved = {}, time.monotonic(), time.monotonic()
     while progress.seconds < 60 * minutes:
         started = time.monotonic()
+        dataset.effort.fill_(min(1.0, 0.1 + progress.seconds / (60 * minutes * EASY)))
         for group in optimizer.param_groups:
             group["lr"] = rate * _schedule(progress.seconds / (60 * minutes))
         losses = _step(network, optimizer, _moved(next(loader), device), pyramid, bank)
