@@ -111,11 +111,11 @@ def evaluate(
     summary = metrics.summarize(records, config.matcher, localizer.map.grey is not None, weights, map_file.name)
     metrics.write_metrics(out, records, summary)
     with notes.status("writing the report"):
-        write_report(out, [Run(config.matcher, records, summary)], localizer.map, frames)
+        page = write_report(out, [Run(config.matcher, records, summary)], localizer.map, f"{frames.name}, matcher {config.matcher}")
     if as_json:
         return print(json.dumps(summary))
     _print_summary(summary)
-    print(f"{out / 'report.html'}")
+    print(page)
 
 
 @app.command()
