@@ -76,13 +76,14 @@ def test_an_interrupted_training_goes_on_where_it_stopped(dataset, tmp_path):
 
 def test_adapted_weights_compile_a_map_and_match_images_to_it(site, tmp_path):
     cloud, sequence = site
-    adapt(cloud, sequence, tmp_path / "site.safetensors", minutes=0.03, config=TINY)
+    adapt(cloud, sequence, tmp_path / "site.safetensors", minutes=0.05, config=TINY)
     network, digest = load_weights(tmp_path / "site.safetensors")
     compile_map(dataclasses.replace(cloud, colours=None, intensity=None), tmp_path / "site.i2pmap", str(tmp_path / "site.safetensors"))
     site_map = CompiledMap.open(tmp_path / "site.i2pmap")
     site_map.require_weights(digest)
     view = rectify(sequence.frames[0].image(), sequence.camera, 160)
-    found = NetworkMatcher(network, site_map, network.config).match(view, None, StageTimer())
+    config = override(network.config, {"matching": {"min_score": -1.0}})  # three seconds of training teach little
+    found = NetworkMatcher(network, site_map, config).match(view, None, StageTimer())
     assert len(found[0]) > 0
     assert np.isfinite(found[0].points).all()
     with pytest.raises(MapError, match="other weights"):
