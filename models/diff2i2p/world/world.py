@@ -36,7 +36,7 @@ class World:
     lighting: Lighting = LIGHTINGS["day"]
 
     @classmethod
-    def office(cls, seed: int, rooms: int = 5) -> "World":
+    def office(cls, seed: int, rooms: int = 3) -> "World":
         """A furnished office: a corridor with `rooms` rooms on both sides, about 18 m2 each."""
         return cls(*build_office(seed, rooms))
 
