@@ -2,6 +2,7 @@
 """The classical matcher: SIFT between the image and views rendered from the coloured cloud. Nothing to train."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -35,15 +36,18 @@ def build_appearance(cloud: PointCloud, up: np.ndarray, config: AppearanceConfig
     if cloud.grey is not None:
         shades = (cloud.grey * 255).astype(np.uint8)
         spacing = _spacing(cloud.points)
-        sift = cv2.SIFT_create(config.features, contrastThreshold=CONTRAST)
         poses = list(_viewpoints(cloud.points, up, config))
-        for number, T_map_camera in enumerate(poses):
+
+        def look(T_map_camera: np.ndarray):
             rendering = render_cloud(cloud.points, shades, EYE, T_map_camera, spacing)
-            found = _features(rendering.image, rendering.depth, T_map_camera, sift)
-            descriptors.append(found[0])
-            points.append(found[1])
-            if progress:
-                progress(number + 1, len(poses), "rendered views")
+            return _features(rendering.image, rendering.depth, T_map_camera, config.features)
+
+        with ThreadPoolExecutor() as pool:  # numpy and OpenCV leave the interpreter free
+            for number, found in enumerate(pool.map(look, poses)):
+                descriptors.append(found[0])
+                points.append(found[1])
+                if progress:
+                    progress(number + 1, len(poses), "rendered views")
     return {"descriptors": np.concatenate(descriptors), "points": np.concatenate(points)}
 
 
@@ -119,7 +123,7 @@ def _spacing(points: np.ndarray) -> float:
     return 1.2 * float(np.median(cKDTree(points).query(some, 2)[0][:, 1]))
 
 
-def _features(image: np.ndarray, depth: np.ndarray, T_map_camera: np.ndarray, sift) -> tuple[np.ndarray, np.ndarray]:
+def _features(image: np.ndarray, depth: np.ndarray, T_map_camera: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:
     """Descriptors (M, 128) and map points (M, 3) of a rendered view, away from holes and depth edges."""
     known = depth > 0
     if known.mean() < SEEN:
@@ -130,6 +134,7 @@ def _features(image: np.ndarray, depth: np.ndarray, T_map_camera: np.ndarray, si
     near, far = (filter_(np.where(known, depth, blank), np.ones((5, 5))) for filter_, blank in ((cv2.erode, np.inf), (cv2.dilate, 0)))
     holes = cv2.morphologyEx((~known).astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3)))
     forbidden = cv2.dilate(((far - near > EDGE * far + 0.03) | (holes > 0)).astype(np.uint8), np.ones((5, 5)))
+    sift = cv2.SIFT_create(limit, contrastThreshold=CONTRAST)
     keypoints, descriptors = sift.detectAndCompute(image, 255 * (1 - forbidden))
     if not keypoints:
         return np.zeros((0, 128), np.uint8), np.zeros((0, 3), np.float32)

@@ -37,7 +37,7 @@ def compile_map(
     tensors = _by_node(pyramid, network)
     progress(2, 3, "appearance index")
     if colour:
-        index = build_appearance(cloud, up, config.appearance)
+        index = build_appearance(cloud, up, config.appearance, progress)
         tensors |= {f"appearance.{name}": torch.from_numpy(array) for name, array in index.items()}
     header = {
         "format": FORMAT, "cloud_sha256": _fingerprint(cloud), "weights_sha256": weights_sha256, "frame_id": frame_id,
