@@ -105,6 +105,11 @@ def test_the_last_pose_is_the_prior_until_the_clock_jumps_back(graph, robot):
     assert [prior is None for prior in graph.localizer.priors] == [True, False, True, False]
 
 
+def test_images_without_a_stamp_are_answered_all(graph, robot):
+    graph.start()
+    assert [graph.answer(robot.send_image, 0.0)["stamp"] for _ in range(2)] == ["0.000000000"] * 2
+
+
 def test_relocalize_searches_the_whole_map_again(graph, robot):
     graph.start()
     client = robot.create_client(Trigger, "relocalize")
@@ -116,9 +121,10 @@ def test_relocalize_searches_the_whole_map_again(graph, robot):
     assert [prior is None for prior in graph.localizer.priors] == [True, True]
 
 
-def test_an_image_overtaken_by_a_newer_one_is_ignored(graph, robot):
+def test_an_image_that_comes_twice_or_after_a_newer_one_is_answered_once_or_never(graph, robot):
     graph.start()
     graph.answer(robot.send_image, 5.0)
+    robot.send_image(5.0)
     robot.send_image(4.9)
     graph.answer(robot.send_image, 5.1)
     assert [answer["stamp"][:3] for answer in robot.answers] == ["5.0", "5.1"]

@@ -105,6 +105,11 @@ def stamp(seconds: float) -> Time:
     return Time(sec=microseconds // 1_000_000, nanosec=microseconds % 1_000_000 * 1000)
 
 
+def text(stamp: Time) -> str:
+    """A stamp in words, exact: what `status` gives, and what stamps can be compared by."""
+    return f"{stamp.sec}.{stamp.nanosec:09d}"
+
+
 def pose(T: np.ndarray) -> Pose:
     """geometry_msgs/Pose of a (4, 4) transform."""
     message = Pose()

@@ -62,8 +62,7 @@ class Answer(NamedTuple):
     @property
     def line(self) -> str:
         """One line of JSON, for the topic `status`."""
-        stamp = self.job.message.header.stamp
-        return json.dumps({"stamp": f"{stamp.sec}.{stamp.nanosec:09d}"} | self.figures)
+        return json.dumps({"stamp": convert.text(self.job.message.header.stamp)} | self.figures)
 
 
 def look(job: Job, localizer, odometry: Callable) -> Answer:

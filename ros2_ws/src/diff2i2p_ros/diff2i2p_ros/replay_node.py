@@ -97,8 +97,7 @@ class ReplayNode(Node):
             publisher.publish(message)
 
     def _await_answer(self, event: Event) -> None:
-        stamp = convert.stamp(event.stamp)
-        stamp = f"{stamp.sec}.{stamp.nanosec:09d}"
+        stamp = convert.text(convert.stamp(event.stamp))
         for _ in range(round(GIVE_UP / RESEND)):
             if self._spin_until(lambda: self._answered == stamp, RESEND):
                 return

@@ -103,11 +103,11 @@ class Session:
         self._worker.put(Job(message, self._info, frame, self._tracker, (now - stamp).nanoseconds, arrived))
 
     def _is_overtaken(self, stamp: float) -> bool:
-        """Whether a newer image came first. A stamp far back is the clock's or the bag's new start."""
+        """Whether this image or a newer one has come before. A stamp far back is the clock's or the bag's new start."""
         if stamp < self._newest - JUMP:
             self._node.get_logger().warning("the stamps of the images jumped back: starting again")
             self.restart()
-        overtaken = stamp < self._newest
+        overtaken = 0 < stamp <= self._newest
         self._newest = max(self._newest, stamp)
         return overtaken
 

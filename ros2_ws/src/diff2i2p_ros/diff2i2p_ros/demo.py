@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`make demo`: compile a map, drive through it with the real node in a process of its own, and compare what arrives on /tf with the truth.
+
+Without --sequence it is an office on another day than it was mapped; with it, a folder of real images with a map_*.ply.
+Every image is answered: the replay waits for the answer before it sends the next one.
+"""
+
+import argparse
+import re
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from diff2i2p.evaluation.metrics import Record, judge, summarize
+from diff2i2p.evaluation.sequences import Sequence, SequenceError, read_sequence
+from diff2i2p_ros import convert
+from diff2i2p_ros.listen import DriveError, drive, use_own_graph
+
+PROFILE = Path(__file__).parents[4] / "launch" / "dds" / "fastdds.xml"  # of a checkout
+MIN_RECALL = 0.9  # share of frames within 25 cm and 2 deg
+ALONE_EVERY = 4  # of the matchers alone every so many frames are evaluated: enough to compare
+WEIGHTS = ("demo-office", "edge-generic")  # of the office, in order of preference; another office prefers the generic ones
+console = Console(highlight=False)
+
+
+@dataclass(frozen=True)
+class Site:
+    """What is driven through."""
+
+    title: str
+    cloud: Path
+    folder: Path  # of the sequence
+    sequence: Sequence
+    weights: str | None
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the demo. 0 when it is within bounds, 1 when not, 2 when it cannot be run."""
+    options = _options(arguments)
+    options.out.mkdir(parents=True, exist_ok=True)
+    use_own_graph(PROFILE)
+    try:
+        site = recorded(options) if options.sequence else office(options)
+        return run(site, options.out)
+    except (ValueError, OSError, DriveError) as error:
+        if not type(error).__module__.startswith("diff2i2p") and not isinstance(error, OSError):
+            raise
+        console.print(f"demo: {error}", style="red", markup=False)
+        return 2
+
+
+def run(site: Site, out: Path) -> int:
+    """Compile, drive, compare, report."""
+    from diff2i2p.evaluation.metrics import write_metrics
+    from diff2i2p.evaluation.report import Run, write_report
+
+    console.rule(site.title)
+    compiled = compile_site(site, out / "map.i2pmap")
+    records, peak_rss_mb = drive_through(site, compiled, out)
+    _print_frames(records)
+    runs = {name: evaluate_alone(site, compiled, name) for name in _matchers(site)}
+    summary = summarize(records, "node", compiled.grey is not None, site.weights, compiled.path.name)
+    summary |= {"peak_rss_mb": peak_rss_mb} | {key: runs["both"][1][key] for key in ("inlier_ratio", "feature_matching_recall")}
+    summary["alone"] = {name: alone for name, (_, alone) in runs.items()}
+    write_metrics(out, records, summary)
+    shown = [Run("node", with_matches(records, runs["both"][0]), summary), *(Run(name, *run) for name, run in runs.items())]
+    page = write_report(out, shown, compiled, site.title)
+    _print_runs({"node": summary} | summary["alone"])
+    console.print(f"report: {page}")
+    return _verdict(summary)
+
+
+def office(options) -> Site:
+    """The synthetic office of a seed, scanned one day and driven through on another."""
+    from diff2i2p.weights import shipped_weights
+    from diff2i2p.world import World, write_world
+
+    folder = options.out / "world"
+    write_world(World.office(options.seed), folder, options.seed)
+    names = WEIGHTS if options.seed == 0 else reversed(WEIGHTS)
+    weights = options.weights or next((name for name in names if name in shipped_weights()), None)
+    title = f"office {options.seed}, another day"
+    return Site(title, folder / "cloud.ply", folder / "drive", read_sequence(folder / "drive"), weights)
+
+
+def recorded(options) -> Site:
+    """A folder of real images with the cloud of its first part: map_FIRST-LAST.ply; the images after LAST are driven."""
+    folder = options.sequence
+    clouds = sorted(folder.glob("map_*.ply"))
+    if not clouds:
+        raise SequenceError(f"{folder} holds no map_FIRST-LAST.ply: the demo needs the cloud that its first part was mapped to")
+    last = re.search(r"-(\d+)$", clouds[0].stem)
+    start = options.start if options.start is not None else int(last[1]) + 1 if last else None
+    return Site(folder.resolve().name, clouds[0], folder, read_sequence(folder, start, options.stop), options.weights)
+
+
+def compile_site(site: Site, map_file: Path):
+    """The compiled map of the site's cloud."""
+    from diff2i2p.cloud import read_cloud
+    from diff2i2p.mapping.compile_map import compile_map
+
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task("compiling the map")
+
+        def progress(done: int, total: int, what: str) -> None:
+            bar.update(task, completed=done, total=total, description=what)
+
+        cloud = read_cloud(site.cloud)
+        compiled = compile_map(cloud, map_file, site.weights, progress=progress)
+    size = map_file.stat().st_size / 1e6
+    console.print(f"map: {len(cloud):,} points, {size:.1f} MB; weights: {site.weights or 'none, appearance alone'}")
+    return compiled
+
+
+def drive_through(site: Site, compiled, out: Path) -> tuple[list[Record], int]:
+    """A record per frame of what the node published, and the node's peak RSS in MB."""
+    localizer = {"map_file": str(compiled.path), "weights": site.weights or "", "tf_mode": "map_camera"}
+    indices = [frame.index for frame in site.sequence]
+    replay = {"sequence": str(site.folder), "start": indices[0], "stop": indices[-1] + 1}
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task("driving through the node", total=len(indices))
+        ear, peak_rss_mb = drive(localizer, replay, len(indices), out, lambda done: bar.update(task, completed=done))
+    records = []
+    for frame in site.sequence:
+        if frame.T_map_camera is not None:
+            answer, latency_ms = ear.localization(convert.text(convert.stamp(frame.stamp)))
+            records.append(judge(frame, answer, compiled.points, site.sequence.camera, latency_ms))
+    return records, peak_rss_mb
+
+
+def evaluate_alone(site: Site, compiled, matcher: str) -> tuple[list[Record], dict]:
+    """Records and summary of one matcher without node, prior and tracking."""
+    from diff2i2p.config import Config
+    from diff2i2p.evaluation.metrics import evaluate
+    from diff2i2p.localization.localizer import Localizer
+
+    some = replace(site.sequence, frames=site.sequence.frames[::ALONE_EVERY])
+    localizer = Localizer.open(compiled.path, site.weights, Config(matcher=matcher))
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task(f"{matcher} alone", total=len(some))
+        records = evaluate(localizer, some, lambda record: bar.advance(task))
+    return records, summarize(records, matcher, compiled.grey is not None, site.weights, compiled.path.name)
+
+
+def with_matches(records: list[Record], alone: list[Record]) -> list[Record]:
+    """The node's records; where a frame was evaluated alone too, with those matches: topics carry none, and pictures want them."""
+    matches = {record.frame.index: record.answer for record in alone}
+    return [_with_matches(record, matches.get(record.frame.index)) for record in records]
+
+
+def _with_matches(record: Record, alone) -> Record:
+    if alone is None:
+        return record
+    answer = replace(record.answer, view=alone.view, correspondences=alone.correspondences, inliers=alone.inliers)
+    return replace(record, answer=answer)
+
+
+def _matchers(site: Site) -> tuple[str, ...]:
+    return ("both", "network", "appearance") if site.weights else ("both",)
+
+
+def _print_frames(records: list[Record]) -> None:
+    table = Table("stamp", "status", "error m", "error deg", "confidence", "matcher", "latency ms")
+    for record in records:
+        errors = (f"{record.translation_m:.3f}", f"{record.rotation_deg:.2f}") if record.answer.ok else ("", "")
+        style = "red" if record.false_accept else "yellow" if not record.answer.ok else None
+        facts = f"{record.answer.confidence:.2f}", record.answer.matcher, f"{record.latency_ms:.0f}"
+        table.add_row(f"{record.frame.stamp:.3f}", record.answer.status.name, *errors, *facts, style=style)
+    console.print(table)
+
+
+def _print_runs(summaries: dict[str, dict]) -> None:
+    names = ("25cm_2deg", "25cm_5deg", "5cm_5deg")
+    table = Table("run", "frames", "answered", *names, "false poses", "median m", "median deg", "p50 ms", "p95 ms")
+    for name, facts in summaries.items():
+        recall = [f"{100 * facts['recall'][key]:.1f} %" for key in names]
+        medians = [str(facts[key]) for key in ("median_translation_m", "median_rotation_deg")]
+        times = [f"{facts['latency_ms'][key]:.0f}" for key in ("p50", "p95")]
+        table.add_row(name, str(facts["frames"]), str(facts["answered"]), *recall, str(facts["false_accepts"]), *medians, *times)
+    console.print(table)
+
+
+def _verdict(summary: dict) -> int:
+    share, wrong = summary["recall"]["25cm_2deg"], summary["false_accepts"]
+    good = share >= MIN_RECALL and wrong == 0
+    words = f"{100 * share:.1f} % of the frames within 25 cm / 2 deg (wanted: {100 * MIN_RECALL:.0f} %), {wrong} false poses (wanted: 0)"
+    console.print(f"{'within' if good else 'OUT OF'} bounds: {words}", style="bold green" if good else "bold red")
+    return 0 if good else 1
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m diff2i2p_ros.demo", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--seed", type=int, default=0, help="another seed is another office, which no shipped weights have seen")
+    parser.add_argument("--sequence", type=Path, help="folder of real images with map_FIRST-LAST.ply")
+    parser.add_argument("--start", type=int, help="first frame driven; default: the one after LAST")
+    parser.add_argument("--stop", type=int, help="frame before which to stop")
+    parser.add_argument("--weights", help="weights file or name; default for an office: the shipped ones, for real images: none")
+    parser.add_argument("--out", type=Path, default=Path("out/demo"))
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
