@@ -72,7 +72,7 @@ class RetrievalConfig:
 
 @dataclass(frozen=True)
 class MatchingConfig:
-    nodes_per_patch: int = parameter(4, "Map nodes each image patch is compared with.", "", 1, 64)
+    nodes_per_patch: int = parameter(3, "Map nodes each image patch is compared with.", "", 1, 64)
     patches_per_node: int = parameter(64, "Image patches each map node may serve.", "", 1, 4096)
     min_score: float = parameter(0.0, "Cosine similarity below which a match is dropped.", "", -1, 1)
     max_matches: int = parameter(1500, "Matches handed to the pose solver, best first.", "", 16, 100000)
