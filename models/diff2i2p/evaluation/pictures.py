@@ -9,7 +9,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from diff2i2p.evaluation.metrics import Record
 from diff2i2p.render import render_cloud
@@ -90,7 +90,7 @@ def _draw_poses(axes: Axes, poses: list, path: np.ndarray, plane: np.ndarray, co
     headings = np.array([T[:3, 2] for _, T in poses]) @ plane.T
     for (i, _), place in zip(poses, places, strict=True):
         axes.plot(*np.stack([path[i], place]).T, color=colour, lw=0.6)
-    length = 0.04 * np.ptp(path, axis=0).max() + 0.05
+    length = 0.03 * np.ptp(axes.get_xlim())
     axes.quiver(
         *places.T,
         *(headings * length).T,
@@ -136,6 +136,9 @@ def errors_by_frame(records: list[Record]) -> Figure:
             axes.plot(index[answered], np.maximum(errors[answered], 1e-4), ".", ms=4, color=ESTIMATE)
             axes.axhline(bound, color=INK, lw=0.8, ls=":")
             axes.set(yscale="log", xlabel="frame", ylabel=f"error [{unit}]")
+            low, high = axes.get_ylim()
+            axes.set_ylim(min(low, bound / 30), max(high, bound * 4))
+            axes.yaxis.set_minor_formatter(NullFormatter())
             axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     return figure
 

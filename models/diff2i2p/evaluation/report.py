@@ -145,14 +145,19 @@ def _frames(records: list[Record], site: CompiledMap, album: _Album) -> str:
     ranked = sorted((record for record in records if record.answer.view is not None), key=_badness)
     if not ranked:
         return "<p>The matches of these frames were not recorded.</p>"
-    chosen = {0: "best", len(ranked) // 2: "median"} | {len(ranked) - 1 - i: f"worst {i + 1}" for i in range(min(WORST, len(ranked) - 2))}
     parts = []
-    for place, label in sorted(chosen.items(), key=lambda item: (item[0] > len(ranked) // 2, item[0] * (-1 if "worst" in item[1] else 1))):
-        record = ranked[place]
+    for label, record in _chosen(ranked).items():
         picture = pictures.matches_picture(record, site.points, site.grey, _spacing(site))
-        name = f"frame_{label.replace(' ', '_')}"
-        parts.append(f"<figure>{album.photo(name, picture)}<figcaption><b>{label}</b> · {escape(reason(record))}</figcaption></figure>")
+        photo = album.photo(f"frame_{label.replace(' ', '_')}", picture)
+        parts.append(f"<figure>{photo}<figcaption><b>{label}</b> · {escape(reason(record))}</figcaption></figure>")
     return "".join(parts)
+
+
+def _chosen(ranked: list[Record]) -> dict[str, Record]:
+    """Best, median and worst of records ordered from best to worst, each once."""
+    places = {"best": 0, "median": len(ranked) // 2} | {f"worst {i}": len(ranked) - i for i in range(1, WORST + 1)}
+    labels = {place: label for label, place in reversed(places.items()) if place >= 0}
+    return {label: ranked[place] for place, label in sorted(labels.items(), key=lambda item: list(places).index(item[1]))}
 
 
 def _spacing(site: CompiledMap) -> float:

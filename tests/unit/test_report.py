@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The report is one file that opens offline, and shows whatever came of the frames."""
+
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from diff2i2p.camera import Camera, View
+from diff2i2p.evaluation.metrics import judge, summarize
+from diff2i2p.evaluation.report import Run, reason, write_report
+from diff2i2p.evaluation.sequences import Frame
+from diff2i2p.localization.result import Correspondences, Localization, Status
+
+CAMERA = Camera(320, 240, (260.0, 260.0, 159.5, 119.5))
+RNG = np.random.default_rng(0)
+POINTS = np.concatenate([RNG.uniform((-3, -1, 4), (3, 1, 4.1), (2000, 3)), RNG.uniform((-3, 1, 0), (3, 1, 4), (2000, 3))]).astype(
+    np.float32
+)
+GREY = RNG.random(4000).astype(np.float32)
+
+
+def site(grey=GREY):
+    return SimpleNamespace(points=POINTS, grey=grey, up=np.array([0, -1.0, 0]), header={"voxel": 0.08})
+
+
+def record(index: int, off: float | None, confidence: float, matches: bool = True):
+    """A frame on a straight drive whose answer is `off` metres, or that has none."""
+    truth = np.eye(4)
+    truth[:3, :3], truth[0, 3] = Rotation.from_euler("y", index, degrees=True).as_matrix(), index / 20
+    estimate = truth.copy()
+    estimate[2, 3] += off or 0
+    found = Correspondences(RNG.uniform(0, 240, (60, 2)), POINTS[:60].astype(float), np.ones(60, np.float32), "network")
+    answer = Localization(
+        Status.OK if off is not None else Status.REJECTED_LOW_CONFIDENCE, estimate if off is not None else None, np.eye(6), confidence,
+        "network", found if matches else None, RNG.random(60) > 0.5, View(np.full((240, 320), 90, np.uint8), CAMERA) if matches else None,
+        {"pnp": 3.0, "verify": 1.0},
+    )  # fmt: skip
+    return judge(Frame(index, f"frame-{index:06d}", index / 10, Path("none.jpg"), truth), answer, POINTS, CAMERA, 40.0 + index)
+
+
+def run(name: str, records: list) -> Run:
+    return Run(name, records, summarize(records, name, True, None, "site.i2pmap"))
+
+
+def mixed(matches=True):
+    return [record(i, None if i % 5 == 4 else 2.0 if i == 7 else 0.02 * i, i / 30, matches) for i in range(30)]
+
+
+def test_the_report_is_one_page_with_everything_inside(tmp_path):
+    page = write_report(tmp_path, [run("both", mixed()), run("network", mixed())], site(), "a <drive>")
+    text = page.read_text()
+    assert not re.findall(r"(?:src|href)=\"(?!data:)", text) and "http" not in re.sub(r"base64,[^\"]*", "", text)
+    assert "a &lt;drive&gt;" in text
+    shown = re.sub(r"<[^>]*>", " ", text)
+    for words in ("both", "network", "recall 25cm 5deg", "frame-000029", "false poses", "worst 10", "site.i2pmap"):
+        assert words in shown
+    names = {path.name for path in (tmp_path / "pictures").iterdir()}
+    assert names >= {"map.png", "errors.png", "latency.png", "confidence.png", "frame_best.png", "frame_median.png", "frame_worst_10.png"}
+    assert text.count("<img") == len(names)
+
+
+def test_the_worst_frame_is_the_false_pose(tmp_path):
+    text = write_report(tmp_path, [run("both", mixed())], site(), "drive").read_text()
+    assert re.search(r"<b>worst 1</b> · frame-000007: 200.0 cm", text)
+
+
+def test_a_map_without_colour_is_shown_by_its_shape(tmp_path):
+    write_report(tmp_path, [run("network", mixed())], site(grey=None), "drive")
+    picture = cv2.imread(str(tmp_path / "pictures/frame_best.png"))
+    assert len(np.unique(picture[:, 660:])) > 20
+
+
+@pytest.mark.parametrize(
+    "records", [mixed(matches=False), [record(0, None, 0.0)], [record(0, 0.1, 0.9)], [record(i, None, 0.1) for i in range(12)]]
+)
+def test_drives_without_matches_without_answers_or_of_one_frame_have_a_report_too(tmp_path, records):
+    assert "</html>" in write_report(tmp_path, [run("both", records)], site(), "drive").read_text()
+
+
+def test_the_reason_says_what_came_of_a_frame():
+    assert "no answer: a pose was found but the evidence" in reason(record(1, None, 0.2))
+    assert reason(record(1, 0.123, 0.9)).startswith("frame-000001: 12.3 cm, 0.00° off (network, ")
