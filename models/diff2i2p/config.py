@@ -35,7 +35,7 @@ class MapConfig:
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Widths and strides of the one network. The defaults are the edge preset; `paper` below is the original architecture."""
+    """Widths and strides of the one network. The defaults are the edge preset; PAPER below is the original architecture."""
 
     query_depth: bool = parameter(False, "Feed the query's depth to the network (mode rgbd); a plain camera has none.")
     contrast_window: int = parameter(
@@ -96,7 +96,6 @@ class PnpConfig:
 @dataclass(frozen=True)
 class VerifyConfig:
     min_confidence: float = parameter(0.5, "Probability of being within 0.25 m / 5 deg below which a pose is not published.", "", 0, 1)
-    max_tilt: float = parameter(0.0, "Camera tilt against gravity that is believed; 0 believes any.", "deg", 0, 180)
 
 
 @dataclass(frozen=True)
@@ -119,6 +118,17 @@ class Config:
     pnp: PnpConfig = PnpConfig()
     verify: VerifyConfig = VerifyConfig()
     track: TrackConfig = TrackConfig()
+
+
+# overrides that make the network the one of the paper, mode mono (7-Scenes)
+PAPER = {
+    "map": {"fine_voxel": 0.025, "levels": 4},
+    "network": {
+        "contrast_window": 0, "image_channels": (128, 128, 256, 512), "image_strides": (1, 2, 2), "thin_decoder": False,
+        "fine_stride": 1, "token_grid": (24, 32), "patch_levels": 3, "point_input": "ones", "point_width": 64, "point_repeats": 2,
+        "point_norm": "cloud", "fine_dim": 128, "token_dim": 256, "fusion_blocks": 3, "position_octaves": 10,
+    },
+}  # fmt: skip
 
 
 def parameters(config, prefix: str = "") -> Iterator[tuple[str, Any, Mapping]]:

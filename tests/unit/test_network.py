@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from diff2i2p.config import Config, MatchingConfig, override
+from diff2i2p.config import PAPER, Config, MatchingConfig, override
 from diff2i2p.mapping.pyramid import build_pyramid
 from diff2i2p.network.diff2i2p import Diff2I2P
 from diff2i2p.network.matching import match_coarse, match_fine
@@ -98,3 +98,12 @@ def test_fine_matching_is_mutual_ignores_padding_and_keeps_one_point_per_pixel()
 def test_untrained_tuning_moves_nothing():
     network = Diff2I2P(SMALL)
     assert (network.tuning(torch.rand(5, 16), torch.rand(5, 16)) == 0).all()
+
+
+def test_the_paper_preset_has_the_parameters_of_the_original():
+    parts = {name: sum(p.numel() for p in part.parameters()) for name, part in Diff2I2P(override(Config(), PAPER)).named_children()}
+    assert parts["image_backbone"] == 17_588_096
+    assert parts["point_backbone"] == 6_076_160
+    assert parts["fusion"] + parts["image_proj"] + parts["point_proj"] == 3_649_536
+    assert parts["patches"] == 3_740_928
+    assert parts["tuning"] == 33_283
