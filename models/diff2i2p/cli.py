@@ -36,9 +36,12 @@ def compile_map(
 ):
     """Make a point cloud ready to localize in: once per cloud and weights."""
     from diff2i2p.cloud import axis_up, find_up, read_cloud
+    from diff2i2p.weights import find_weights
 
-    config = _config(settings)
-    axis = axis_up(up) if up else None
+    config, axis = _config(settings), axis_up(up) if up else None
+    if weights:  # what is wrong with the arguments is said before minutes are spent
+        find_weights(weights)
+    out.parent.mkdir(parents=True, exist_ok=True)
     with notes.status(f"reading {cloud}"):
         points = read_cloud(cloud)
         axis = find_up(points) if axis is None else axis
@@ -106,6 +109,7 @@ def evaluate(
     config = _config(settings, matcher)
     frames = read_sequence(sequence, start, stop)
     localizer = Localizer.open(map_file, weights, config)
+    out.mkdir(parents=True, exist_ok=True)
     with _bar(f"{config.matcher}: localizing") as bar:
         records = metrics.evaluate(localizer, frames, lambda record: bar(None, len(frames), record.frame.name))
     summary = metrics.summarize(records, config.matcher, localizer.map.grey is not None, weights, map_file.name)
