@@ -66,7 +66,7 @@ class AppearanceMatcher:
         with timer("sift"):
             keypoints, descriptors = self.sift.detectAndCompute(view.grey, None)
         if len(keypoints) < 2 or len(self.points) < NEIGHBOURS:
-            return []
+            return [Correspondences(np.zeros((0, 2)), np.zeros((0, 3)), np.zeros(0, np.float32), "appearance")]
         with timer("appearance"):
             return [self._match(np.array([k.pt for k in keypoints]), _root(descriptors).astype(np.float32))]
 
