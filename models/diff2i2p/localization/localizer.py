@@ -49,10 +49,9 @@ class Localizer:
         timer = StageTimer()
         with timer("rectify"):
             view = rectify(image, camera, self.config.image.width, self.config.image.max_fov)
-        best = Localization(Status.NO_CANDIDATES, view=view)
-        for matcher in self.matchers:
-            for correspondences in matcher.match(view, prior, timer):
-                best = max(best, self._verified_pose(correspondences, view, timer), key=_merit)
+        candidates = [found for matcher in self.matchers for found in matcher.match(view, prior, timer)]
+        answers = [self._verified_pose(correspondences, view, timer) for correspondences in candidates]
+        best = max(answers, key=_merit, default=Localization(Status.NO_CANDIDATES, view=view))
         return replace(best, milliseconds=timer.milliseconds)
 
     def _verified_pose(self, correspondences: Correspondences, view: View, timer: "StageTimer") -> Localization:
