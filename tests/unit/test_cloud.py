@@ -60,6 +60,15 @@ def test_las_gives_metres_colour_and_intensity(tmp_path, cloud):
     np.testing.assert_allclose(found.intensity, cloud.intensity / np.percentile(cloud.intensity, 99.5), atol=0.02)
 
 
+def test_laz_is_read_where_a_decompressor_is_installed(tmp_path, cloud):
+    pytest.importorskip("lazrs")
+    write_las(tmp_path / "a.laz", cloud)
+    np.testing.assert_array_equal(read_cloud(tmp_path / "a.laz").colours, cloud.colours)
+    (tmp_path / "a.laz").write_bytes((tmp_path / "a.laz").read_bytes()[:-500])
+    with pytest.raises(CloudError, match="truncated"):
+        read_cloud(tmp_path / "a.laz")
+
+
 @pytest.mark.parametrize(
     "text, colours, intensity",
     [
