@@ -3,12 +3,12 @@
 
 import numpy as np
 import pytest
+import torch
 
 from diff2i2p.mapping.pyramid import build_pyramid
 from diff2i2p_training.datasets import SiteDataset
 from diff2i2p_training.light import relight
 from diff2i2p_training.synthesis import ViewSynthesizer
-from diff2i2p_training.train import _cropped
 
 
 @pytest.fixture(scope="module")
@@ -44,13 +44,13 @@ def test_labels_name_the_nearest_map_points_also_after_a_crop(site, synthesizer)
     pyramid = build_pyramid(cloud.points, cloud.grey, 0.15, 3, 8)
     dataset = SiteDataset(synthesizer, pyramid, 2, 4, max_nodes=len(pyramid.nodes) // 2)
     batch = dataset.draw(np.random.default_rng(0))
-    cropped, kept = _cropped(pyramid, batch)
-    labelled = kept.targets[..., 0] >= 0
-    assert int(batch.nodes.sum()) == len(cropped.nodes) < len(pyramid.nodes)
+    labelled = batch.targets[..., 0] >= 0
+    assert int(batch.nodes.sum()) == len(batch.pyramid.nodes) < len(pyramid.nodes)
     assert labelled.float().mean() > 0.2
-    named = cropped.points[0][kept.targets[labelled]]
-    assert (named[:, 0] == pyramid.points[0][batch.targets[labelled]][:, 0]).all()
-    assert ((named[:, 0] - kept.points[labelled]).norm(dim=1) <= 0.3).all()
+    named = batch.pyramid.points[0][batch.targets[labelled]]
+    nearest = pyramid.points[0][torch.cdist(batch.points[labelled], pyramid.points[0]).argmin(1)]
+    assert (named[:, 0] == nearest).all()
+    assert ((named[:, 0] - batch.points[labelled]).norm(dim=1) <= 0.3).all()
 
 
 def test_another_light_keeps_shape_range_and_is_reproducible():

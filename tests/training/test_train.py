@@ -21,6 +21,7 @@ from diff2i2p_training.datasets import SiteDataset
 from diff2i2p_training.losses import matching_losses, total
 from diff2i2p_training.synthesis import ViewSynthesizer
 from diff2i2p_training.train import train
+from diff2i2p_training.worlds import WorldDataset, world_site
 
 TINY = override(
     Config(),
@@ -42,8 +43,8 @@ def dataset(site):
 def test_every_parameter_but_the_last_tuning_layers_gets_a_gradient(dataset):
     torch.manual_seed(0)
     network = Diff2I2P(TINY)
-    batch, pyramid = dataset.draw(np.random.default_rng(0)), dataset.pyramid
-    losses = matching_losses(network, batch, pyramid, torch.zeros(len(pyramid.nodes), 32))
+    batch = dataset.draw(np.random.default_rng(0))
+    losses = matching_losses(network, batch, torch.zeros(len(batch.nodes), 32))
     total(losses).backward()
     without = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
     assert without == []
@@ -56,7 +57,7 @@ def test_training_learns_to_name_map_nodes(dataset, tmp_path):
     optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
     history = []
     for _ in range(40):
-        losses = matching_losses(network, batch, dataset.pyramid, bank)
+        losses = matching_losses(network, batch, bank)
         optimizer.zero_grad()
         total(losses).backward()
         optimizer.step()
@@ -88,3 +89,10 @@ def test_adapted_weights_compile_a_map_and_match_images_to_it(site, tmp_path):
     assert np.isfinite(found[0].points).all()
     with pytest.raises(MapError, match="other weights"):
         site_map.require_weights("0" * 64)
+
+
+def test_generic_training_goes_from_world_to_world(tmp_path):
+    dataset = WorldDataset(TINY, batch_size=2)
+    first, other = (next(iter(world_site(TINY, 2, seed))) for seed in (1000, 1001))
+    assert first.site != other.site and len(first.pyramid.points[0]) != len(other.pyramid.points[0])
+    assert train(Diff2I2P(TINY), dataset, tmp_path / "generic.ckpt", minutes=0.02, workers=0).step > 0

@@ -41,7 +41,7 @@ def adapt(
     )
     dataset = SiteDataset(synthesizer, pyramid, BATCH, config.network.fine_stride, config.retrieval.nodes, seed)
     progress = train(network, dataset, out.with_suffix(".ckpt"), minutes, console=console)
-    save_weights(out, network, _card(sequence, progress))
+    save_weights(out, network, card(f"{sequence.name}, {len(sequence)} images", progress))
     return network
 
 
@@ -52,6 +52,7 @@ def begin(network: Diff2I2P, start: str) -> None:
     network.load_state_dict({name: known[name] if name in known and known[name].shape == own[name].shape else own[name] for name in own})
 
 
-def _card(sequence: Sequence, progress) -> dict:
+def card(data: str, progress) -> dict:
+    """What a weights file says of its making."""
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent)
-    return {"site": sequence.name, "images": len(sequence), "commit": commit.stdout.strip(), **dataclasses.asdict(progress)}
+    return {"data": data, "commit": commit.stdout.strip(), **dataclasses.asdict(progress)}

@@ -15,6 +15,21 @@ def _commands():
 
 
 @app.command()
+def train(
+    config: Annotated[Path, typer.Argument(help="YAML of parameters that differ from the defaults.")],
+    out: Annotated[Path, typer.Option(help="Weights file to write; OUT.ckpt beside it lets training go on after an interruption.")],
+    minutes: Annotated[float, typer.Option(help="Training time.")] = 600,
+    weights: Annotated[str | None, typer.Option(help="Weights to start from.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+):
+    """Make generic weights from synthetic offices. Hours of a GPU."""
+    from diff2i2p.config import load_config
+    from diff2i2p_training.generic import train_generic
+
+    train_generic(out, minutes, load_config(config), weights, seed)
+
+
+@app.command()
 def adapt(
     cloud: Annotated[Path, typer.Option(help="The site's point cloud (.ply, .pcd, .las, .xyz).")],
     sequence: Annotated[Path, typer.Option(help="Folder of the mapping run's posed images.")],

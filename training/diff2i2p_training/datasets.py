@@ -22,7 +22,9 @@ class Batch:
     images: torch.Tensor  # (B, 1, H, W) float32 in [0, 1]
     points: torch.Tensor  # (B, G, 3) float32 map point of each cell, NaN = not known
     targets: torch.Tensor  # (B, G, 3) int64 nearest points of the pyramid, -1 = none
-    nodes: torch.Tensor  # (M,) bool nodes of the map that the views are matched to
+    pyramid: Pyramid  # the map, or the part of it that the views are matched to
+    nodes: torch.Tensor  # (M,) bool which nodes of the whole map that part has
+    site: int  # which map it is
 
 
 class SiteDataset(IterableDataset):
@@ -47,7 +49,8 @@ class SiteDataset(IterableDataset):
         effort = self.effort.item()
         samples = [self._sample(self.synthesizer.draw(rng, anchor, effort), rng, effort) for anchor in anchors]
         images, points, targets = (np.stack(part) for part in zip(*samples, strict=True))
-        return Batch(torch.from_numpy(images)[:, None], torch.from_numpy(points), torch.from_numpy(targets), nodes)
+        pyramid, targets = _cropped(self.pyramid, nodes, torch.from_numpy(targets))
+        return Batch(torch.from_numpy(images)[:, None], torch.from_numpy(points), targets, pyramid, nodes, self.seed)
 
     def _neighbourhood(self, rng: np.random.Generator) -> tuple[np.ndarray, torch.Tensor]:
         """Views that see one part of the map, and the nodes of that part: all of a small map."""
@@ -80,3 +83,14 @@ class SiteDataset(IterableDataset):
     def _seen_nodes(self, view) -> np.ndarray:
         targets = self._labels(view)[1][:, 0]
         return np.unique(self.owners[targets[targets >= 0]])
+
+
+def _cropped(pyramid: Pyramid, nodes: torch.Tensor, targets: torch.Tensor) -> tuple[Pyramid, torch.Tensor]:
+    """The part of the map that belongs to `nodes`, and the labels in that part; what lies outside has none."""
+    if nodes.all():
+        return pyramid, targets
+    inside = nodes[pyramid.owners[0]]
+    index = torch.where(inside, inside.cumsum(0) - 1, -1)
+    targets = torch.where(targets >= 0, index[targets.clamp(min=0)], -1)
+    whole = (targets >= 0).all(-1, keepdim=True)
+    return pyramid.crop(nodes), torch.where(whole, targets, -1)

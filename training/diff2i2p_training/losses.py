@@ -13,20 +13,21 @@ OTHERS = 1500  # map points that no cell drawn sees, as wrong answers
 WEIGHTS = {"fine": 1.0, "coarse": 0.5, "votes": 0.5, "tuning": 0.5}
 
 
-def matching_losses(network: Diff2I2P, batch: Batch, pyramid: Pyramid, bank: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Losses of one batch against the pyramid its targets index, plus shares of cells and tokens that are right.
+def matching_losses(network: Diff2I2P, batch: Batch, bank: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Losses of one batch, plus shares of cells and tokens that are right.
 
     bank (M, token_dim): the nodes of the whole map as last seen, wrong answers for the votes; brought up to date in place.
     """
     with torch.autocast(batch.images.device.type, torch.bfloat16):  # halves the time of the image side, on CPU too
         image = network.encode_image(batch.images)
-    site = network.encode_map(pyramid)
+    site = network.encode_map(batch.pyramid)
     salience = _salience(batch.images, image.fine.shape[-2:])
-    return fine_losses(network, image, site, batch, pyramid, salience) | coarse_losses(network, image, site, batch, pyramid, salience, bank)
+    return fine_losses(network, image, site, batch, salience) | coarse_losses(network, image, site, batch, salience, bank)
 
 
-def fine_losses(network, image: ImageFeatures, site: MapFeatures, batch: Batch, pyramid: Pyramid, salience) -> dict[str, torch.Tensor]:
+def fine_losses(network, image: ImageFeatures, site: MapFeatures, batch: Batch, salience) -> dict[str, torch.Tensor]:
     """Drawn cells name the map point they see among many; the tuning then moves that point onto what the cell sees."""
+    pyramid = batch.pyramid
     view, cell = _drawn_cells(batch.targets, salience)
     features = image.fine.flatten(2).transpose(1, 2)[view, cell]  # (C, D)
     targets, points = batch.targets[view, cell], batch.points[view, cell]
@@ -45,11 +46,9 @@ def fine_losses(network, image: ImageFeatures, site: MapFeatures, batch: Batch, 
     }
 
 
-def coarse_losses(
-    network, image: ImageFeatures, site: MapFeatures, batch: Batch, pyramid: Pyramid, salience, bank
-) -> dict[str, torch.Tensor]:
+def coarse_losses(network, image: ImageFeatures, site: MapFeatures, batch: Batch, salience, bank) -> dict[str, torch.Tensor]:
     """Tokens name the nodes they see: after fusion among the batch's, before it (multi-scale loss) among the whole map's."""
-    sharpness = network.log_sharpness.exp().clamp(max=100)
+    pyramid, sharpness = batch.pyramid, network.log_sharpness.exp().clamp(max=100)
     weight = F.adaptive_avg_pool2d(salience.unflatten(1, image.fine.shape[-2:]), image.tokens.shape[-2:]).flatten(1)
     labels = _token_labels(batch.targets, pyramid, image.tokens.shape[-2:], image.fine.shape[-2:])
     views, tokens = labels.shape[:2]

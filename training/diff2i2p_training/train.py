@@ -12,6 +12,7 @@ from rich.console import Console
 from torch.utils.data import DataLoader, IterableDataset
 
 from diff2i2p.network.diff2i2p import Diff2I2P
+from diff2i2p_training.datasets import Batch
 from diff2i2p_training.losses import matching_losses, total
 
 CHECKPOINT_EVERY = 120.0  # seconds
@@ -41,16 +42,16 @@ def train(
     network.to(device).train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=1e-3)
     progress = _resume(checkpoint, network, optimizer, console)
+    dataset.seed += progress.step  # other views than before the interruption
     loader = iter(DataLoader(dataset, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None))
-    pyramid = _moved(dataset.pyramid, device)
-    bank = torch.zeros(len(pyramid.nodes), network.config.network.token_dim, device=device)
+    bank = VoteBank(network.config.network.token_dim)
     means, reported, saved = {}, time.monotonic(), time.monotonic()
     while progress.seconds < 60 * minutes:
         started = time.monotonic()
         dataset.effort.fill_(min(1.0, 0.1 + progress.seconds / (60 * minutes * EASY)))
         for group in optimizer.param_groups:
             group["lr"] = rate * _schedule(progress.seconds / (60 * minutes))
-        losses = _step(network, optimizer, _moved(next(loader), device), pyramid, bank)
+        losses = _step(network, optimizer, _moved(next(loader), device), bank)
         progress.step += 1
         progress.seconds += time.monotonic() - started
         for name, value in losses.items():
@@ -67,12 +68,23 @@ def train(
     return progress
 
 
-def _step(network: Diff2I2P, optimizer, batch, pyramid, bank) -> dict[str, float]:
-    if len(batch.nodes) != int(batch.nodes.sum()):
-        pyramid, batch = _cropped(pyramid, batch)
+class VoteBank:
+    """The nodes of a whole map as last seen, while batches show parts of it."""
+
+    def __init__(self, dim: int):
+        self.dim, self.site, self.nodes = dim, None, None
+
+    def of(self, batch: Batch) -> torch.Tensor:
+        """(M, dim) of the batch's map; zeros where nothing was seen yet."""
+        if self.site != batch.site:
+            self.site, self.nodes = batch.site, batch.images.new_zeros(len(batch.nodes), self.dim)
+        return self.nodes
+
+
+def _step(network: Diff2I2P, optimizer, batch: Batch, bank: VoteBank) -> dict[str, float]:
     if torch.rand(()) < DROP_GREY:
-        pyramid = dataclasses.replace(pyramid, grey=None)
-    losses = matching_losses(network, batch, pyramid, bank)
+        batch = dataclasses.replace(batch, pyramid=dataclasses.replace(batch.pyramid, grey=None))
+    losses = matching_losses(network, batch, bank.of(batch))
     optimizer.zero_grad(set_to_none=True)
     total(losses).backward()
     torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -80,25 +92,18 @@ def _step(network: Diff2I2P, optimizer, batch, pyramid, bank) -> dict[str, float
     return {name: value.item() for name, value in losses.items()}
 
 
-def _cropped(pyramid, batch):
-    """The part of the map that the batch is matched to, and the batch's labels in that part."""
-    inside = batch.nodes[pyramid.owners[0]]
-    index = torch.where(inside, inside.cumsum(0) - 1, -1)
-    targets = torch.where(batch.targets >= 0, index[batch.targets.clamp(min=0)], -1)
-    whole = (targets >= 0).all(-1, keepdim=True)
-    return pyramid.crop(batch.nodes), dataclasses.replace(batch, targets=torch.where(whole, targets, -1))
-
-
 def _schedule(done: float) -> float:
     return min(done / WARM_UP, 1.0) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))) + 1e-3
 
 
 def _moved(record, device: str):
-    """A dataclass of tensors (and tuples of tensors) on another device."""
+    """A dataclass of tensors (and tuples and dataclasses of them) on another device."""
 
     def move(value):
         if isinstance(value, tuple):
             return tuple(map(move, value))
+        if dataclasses.is_dataclass(value):
+            return _moved(value, device)
         return value.to(device) if isinstance(value, torch.Tensor) else value
 
     return dataclasses.replace(record, **{f.name: move(getattr(record, f.name)) for f in dataclasses.fields(record)})
