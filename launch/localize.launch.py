@@ -23,7 +23,7 @@ ARGUMENTS = {
     "params_file": (os.path.join(SHARE, "params", "localizer.yaml"), "Parameters of the node."),
     "namespace": ("", "Namespace of the node and of its topics."),
     "use_sim_time": ("false", "Take the time from /clock."),
-    "autostart": ("true", "Configure and activate at once; false: a lifecycle manager does."),
+    "autostart": ("true", "Configure and activate at once; false: a lifecycle manager does, Nav2's with bond_timeout: 0.0."),
     "rviz": ("false", "Open RViz."),
     "log_level": ("info", "Log level of the node."),
 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Messages to arrays and back: what every driver may send, and what none should."""
 
-import array
+import time
 
 import cv2
 import numpy as np
@@ -111,9 +111,11 @@ def test_an_image_survives_the_way_through_a_message(pixels):
     np.testing.assert_array_equal(convert.image(deserialize_message(serialize_message(sent), Image)), pixels)
 
 
-def test_big_data_is_assigned_as_bytes_not_element_by_element():
-    cloud = convert.point_cloud(np.zeros((5, 3), np.float32), None, Header())
-    assert isinstance(cloud.data, array.array) and len(cloud.data) == 5 * cloud.point_step == cloud.row_step
+def test_big_data_is_assigned_in_no_time():
+    began = time.process_time()
+    convert.point_cloud(np.zeros((200_000, 3), np.float32), None, Header())
+    convert.image_message(np.zeros((480, 640, 3), np.uint8), Header())
+    assert time.process_time() - began < 0.05  # rclpy looks at every element of an array that is not bytes: 0.2 s
 
 
 def test_a_cloud_carries_its_shades_as_intensity():

@@ -11,6 +11,7 @@ import pytest
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.srv import DescribeParameters
+from rclpy.parameter import Parameter
 
 from diff2i2p.config import Config, parameters
 from diff2i2p_ros import localizer_node
@@ -100,6 +101,15 @@ def test_every_parameter_tells_what_it_is_and_its_range(graph, robot):
     assert told["pnp.max_iterations"].integer_range[0].to_value == 100000
     assert "[px]" in told["pnp.max_error"].description
     assert "both" in told["matcher"].additional_constraints
+
+
+def test_a_parameter_that_would_have_no_effect_is_not_accepted(graph, robot):
+    node = graph.start(autostart=False, wait=False)
+    change_it = [Parameter("pnp.max_error", value=3.0)]
+    assert node.set_parameters(change_it)[0].successful
+    assert change(graph, Transition.TRANSITION_CONFIGURE)
+    answer = node.set_parameters(change_it)[0]
+    assert not answer.successful and "when the node is configured" in answer.reason
 
 
 @pytest.mark.parametrize("setting, word", [("pnp.max_error:=-3.0", "range"), ("pnp.max_error:=wide", "DOUBLE")])

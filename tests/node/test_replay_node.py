@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import serialize_message
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
@@ -104,6 +105,18 @@ def test_odometry_drifts_by_the_share_asked_for_and_gives_map_to_odom(graph, pla
         return np.linalg.norm(convert.matrix(robot.transforms[-1].transform)[:3, 3] - graph.localizer.T_map_camera[:3, 3])
 
     assert graph.until(lambda: odom_moved() == pytest.approx(0.5 * 1.1))  # the camera is found at one place, odometry went 10 % too far
+
+
+def test_raw_images_of_a_usual_size_and_rate_get_through_the_shipped_dds_profile(graph, play, robot, tmp_path):
+    camera = Camera(640, 480, (500.0, 500.0, 319.5, 239.5))
+    noise = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
+    write_sequence(tmp_path / "vga", camera, [noise] * 30, np.arange(1, 31) / 30, np.tile(np.eye(4), (30, 1, 1)))
+    images = []
+    robot.create_subscription(Image, "image", images.append, QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT))
+    robot.create_subscription(CameraInfo, "camera_info", lambda message: None, 10)
+    process = play(sequence=tmp_path / "vga")
+    assert graph.until(lambda: process.poll() is not None) and process.returncode == 0
+    assert len(images) >= 20  # the built-in settings lose two thirds
 
 
 @pytest.mark.parametrize("storage", [StoragePlugin.SQLITE3, StoragePlugin.MCAP])

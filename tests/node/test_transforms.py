@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+from rosgraph_msgs.msg import Clock
 
 from diff2i2p.localization.result import Status
 from diff2i2p_ros import convert
@@ -102,3 +103,31 @@ def test_odometry_moves_the_prior_of_the_next_image(started, robot):
     started.answer(robot.send_image, 2.0)
     expected = started.localizer.T_map_camera @ odometry(0.4)
     np.testing.assert_allclose(started.localizer.priors[-1], expected, atol=1e-9)
+
+
+def test_while_the_localizer_is_busy_transforms_and_diagnostics_go_on(started, robot):
+    robot.send_odometry(10.0, odometry(0.0))
+    started.answer(robot.send_image, 10.0)
+    assert started.until(lambda: robot.transforms)
+    started.localizer.seconds = 1.5
+    robot.send_image(10.1)
+    assert started.until(lambda: len(started.localizer.images) == 2)
+    transforms, reports = len(robot.transforms), len(robot.diagnostics)
+    started.spin(1.2)
+    assert len(robot.answers) == 1
+    assert len(robot.transforms) > transforms + 3 and len(robot.diagnostics) > reports
+
+
+def test_in_simulated_time_stamps_follow_the_clock_and_stand_still_with_it(graph, robot):
+    graph.start(tf_mode="map_odom", transform_tolerance=0.5, use_sim_time=True)
+    clock = robot.create_publisher(Clock, "/clock", 10)
+    assert graph.until(lambda: clock.get_subscription_count() and robot.tf.get_subscription_count() >= 2)
+    now = graph.node.get_clock().now
+    assert graph.until(lambda: clock.publish(Clock(clock=convert.stamp(50.0))) or now().nanoseconds == 50 * 10**9)
+    robot.send_odometry(50.0, odometry(0.0))
+    graph.answer(robot.send_image, 50.0)
+    assert graph.until(lambda: robot.transforms)
+    graph.spin(0.3)
+    assert [convert.seconds(transform.header.stamp) for transform in robot.transforms] == [50.5]
+    assert graph.until(lambda: clock.publish(Clock(clock=convert.stamp(51.0))) or len(robot.transforms) == 2)
+    assert convert.seconds(robot.transforms[-1].header.stamp) == 51.5

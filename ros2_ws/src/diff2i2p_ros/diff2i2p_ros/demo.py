@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from diff2i2p.evaluation.metrics import Record, judge, summarize
+from diff2i2p.evaluation.metrics import RECALL, Record, judge, summarize
 from diff2i2p.evaluation.sequences import Sequence, SequenceError, read_sequence
 from diff2i2p_ros import convert
 from diff2i2p_ros.listen import DriveError, drive, use_own_graph
@@ -36,6 +36,11 @@ class Site:
     folder: Path  # of the sequence
     sequence: Sequence
     weights: str | None
+
+    @property
+    def matchers(self) -> tuple[str, ...]:
+        """Who can match; the first is the node's."""
+        return ("both", "network", "appearance") if self.weights else ("appearance",)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -62,12 +67,13 @@ def run(site: Site, out: Path) -> int:
     compiled = compile_site(site, out / "map.i2pmap")
     records, peak_rss_mb = drive_through(site, compiled, out)
     _print_frames(records)
-    runs = {name: evaluate_alone(site, compiled, name) for name in _matchers(site)}
-    summary = summarize(records, "node", compiled.grey is not None, site.weights, compiled.path.name)
-    summary |= {"peak_rss_mb": peak_rss_mb} | {key: runs["both"][1][key] for key in ("inlier_ratio", "feature_matching_recall")}
-    summary["alone"] = {name: alone for name, (_, alone) in runs.items()}
+    runs = {matcher: evaluate_alone(site, compiled, matcher) for matcher in site.matchers}
+    same, same_summary = runs[site.matchers[0]]  # as the node matches, yet without prior
+    summary = summarize(records, site.matchers[0], compiled.grey is not None, site.weights, compiled.path.name)
+    summary |= {"peak_rss_mb": peak_rss_mb} | {key: same_summary[key] for key in ("inlier_ratio", "feature_matching_recall")}
+    summary["alone"] = {matcher: alone for matcher, (_, alone) in runs.items()}
     write_metrics(out, records, summary)
-    shown = [Run("node", with_matches(records, runs["both"][0]), summary), *(Run(name, *run) for name, run in runs.items())]
+    shown = [Run("node", with_matches(records, same), summary), *(Run(matcher, *run) for matcher, run in runs.items())]
     page = write_report(out, shown, compiled, site.title)
     _print_runs({"node": summary} | summary["alone"])
     console.print(f"report: {page}")
@@ -118,7 +124,7 @@ def compile_site(site: Site, map_file: Path):
 
 def drive_through(site: Site, compiled, out: Path) -> tuple[list[Record], int]:
     """A record per frame of what the node published, and the node's peak RSS in MB."""
-    localizer = {"map_file": str(compiled.path), "weights": site.weights or "", "tf_mode": "map_camera"}
+    localizer = {"map_file": str(compiled.path), "weights": site.weights or "", "matcher": site.matchers[0], "tf_mode": "map_camera"}
     indices = [frame.index for frame in site.sequence]
     replay = {"sequence": str(site.folder), "start": indices[0], "stop": indices[-1] + 1}
     with Progress(console=console, transient=True) as bar:
@@ -159,10 +165,6 @@ def _with_matches(record: Record, alone) -> Record:
     return replace(record, answer=answer)
 
 
-def _matchers(site: Site) -> tuple[str, ...]:
-    return ("both", "network", "appearance") if site.weights else ("both",)
-
-
 def _print_frames(records: list[Record]) -> None:
     table = Table("stamp", "status", "error m", "error deg", "confidence", "matcher", "latency ms")
     for record in records:
@@ -174,13 +176,19 @@ def _print_frames(records: list[Record]) -> None:
 
 
 def _print_runs(summaries: dict[str, dict]) -> None:
-    names = ("25cm_2deg", "25cm_5deg", "5cm_5deg")
-    table = Table("run", "frames", "answered", *names, "false poses", "median m", "median deg", "p50 ms", "p95 ms")
-    for name, facts in summaries.items():
-        recall = [f"{100 * facts['recall'][key]:.1f} %" for key in names]
-        medians = [str(facts[key]) for key in ("median_translation_m", "median_rotation_deg")]
-        times = [f"{facts['latency_ms'][key]:.0f}" for key in ("p50", "p95")]
-        table.add_row(name, str(facts["frames"]), str(facts["answered"]), *recall, str(facts["false_accepts"]), *medians, *times)
+    table = Table("", *summaries)
+    rows = {
+        "frames": lambda facts: facts["frames"],
+        "answered": lambda facts: facts["answered"],
+        **{f"within {key.replace('_', ' ')}": lambda facts, key=key: f"{100 * facts['recall'][key]:.1f} %" for key in RECALL},
+        "false poses": lambda facts: facts["false_accepts"],
+        "median error m": lambda facts: facts["median_translation_m"],
+        "median error deg": lambda facts: facts["median_rotation_deg"],
+        "latency ms p50": lambda facts: facts["latency_ms"]["p50"],
+        "latency ms p95": lambda facts: facts["latency_ms"]["p95"],
+    }
+    for name, figure in rows.items():
+        table.add_row(name, *(str(figure(facts)) for facts in summaries.values()))
     console.print(table)
 
 

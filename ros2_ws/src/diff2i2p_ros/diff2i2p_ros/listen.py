@@ -86,9 +86,7 @@ def drive(localizer: dict, replay: dict, frames: int, logs: Path, progress: Call
         return ear, _peak_rss_mb(processes["localizer"].pid)
     finally:
         for process in processes.values():
-            process.terminate()
-        for process in processes.values():
-            process.wait(20)
+            _end(process)
         ear.destroy_node()
         rclpy.try_shutdown()
 
@@ -97,6 +95,15 @@ def _start(module: str, parameters: dict[str, object], log: Path) -> subprocess.
     settings = [word for name, value in parameters.items() for word in ("-p", f"{name}:={json.dumps(value)}")]
     command = [sys.executable, "-m", f"diff2i2p_ros.{module}", "--ros-args", *settings]
     return subprocess.Popen(command, stdout=log.open("w"), stderr=subprocess.STDOUT)
+
+
+def _end(process: subprocess.Popen) -> None:
+    process.terminate()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _listen(ear: Ear, processes: dict[str, subprocess.Popen], frames: int, logs: Path, progress: Callable[[int], None]) -> None:

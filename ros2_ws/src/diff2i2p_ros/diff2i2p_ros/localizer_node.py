@@ -7,8 +7,10 @@ import traceback
 from collections.abc import Callable
 
 from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
@@ -53,6 +55,8 @@ class LocalizerNode(LifecycleNode):
         super().__init__("localizer", **options)
         parameters.declare(self, NodeConfig())
         parameters.declare(self, Config())
+        self._names = set(self._parameters) - {"use_sim_time"}
+        self.add_on_set_parameters_callback(self._on_parameters)
         self._open = localizer_factory
         self._localizer = None
         self._session: Session | None = None
@@ -118,6 +122,11 @@ class LocalizerNode(LifecycleNode):
         return SUCCESS
 
     on_error = on_shutdown
+
+    def _on_parameters(self, changes: list[Parameter]) -> SetParametersResult:
+        refused = self._localizer and self._names & {change.name for change in changes}
+        reason = "parameters are read when the node is configured: deactivate it and clean it up first" if refused else ""
+        return SetParametersResult(successful=not refused, reason=reason)
 
     def _relocalize(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = self._session is not None
