@@ -13,40 +13,53 @@ SITES = {  # name: (folder, cloud, frames of the mapping run end, first and last
     "kitchen": ("kitchen", "map_0000-0499.ply", 500, 530, 700),
     "fr1_rpy": ("tum_fr1_rpy", "map_0000-0359.ply", 360, 360, 400),
 }
-RUNS = [("network", True), ("network", False), ("appearance", True), ("both", True)]
+RUNS = {True: ("network", "appearance", "both"), False: ("network",)}  # matchers on the coloured and on the bare map
 HEADER = ["site", "matcher", "map", "frames", "answered", "10cm rmse", "5cm/5deg", "25cm/2deg", "25cm/5deg", "50cm/5deg", "false accepts",
-          "median", "inlier ratio", "ms p50", "ms p95"]  # fmt: skip
+          "median", "inlier ratio", "ms p50", "ms p95", "RSS MB"]  # fmt: skip
+STAGES = ["site", "matcher", "map", "stage", "ms p50", "ms p95"]
 
 
-def evaluate(site: str) -> list[list]:
+def evaluate(site: str) -> list[dict]:
+    """metrics.json of every run on one site."""
     folder, cloud, mapped, start, stop = SITES[site]
     folder, weights = SHARED / folder, ROOT / "out" / "sites" / f"{site}.safetensors"
     weights.parent.mkdir(parents=True, exist_ok=True)
+    OUT.mkdir(parents=True, exist_ok=True)
     if not weights.exists():
         run("diff2i2p_training.cli", "adapt", "--cloud", folder / cloud, "--sequence", folder, "--stop", mapped,
             "--minutes", MINUTES, "--out", weights)  # fmt: skip
-    rows = []
-    for matcher, colour in RUNS:
-        site_map = OUT / f"{site}{'' if colour else '-bare'}.i2pmap"
-        site_map.parent.mkdir(parents=True, exist_ok=True)
-        if not site_map.exists():
-            run("diff2i2p.cli", "compile-map", folder / cloud, "-o", site_map, "--weights", weights, *([] if colour else ["--no-colour"]))
-        out = OUT / f"{site}-{matcher}{'' if colour else '-bare'}"
-        run("diff2i2p.cli", "evaluate", "--map", site_map, "--sequence", folder, "--weights", weights, "--out", out,
-            "--start", start, "--stop", stop, "--matcher", matcher)  # fmt: skip
-        rows.append(row(site, json.loads((out / "metrics.json").read_text())))
-    return rows
+    results = []
+    for colour, matchers in RUNS.items():
+        name = site if colour else f"{site}-bare"
+        site_map = OUT / f"{name}.i2pmap"
+        run("diff2i2p.cli", "compile-map", folder / cloud, "-o", site_map, "--weights", weights, *([] if colour else ["--no-colour"]))
+        for matcher in matchers:
+            out = OUT / f"{name}-{matcher}"
+            run("diff2i2p.cli", "evaluate", "--map", site_map, "--sequence", folder, "--weights", weights, "--out", out,
+                "--start", start, "--stop", stop, "--matcher", matcher)  # fmt: skip
+            results.append(json.loads((out / "metrics.json").read_text()))
+    return results
+
+
+def looks(m: dict) -> str:
+    return "coloured" if m["colour"] else "bare"
 
 
 def row(site: str, m: dict) -> list:
     median = "-" if m["median_translation_m"] is None else f"{100 * m['median_translation_m']:.1f} cm, {m['median_rotation_deg']:.2f} deg"
     recall = [percent(m["recall"][key]) for key in ("rmse_10cm", "5cm_5deg", "25cm_2deg", "25cm_5deg", "50cm_5deg")]
-    latency = [m["latency_ms"]["p50"], m["latency_ms"]["p95"]]
-    looks = "coloured" if m["colour"] else "bare"
-    return [site, m["matcher"], looks, m["frames"], m["answered"], *recall, m["false_accepts"], median, m["inlier_ratio"], *latency]
+    times = [m["latency_ms"]["p50"], m["latency_ms"]["p95"], m["peak_rss_mb"]]
+    return [site, m["matcher"], looks(m), m["frames"], m["answered"], *recall, m["false_accepts"], median, m["inlier_ratio"], *times]
+
+
+def stage_rows(site: str, m: dict) -> list[list]:
+    return [[site, m["matcher"], looks(m), stage, time["p50"], time["p95"]] for stage, time in m["latency_ms"]["stages"].items()]
 
 
 if __name__ == "__main__":
     if not SHARED.is_dir():
         raise SystemExit(f"no real sequences in {SHARED}: nothing measured")
-    publish("real", "python tests/benchmarks/bench_real.py", HEADER, [line for site in SITES for line in evaluate(site)])
+    results = [(site, metrics) for site in SITES for metrics in evaluate(site)]
+    command = "python tests/benchmarks/bench_real.py"
+    publish("real", command, HEADER, [row(*result) for result in results])
+    publish("stages", command, STAGES, [line for result in results for line in stage_rows(*result)])
