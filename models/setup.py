@@ -23,6 +23,7 @@ setup(
     ],
     install_requires=[
         "laspy",
+        "lazrs",
         "matplotlib",
         "numpy",
         "open3d",
