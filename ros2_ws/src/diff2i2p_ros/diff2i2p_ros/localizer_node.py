@@ -53,9 +53,7 @@ class LocalizerNode(LifecycleNode):
 
     def __init__(self, localizer_factory: Callable = open_localizer, **options):
         super().__init__("localizer", **options)
-        parameters.declare(self, NodeConfig())
-        parameters.declare(self, Config())
-        self._names = set(self._parameters) - {"use_sim_time"}
+        self._names = parameters.declare(self, NodeConfig()) | parameters.declare(self, Config())
         self.add_on_set_parameters_callback(self._on_parameters)
         self._open = localizer_factory
         self._localizer = None

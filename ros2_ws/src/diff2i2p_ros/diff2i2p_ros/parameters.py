@@ -33,10 +33,12 @@ class NodeConfig:
     autostart: bool = parameter(True, "Configure and activate without a lifecycle manager; where that fails, again each second.")
 
 
-def declare(node, config) -> None:
-    """Declare every parameter of a config on a node, with description, unit and range."""
-    for name, value, metadata in parameters(config):
+def declare(node, config) -> set[str]:
+    """Declare every parameter of a config on a node, with description, unit and range; gives their names."""
+    described = {name: (value, metadata) for name, value, metadata in parameters(config)}
+    for name, (value, metadata) in described.items():
         node.declare_parameter(name, list(value) if isinstance(value, tuple) else value, descriptor(name, value, metadata))
+    return set(described)
 
 
 def read(node, config):
