@@ -83,7 +83,6 @@ class AppearanceConfig:
     spacing: float = parameter(0.8, "Distance between the viewpoints that the map is rendered from.", "m", 0.1, 20)
     headings: int = parameter(10, "Headings rendered at each viewpoint.", "", 4, 64)
     features: int = parameter(800, "SIFT features kept per rendered view.", "", 50, 10000)
-    ratio: float = parameter(0.9, "Best over second-best descriptor distance; matches above are dropped.", "", 0.3, 1.0)
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ class PnpConfig:
 
 @dataclass(frozen=True)
 class VerifyConfig:
-    min_confidence: float = parameter(0.5, "Probability of being within 0.25 m / 5 deg below which a pose is not published.", "", 0, 1)
+    min_confidence: float = parameter(0.65, "Probability of being within 0.25 m / 5 deg below which a pose is not published.", "", 0, 1)
 
 
 @dataclass(frozen=True)

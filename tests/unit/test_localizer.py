@@ -54,7 +54,7 @@ def test_most_frames_of_another_drive_are_found_and_none_is_wrong(localizer, dri
 
 def test_an_answer_tells_its_evidence_and_the_time_it_took(localizer, drive):
     answer = next(a for a in map(lambda image: localizer.localize(image, CAMERA), drive[0]) if a.ok)
-    assert answer.confidence >= 0.5 and answer.matcher == "appearance"
+    assert answer.confidence >= localizer.config.verify.min_confidence and answer.matcher == "appearance"
     assert answer.inliers.sum() >= 12 and len(answer.inliers) == len(answer.correspondences)
     assert np.linalg.eigvalsh(answer.covariance).min() > 0
     assert {"rectify", "sift", "appearance", "pnp", "verify"} <= set(answer.milliseconds)
@@ -71,7 +71,7 @@ def test_images_of_another_place_get_no_pose(localizer):
 @pytest.mark.parametrize("shade", [0, 255])
 def test_a_covered_or_dazzled_lens_gets_no_pose(localizer, shade):
     answer = localizer.localize(np.full((480, 640, 3), shade, np.uint8), CAMERA)
-    assert answer.status is Status.NO_MATCHES and answer.T_map_camera is None
+    assert answer.status in (Status.NO_CANDIDATES, Status.NO_MATCHES) and answer.T_map_camera is None
 
 
 def test_an_image_that_its_camera_cannot_have_taken_is_an_error(localizer):

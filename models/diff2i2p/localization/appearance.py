@@ -1,150 +1,113 @@
 # SPDX-License-Identifier: Apache-2.0
 """The classical matcher: SIFT between the image and views rendered from the coloured cloud. Nothing to train."""
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-
 import cv2
 import numpy as np
-from scipy.spatial import cKDTree
 
-from diff2i2p.camera import Camera, View
-from diff2i2p.cloud import PointCloud
+from diff2i2p.camera import View
 from diff2i2p.config import AppearanceConfig
 from diff2i2p.localization.result import Correspondences
-from diff2i2p.render import render_cloud
+from diff2i2p.mapping.looks import CONTRAST, build_appearance, keypoint_arrays, root_sift
 
-EYE = Camera(320, 240, (240.0, 240.0, 159.5, 119.5))  # takes the rendered views
-HEIGHTS = (0.8, 1.5)  # metres above the lowest points of the map
-PITCHES = (0.0, -30.0)  # degrees, upwards
-CLEARANCE = 0.35  # metres without map points around a viewpoint
-MARGIN = 1.2  # metres around the map in which viewpoints may lie
-SEEN = 0.4  # share of a rendered view that must show the map
-EDGE = 0.08  # relative depth step that no feature may touch
-CONTRAST = 0.02  # SIFT's contrast threshold
+__all__ = ["AppearanceMatcher", "build_appearance"]
+
 NEIGHBOURS, RIVAL = 5, 0.3  # descriptors compared; metres from which another one is another place
-CHECKS = 64  # leaves that the index looks into per query
-
-
-def build_appearance(cloud: PointCloud, up: np.ndarray, config: AppearanceConfig, progress=None) -> dict[str, np.ndarray]:
-    """Index of how the cloud looks: descriptors (M, 128) uint8 RootSIFT, points (M, 3) float32 in the map frame.
-
-    up: (3,) unit vector against gravity. Viewpoints are sampled in the free space of the map. Empty arrays when the cloud
-    has neither colour nor intensity. progress: called as progress(done, total, what).
-    """
-    descriptors, points = [np.zeros((0, 128), np.uint8)], [np.zeros((0, 3), np.float32)]
-    if cloud.grey is not None:
-        shades = (cloud.grey * 255).astype(np.uint8)
-        spacing = _spacing(cloud.points)
-        poses = list(_viewpoints(cloud.points, up, config))
-
-        def look(T_map_camera: np.ndarray):
-            rendering = render_cloud(cloud.points, shades, EYE, T_map_camera, spacing)
-            return _features(rendering.image, rendering.depth, T_map_camera, config.features)
-
-        with ThreadPoolExecutor() as pool:  # numpy and OpenCV leave the interpreter free
-            for number, found in enumerate(pool.map(look, poses)):
-                descriptors.append(found[0])
-                points.append(found[1])
-                if progress:
-                    progress(number + 1, len(poses), "rendered views")
-    return {"descriptors": np.concatenate(descriptors), "points": np.concatenate(points)}
+CHECKS = 48  # leaves that the index looks into per query
+ANGLES, SCALES = 16, 5  # bins of the turn (a full one) and of the zoom (octaves) between image and rendered view
+VIEWS = 8  # rendered views that are matched in earnest
+TURN, ZOOM = 32, 1.2  # 1/256 turns and octaves from its view's bin, within which a match is consistent
+SMOOTHING = (0.5, 1.0)  # blurs of the image, in spacings of the map as its views show them: the second for an image taken close up
 
 
 class AppearanceMatcher:
-    """Correspondences between a view and the map by nearest descriptors."""
+    """Correspondences between an image and the map.
 
-    def __init__(self, descriptors: np.ndarray, points: np.ndarray, config: AppearanceConfig):
-        self.points, self.config = points, config
-        self.sift = cv2.SIFT_create(config.features, contrastThreshold=CONTRAST)
+    Nearest descriptors vote for rendered views together with a turn and a zoom of the image (weak geometric consistency:
+    Jegou et al., ECCV 2008); the views with most votes are then matched one by one and their matches pooled.
+    """
+
+    def __init__(self, descriptors, points, angles, octaves, starts, grain, config: AppearanceConfig):
+        """The arrays of `build_appearance`."""
+        self.descriptors, self.points, self.angles, self.octaves = descriptors, points, angles, octaves.astype(np.float32)
+        self.starts, self.grain, self.config = starts, float(grain[0]), config
+        self.view_of = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+        self.sift = cv2.SIFT_create(config.features, contrastThreshold=CONTRAST / 2)
         self.index = cv2.FlannBasedMatcher({"algorithm": 1, "trees": 4}, {"checks": CHECKS})
         self.index.add([descriptors.astype(np.float32)])
         self.index.train()
 
     def match(self, view: View, prior, timer) -> list[Correspondences]:
-        """The whole map is one candidate, with or without a prior."""
-        with timer("sift"):
-            keypoints, descriptors = self.sift.detectAndCompute(view.grey, None)
-        if len(keypoints) < 2 or len(self.points) < NEIGHBOURS:
-            return [Correspondences(np.zeros((0, 2)), np.zeros((0, 3)), np.zeros(0, np.float32), "appearance")]
-        with timer("appearance"):
-            return [self._match(np.array([k.pt for k in keypoints]), _root(descriptors).astype(np.float32))]
+        """Matches of the whole map, with or without a prior: of the image as it is, and made coarse."""
+        found = []
+        for smoothing in SMOOTHING:
+            with timer("sift"):
+                pixels, *query = self._detect(view, smoothing * self.grain * view.camera.K[0])
+            if len(pixels) < 2 or len(self.points) < NEIGHBOURS:
+                continue
+            with timer("appearance"):
+                found.append(self._match(pixels, *query))
+        return found
 
-    def _match(self, pixels: np.ndarray, descriptors: np.ndarray) -> Correspondences:
+    def _detect(self, view: View, sigma: float):
+        """Features of the blurred image: pixels (M, 2), descriptors (M, 128) float32, angles (M,) uint8, octaves (M,)."""
+        grey = cv2.GaussianBlur(view.grey, (0, 0), sigma) if sigma > 0.5 else view.grey
+        keypoints, descriptors = self.sift.detectAndCompute(grey, None)
+        pixels, angles, octaves, _ = keypoint_arrays(keypoints, view.camera)
+        return pixels, None if descriptors is None else root_sift(descriptors).astype(np.float32), angles, octaves
+
+    def _match(self, pixels, descriptors, angles, octaves) -> Correspondences:
+        near, weight = self._neighbours(descriptors)
+        elected = self._elect(near, self.angles[near] - angles[:, None], self.octaves[near] - octaves[:, None], weight)
+        matches = [self._match_view(*best, descriptors, angles, octaves) for best in elected]
+        return _pooled(pixels, self.points, *map(np.concatenate, zip(*matches, strict=True)))
+
+    def _neighbours(self, descriptors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Nearest features (M, k) and what each match is worth (M, k): nothing when another place looks as much alike."""
         near = self.index.knnMatch(descriptors, k=NEIGHBOURS)
         index = np.array([[match.trainIdx for match in row] for row in near])
         distance = np.array([[match.distance for match in row] for row in near])
-        places = self.points[index]  # (M, k, 3)
+        places = self.points[index]
         elsewhere = np.linalg.norm(places - places[:, :1], axis=2) > RIVAL
-        rival = np.where(elsewhere, distance, np.inf).min(1)
-        ratio = distance[:, 0] / np.where(np.isfinite(rival), rival, distance[:, -1] + 1e-6)
-        order = np.argsort(ratio)
-        order = order[ratio[order] < self.config.ratio]
-        return Correspondences(pixels[order], places[order, 0].astype(float), (1 - ratio[order]).astype(np.float32), "appearance")
+        rival = np.where(elsewhere, distance, distance[:, -1:]).min(1, keepdims=True)
+        return index, (1.02 - distance / np.maximum(rival, 1e-6)).clip(0)
+
+    def _elect(self, near, turn, zoom, weight) -> list[tuple[int, np.uint8, int]]:
+        """The views most voted for, each with the turn (1/256) and the zoom (octaves) that its votes agree on."""
+        votes = np.zeros((len(self.starts) - 1) * ANGLES * SCALES)
+        for da, ds in ((0, 0), (0, 1), (1, 0), (1, 1)):  # into both neighbouring bins
+            angle, scale = (turn // (256 // ANGLES) + da) % ANGLES, np.floor(zoom).astype(int) + ds + SCALES // 2
+            valid = (scale >= 0) & (scale < SCALES)
+            bins = (self.view_of[near] * ANGLES + angle) * SCALES + scale
+            votes += np.bincount(bins[valid], weight[valid], len(votes))
+        votes = votes.reshape(-1, ANGLES * SCALES)
+        best = votes.argmax(1)
+        chosen = np.argsort(-votes[np.arange(len(votes)), best])[:VIEWS]
+        return [(view, np.uint8(best[view] // SCALES * (256 // ANGLES)), best[view] % SCALES - SCALES // 2) for view in chosen]
+
+    def _match_view(self, view: int, turn: np.uint8, zoom: int, descriptors, angles, octaves):
+        """Mutual nearest consistent neighbours of one rendered view: query index, feature index, ratio to the next best."""
+        members = slice(self.starts[view], self.starts[view + 1])
+        theirs = self.descriptors[members].astype(np.float32)
+        squared = (descriptors**2).sum(1, keepdims=True) + (theirs**2).sum(1) - 2 * descriptors @ theirs.T
+        turned = (self.angles[members] - (angles + turn)[:, None]).view(np.int8)  # uint8 wraps around as angles do
+        zoomed = self.octaves[members] - (octaves + zoom)[:, None]
+        squared[(turned > TURN) | (turned < -TURN) | (np.abs(zoomed) > ZOOM)] = np.inf
+        nearest = squared.argmin(1)
+        rows = np.arange(len(nearest))
+        mutual = (squared.argmin(0)[nearest] == rows) & np.isfinite(squared[rows, nearest])
+        rows, nearest = rows[mutual], nearest[mutual]
+        best = squared[rows, nearest]
+        squared[rows, nearest] = np.inf
+        rival = squared[rows].min(1, initial=4 * best.max(initial=1))
+        return rows, members.start + nearest, np.sqrt(best.clip(0) / rival.clip(1e-6))
 
 
-def _viewpoints(points: np.ndarray, up: np.ndarray, config: AppearanceConfig) -> Iterator[np.ndarray]:
-    """Poses (4, 4) on a grid in the free space of the map, looking around."""
-    level = _level_axes(up)
-    local = points @ level.T
-    floor = np.percentile(local[:, 2], 1)
-    low, high = local[:, :2].min(0) - MARGIN, local[:, :2].max(0) + MARGIN
-    grid = np.meshgrid(*(np.arange(a, b, config.spacing) for a, b in zip(low, high, strict=True)), floor + np.array(HEIGHTS), indexing="ij")
-    places = np.stack(grid, -1).reshape(-1, 3)
-    free = np.isinf(cKDTree(local).query(places, distance_upper_bound=CLEARANCE)[0])
-    for number, place in enumerate(places[free]):
-        for step in range(config.headings):
-            heading = 2 * np.pi * (step + 0.5 * (number % 2)) / config.headings
-            for pitch in np.radians(PITCHES):
-                T = np.eye(4)
-                T[:3, :3] = level.T @ _looking(heading, pitch)
-                T[:3, 3] = level.T @ place
-                yield T
-
-
-def _level_axes(up: np.ndarray) -> np.ndarray:
-    """(3, 3) rows: two level axes and up, map frame."""
-    level = np.eye(3)[np.argmin(np.abs(up))]
-    level = level - level @ up * up
-    level /= np.linalg.norm(level)
-    return np.stack([level, np.cross(up, level), up])
-
-
-def _looking(heading: float, pitch: float) -> np.ndarray:
-    """Rotation (3, 3) from the optical frame to level axes."""
-    forward = np.array([np.cos(pitch) * np.cos(heading), np.cos(pitch) * np.sin(heading), np.sin(pitch)])
-    right = np.array([np.sin(heading), -np.cos(heading), 0.0])
-    return np.stack([right, np.cross(forward, right), forward], 1)
-
-
-def _spacing(points: np.ndarray) -> float:
-    """Typical distance between neighbouring points, metres."""
-    some = points[:: max(1, len(points) // 2000)]
-    return 1.2 * float(np.median(cKDTree(points).query(some, 2)[0][:, 1]))
-
-
-def _features(image: np.ndarray, depth: np.ndarray, T_map_camera: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:
-    """Descriptors (M, 128) and map points (M, 3) of a rendered view, away from holes and depth edges."""
-    known = depth > 0
-    if known.mean() < SEEN:
-        return np.zeros((0, 128), np.uint8), np.zeros((0, 3), np.float32)
-    weight = cv2.blur(known.astype(np.float32), (5, 5)) + 1e-6
-    image = np.where(known, image, cv2.blur(image.astype(np.float32), (5, 5)) / weight).astype(np.float32)
-    image = cv2.GaussianBlur(image, (0, 0), 0.8).clip(0, 255).astype(np.uint8)
-    near, far = (filter_(np.where(known, depth, blank), np.ones((5, 5))) for filter_, blank in ((cv2.erode, np.inf), (cv2.dilate, 0)))
-    holes = cv2.morphologyEx((~known).astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3)))
-    forbidden = cv2.dilate(((far - near > EDGE * far + 0.03) | (holes > 0)).astype(np.uint8), np.ones((5, 5)))
-    sift = cv2.SIFT_create(limit, contrastThreshold=CONTRAST)
-    keypoints, descriptors = sift.detectAndCompute(image, 255 * (1 - forbidden))
-    if not keypoints:
-        return np.zeros((0, 128), np.uint8), np.zeros((0, 3), np.float32)
-    pixels = np.array([k.pt for k in keypoints])
-    z = depth[tuple(pixels[:, ::-1].round().astype(int).clip(0, (EYE.height - 1, EYE.width - 1)).T)]
-    lifted = (EYE.rays(pixels) * z[:, None]) @ T_map_camera[:3, :3].T + T_map_camera[:3, 3]
-    return _root(descriptors[z > 0]), lifted[z > 0].astype(np.float32)
-
-
-def _root(descriptors: np.ndarray) -> np.ndarray:
-    """RootSIFT as uint8: Euclidean distance becomes the Hellinger distance."""
-    unit = np.sqrt(descriptors / np.maximum(descriptors.sum(1, keepdims=True), 1e-6))
-    return np.rint(512 * unit).clip(0, 255).astype(np.uint8)
+def _pooled(pixels, points, rows, features, ratios) -> Correspondences:
+    """Matches of several views as one set, best first; what two views say alike is said once."""
+    order = np.argsort(ratios)
+    rows, features, ratios = rows[order], features[order], ratios[order]
+    said = np.column_stack([pixels[rows].round(), np.floor(points[features] / (RIVAL / 6))])
+    first = np.sort(np.unique(said, axis=0, return_index=True)[1])
+    return Correspondences(
+        pixels[rows[first]], points[features[first]].astype(float), (1 - ratios[first]).clip(0).astype(np.float32), "appearance"
+    )  # fmt: skip

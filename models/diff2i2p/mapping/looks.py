@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a coloured cloud looks from everywhere a camera could be: SIFT features of rendered views, lifted to the map."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from scipy.ndimage import minimum_filter
+from scipy.spatial import cKDTree
+
+from diff2i2p.camera import Camera
+from diff2i2p.cloud import PointCloud
+from diff2i2p.config import AppearanceConfig
+from diff2i2p.render import Rendering, render_cloud
+
+EYE = Camera(320, 240, (240.0, 240.0, 159.5, 119.5))  # takes the rendered views
+HEIGHTS = (0.8, 1.5)  # metres above the lowest points around
+PITCHES = (0.0, -35.0)  # degrees, upwards
+CLEARANCE = 0.35  # metres without map points around a viewpoint
+MARGIN = 1.2  # metres around the map in which viewpoints may lie
+GROUND = 3.0  # metres around a viewpoint in which its ground is looked for
+REACH = 15.0  # metres that a rendered view sees
+MAX_PLACES = 600  # a large map gets viewpoints further apart
+MAX_FEATURES = 300_000  # 42 MB
+SEEN = 0.4  # share of a rendered view that must show the map
+EDGE = 0.08  # relative depth step that no feature may touch
+CONTRAST = 0.02  # SIFT's contrast threshold
+BLUR, FINEST = 0.3, 0.6  # blur of a rendering and its smallest features, in sizes of its splats
+LEVELS = 5  # octaves of blur, from half a pixel
+
+
+@dataclass(frozen=True)
+class Features:
+    """SIFT features of one rendered view, strongest first."""
+
+    descriptors: np.ndarray  # (M, 128) uint8 RootSIFT
+    points: np.ndarray  # (M, 3) float32, map frame, metres
+    angles: np.ndarray  # (M,) uint8, orientation in the view, 1/256 turns
+    octaves: np.ndarray  # (M,) float16, log2 of the diameter in radians
+    grains: np.ndarray  # (M,) float32, spacing of the map as the view shows it, radians
+
+
+def build_appearance(cloud: PointCloud, up: np.ndarray, config: AppearanceConfig, progress=None) -> dict[str, np.ndarray]:
+    """Index of how the cloud looks: the arrays of `Features` over all views; view v owns rows starts[v]:starts[v + 1].
+
+    up: (3,) unit vector against gravity. Viewpoints are sampled in the free space of the map. grain (1,) is the median of
+    the grains. Empty when the cloud has neither colour nor intensity. progress: called as progress(done, total, what).
+    """
+    views = []
+    if cloud.grey is not None and len(cloud) > 1:
+        level = _level_axes(up)
+        places = _viewpoints(cloud.points @ level.T, config.spacing) @ level
+        shades, spacing = (cloud.grey * 255).astype(np.uint8), _spacing(cloud.points)
+
+        def look_around(number: int) -> list[Features]:
+            near = ((cloud.points - places[number].astype(np.float32)) ** 2).sum(1) < REACH**2
+            poses = _poses(places[number], level, config.headings, 0.5 * (number % 2))
+            renderings = ((render_cloud(cloud.points[near], shades[near], EYE, T, spacing), T) for T in poses)
+            return [_features(*seen, spacing, config.features) for seen in renderings if (seen[0].depth > 0).mean() > SEEN]
+
+        with ThreadPoolExecutor() as pool:  # numpy and OpenCV leave the interpreter free
+            for number, found in enumerate(pool.map(look_around, range(len(places)))):
+                views += found
+                if progress:
+                    progress(number + 1, len(places), "viewpoints")
+    return _index(views)
+
+
+def root_sift(descriptors: np.ndarray) -> np.ndarray:
+    """RootSIFT (M, 128) as uint8: Euclidean distance becomes the Hellinger distance."""
+    unit = np.sqrt(descriptors / np.maximum(descriptors.sum(1, keepdims=True), 1e-6))
+    return np.rint(512 * unit).clip(0, 255).astype(np.uint8)
+
+
+def keypoint_arrays(keypoints, camera: Camera):
+    """Pixels (M, 2), angles (M,) uint8 in 1/256 turns, octaves (M,) float32 as log2 of radians, strengths (M,)."""
+    pixels = np.array([k.pt for k in keypoints]).reshape(-1, 2)
+    rest = np.array([(k.angle, k.size, k.response) for k in keypoints], np.float32).reshape(-1, 3)
+    return pixels, (rest[:, 0] * (256 / 360)).astype(int).astype(np.uint8), np.log2(rest[:, 1] / camera.K[0]), rest[:, 2]
+
+
+def _index(views: list[Features]) -> dict[str, np.ndarray]:
+    """All views in one, at most MAX_FEATURES rows, the strongest of each view."""
+    counts = np.array([len(view.points) for view in views], int)
+    limit = next(limit for limit in range(counts.max(initial=0), -1, -1) if counts.clip(max=limit).sum() <= MAX_FEATURES)
+    empty = Features(
+        np.zeros((0, 128), np.uint8), np.zeros((0, 3), np.float32), *(np.zeros(0, kind) for kind in (np.uint8, np.float16, np.float32))
+    )  # fmt: skip
+    joined = {name: np.concatenate([getattr(view, name)[:limit] for view in (empty, *views)]) for name in vars(empty)}
+    grains = joined.pop("grains")
+    starts = np.concatenate([[0], np.cumsum(counts.clip(max=limit))])
+    return {**joined, "starts": starts, "grain": np.array([np.median(grains) if len(grains) else 0], np.float32)}
+
+
+def _viewpoints(local: np.ndarray, spacing: float) -> np.ndarray:
+    """Places (V, 3) on a grid in the free space of a levelled cloud, at HEIGHTS above the ground around them."""
+    low, high = local[:, :2].min(0) - MARGIN, local[:, :2].max(0) + MARGIN
+    spacing = max(spacing, float(np.sqrt(len(HEIGHTS) * np.prod(high - low) / MAX_PLACES)))
+    shape = np.ceil((high - low) / spacing).astype(int)
+    cell = ((local[:, :2] - low) / spacing).astype(int).clip(0, shape - 1)
+    ground = np.full(shape, np.inf)
+    order = np.lexsort((local[:, 2], cell[:, 1], cell[:, 0]))
+    flat = cell[order] @ (shape[1], 1)
+    cells, first, count = np.unique(flat, return_index=True, return_counts=True)
+    ground.flat[cells] = local[order[first + count // 50], 2]  # the lowest but 2 %
+    ground = minimum_filter(ground, 2 * int(np.ceil(GROUND / spacing)) + 1, mode="nearest")
+    x, y = np.meshgrid(*(a + spacing * (np.arange(n) + 0.5) for a, n in zip(low, shape, strict=True)), indexing="ij")
+    places = np.concatenate([np.stack([x, y, ground + height], -1).reshape(-1, 3) for height in HEIGHTS])
+    places = places[np.isfinite(places[:, 2])]
+    return places[np.isinf(cKDTree(local).query(places, distance_upper_bound=CLEARANCE)[0])]
+
+
+def _poses(place: np.ndarray, level: np.ndarray, headings: int, phase: float) -> list[np.ndarray]:
+    """T_map_camera (4, 4) of a camera at `place` that looks around."""
+    poses = []
+    for heading in 2 * np.pi * (np.arange(headings) + phase) / headings:
+        for pitch in np.radians(PITCHES):
+            forward = np.array([np.cos(pitch) * np.cos(heading), np.cos(pitch) * np.sin(heading), np.sin(pitch)])
+            right = np.array([np.sin(heading), -np.cos(heading), 0.0])
+            T = np.eye(4)
+            T[:3, :3] = level.T @ np.stack([right, np.cross(forward, right), forward], 1)
+            T[:3, 3] = place
+            poses.append(T)
+    return poses
+
+
+def _level_axes(up: np.ndarray) -> np.ndarray:
+    """(3, 3) rows: two level axes and up, map frame."""
+    level = np.eye(3)[np.argmin(np.abs(up))]
+    level = level - level @ up * up
+    level /= np.linalg.norm(level)
+    return np.stack([level, np.cross(up, level), up])
+
+
+def _spacing(points: np.ndarray) -> float:
+    """Typical distance between neighbouring points, metres."""
+    some = points[:: max(1, len(points) // 2000)]
+    return 1.2 * float(np.median(cKDTree(points).query(some, 2)[0][:, 1]))
+
+
+def _features(rendering: Rendering, T_map_camera: np.ndarray, spacing: float, limit: int) -> Features:
+    """Features of a rendered view, away from holes and depth edges, none finer than its splats."""
+    known = rendering.depth > 0
+    holes = cv2.morphologyEx((~known).astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3)))
+    depth = np.where(known, rendering.depth, _nearby(rendering.depth, known))  # cracks between splats closed
+    image = _smooth(np.where(known, rendering.image, _nearby(rendering.image, known)), BLUR * EYE.K[0] * spacing / np.maximum(depth, 0.1))
+    far, near = cv2.dilate(depth, np.ones((5, 5))), cv2.erode(np.where(depth > 0, depth, 99).astype(np.float32), np.ones((5, 5)))
+    forbidden = cv2.dilate(((far - near > EDGE * far + 0.03) | (holes > 0)).astype(np.uint8), np.ones((5, 5)))
+    keypoints, descriptors = cv2.SIFT_create(limit, contrastThreshold=CONTRAST).detectAndCompute(image, 255 * (1 - forbidden))
+    pixels, angles, octaves, strengths = keypoint_arrays(keypoints, EYE)
+    v, u = pixels[:, ::-1].round().astype(int).clip(0, (EYE.height - 1, EYE.width - 1)).T
+    z = depth[v, u]
+    chosen = np.argsort(-strengths)
+    chosen = chosen[(z[chosen] > 0) & (2 ** octaves[chosen] > FINEST * spacing / z[chosen])]
+    descriptors = np.zeros((0, 128), np.float32) if descriptors is None else descriptors
+    lifted = (EYE.rays(pixels[chosen]) * z[chosen, None]) @ T_map_camera[:3, :3].T + T_map_camera[:3, 3]
+    return Features(
+        root_sift(descriptors[chosen]), lifted.astype(np.float32), angles[chosen], octaves[chosen].astype(np.float16),
+        (spacing / z[chosen]).astype(np.float32),
+    )  # fmt: skip
+
+
+def _nearby(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """(H, W) float32 mean of the known values in the 5 x 5 pixels around, 0 where none is known."""
+    weight = cv2.blur(known.astype(np.float32), (5, 5))
+    return cv2.blur(np.where(known, values, 0).astype(np.float32), (5, 5)) / np.maximum(weight, 1e-3)
+
+
+def _smooth(image: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+    """Blur each pixel with its own sigma (H, W): between octaves of blur, uint8."""
+    octave = np.log2(sigma.clip(0.5, 2.0 ** (LEVELS - 2)) / 0.5)
+    blurred = np.zeros(image.shape, np.float32)
+    for level in range(int(np.ceil(octave.max())) + 1):
+        share = (1 - np.abs(octave - level)).clip(0).astype(np.float32)
+        blurred += share * cv2.GaussianBlur(image.astype(np.float32), (0, 0), 0.5 * 2.0**level)
+    return blurred.clip(0, 255).astype(np.uint8)
