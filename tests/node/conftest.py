@@ -20,6 +20,7 @@ from std_msgs.msg import Header, String
 from tf2_msgs.msg import TFMessage
 
 from diff2i2p.camera import Camera, rectify
+from diff2i2p.evaluation.sequences import write_sequence
 from diff2i2p.localization.result import Localization, Status
 from diff2i2p_ros import convert
 from diff2i2p_ros.localizer_node import LocalizerNode
@@ -161,3 +162,13 @@ def graph():
 @pytest.fixture
 def robot(graph) -> Robot:
     return graph.robot
+
+
+@pytest.fixture
+def sequence(tmp_path):
+    """A sequence folder: six images, 0.1 s apart from 100 s on, each 30 grey levels brighter and 0.1 m further on."""
+    poses = np.tile(np.eye(4), (6, 1, 1))
+    poses[:, 2, 3] = 0.1 * np.arange(6)
+    images = [np.full((48, 64, 3), 30 * n, np.uint8) for n in range(6)]
+    write_sequence(tmp_path / "walk", CAMERA, images, 100.0 + 0.1 * np.arange(6), poses)
+    return tmp_path / "walk"

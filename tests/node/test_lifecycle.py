@@ -72,6 +72,7 @@ def test_a_bug_while_configuring_is_logged_and_leaves_a_node_that_can_be_configu
     graph.start(wait=False, autostart=False)
     assert not change(graph, Transition.TRANSITION_CONFIGURE)
     assert "Traceback" in capfd.readouterr().err
+    assert graph.until(lambda: robot.said("on_configure failed with"))
     graph.localizer.map.points = np.zeros((1, 3), np.float32)
     assert change(graph, Transition.TRANSITION_CONFIGURE)
 

@@ -19,21 +19,11 @@ from diff2i2p.camera import Camera
 from diff2i2p.evaluation.sequences import write_sequence
 from diff2i2p_ros import convert, replay_node
 
-CAMERA = Camera(64, 48, (60.0, 60.0, 31.5, 23.5))
 STAMPS = 100.0 + 0.1 * np.arange(6)
 
 
 def shade(n: int) -> np.ndarray:
     return np.full((48, 64, 3), 30 * n, np.uint8)
-
-
-@pytest.fixture
-def sequence(tmp_path):
-    """Six images, 0.1 s apart, each brighter and 0.1 m further on."""
-    poses = np.tile(np.eye(4), (6, 1, 1))
-    poses[:, 2, 3] = 0.1 * np.arange(6)
-    write_sequence(tmp_path / "walk", CAMERA, [shade(n) for n in range(6)], STAMPS, poses)
-    return tmp_path / "walk"
 
 
 @pytest.fixture
@@ -67,7 +57,7 @@ def test_every_frame_of_a_sequence_arrives_with_its_stamp_and_its_camera(graph, 
     assert graph.until(lambda: len(heard["image"]) == 4 == len(heard["camera_info"]))
     np.testing.assert_allclose([convert.seconds(m.header.stamp) for m in heard["image"]], STAMPS[1:5])
     np.testing.assert_allclose([convert.image(m).mean() for m in heard["image"]], [30, 60, 90, 120], atol=2)
-    assert convert.camera(heard["camera_info"][0]) == CAMERA
+    assert convert.camera(heard["camera_info"][0]) == graph.robot.camera
 
 
 def test_compressed_images_are_the_files_bytes(graph, play, heard, sequence):
@@ -121,7 +111,7 @@ def test_raw_images_of_a_usual_size_and_rate_get_through_the_shipped_dds_profile
 
 @pytest.mark.parametrize("storage", [StoragePlugin.SQLITE3, StoragePlugin.MCAP])
 def test_a_bag_is_replayed_byte_by_byte_at_the_speed_asked_for(graph, play, heard, tmp_path, storage):
-    write_bag(tmp_path / "bag", storage)
+    write_bag(tmp_path / "bag", storage, graph.robot.camera)
     play(bag=tmp_path / "bag", rate=2.0)
     assert graph.until(lambda: heard["image"])
     began = time.monotonic()
@@ -131,7 +121,7 @@ def test_a_bag_is_replayed_byte_by_byte_at_the_speed_asked_for(graph, play, hear
     np.testing.assert_array_equal(convert.image(heard["image"][2]), shade(2))
 
 
-def write_bag(path, storage) -> None:
+def write_bag(path, storage, camera: Camera) -> None:
     """Five images and their camera_info as any recorder would store them."""
     store = get_typestore(Stores.ROS2_JAZZY)
     with Writer(path, version=9, storage_plugin=storage) as bag:
@@ -139,7 +129,7 @@ def write_bag(path, storage) -> None:
         infos = bag.add_connection("/camera_info", "sensor_msgs/msg/CameraInfo", typestore=store)
         for n, stamp in enumerate(STAMPS[:5]):
             header = Header(stamp=convert.stamp(stamp), frame_id="camera")
-            bag.write(infos, round(stamp * 1e9), serialize_message(convert.camera_info(CAMERA, header)))
+            bag.write(infos, round(stamp * 1e9), serialize_message(convert.camera_info(camera, header)))
             bag.write(images, round(stamp * 1e9), serialize_message(convert.image_message(shade(n), header)))
 
 

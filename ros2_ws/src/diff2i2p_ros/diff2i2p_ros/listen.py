@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from rclpy.node import Node
 from std_msgs.msg import String
@@ -27,16 +28,22 @@ class DriveError(RuntimeError):
 
 
 class Ear(Node):
-    """Keeps pose, TF and status by the stamp of the image."""
+    """Keeps pose, TF and status by the stamp of the image, and the reason why there will be none."""
 
     def __init__(self):
         super().__init__("ear")
         self.poses: dict[str, PoseWithCovarianceStamped] = {}
         self.transforms: dict[str, np.ndarray] = {}
         self.answers: dict[str, dict] = {}
+        self.fault = ""
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
         self.create_subscription(PoseWithCovarianceStamped, "pose", self._on_pose, 1000)
         self.create_subscription(TFMessage, "/tf", self._on_tf, 1000)
         self.create_subscription(String, "status", self._on_status, 1000)
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            self.fault = status.message if status.level == DiagnosticStatus.ERROR else ""
 
     def _on_pose(self, message: PoseWithCovarianceStamped) -> None:
         self.poses[convert.text(message.header.stamp)] = message
@@ -113,6 +120,8 @@ def _listen(ear: Ear, processes: dict[str, subprocess.Popen], frames: int, logs:
         if len(ear.answers) != known:
             known, changed = len(ear.answers), time.monotonic()
             progress(known)
+        if ear.fault:
+            raise DriveError(f"the node cannot start: {ear.fault}")
         still = time.monotonic() - changed
         for name, process in processes.items():
             ended = process.poll() is not None and (name == "localizer" or process.returncode or still > 5)

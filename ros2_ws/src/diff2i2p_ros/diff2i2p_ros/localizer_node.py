@@ -23,7 +23,7 @@ from diff2i2p_ros.parameters import NodeConfig
 from diff2i2p_ros.running import run
 from diff2i2p_ros.session import Session
 
-SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+SUCCESS, FAILURE, ERROR = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE, TransitionCallbackReturn.ERROR
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
@@ -35,17 +35,18 @@ def open_localizer(map_file: str, weights: str | None, config: Config):
 
 
 def told(transition: Callable) -> Callable:
-    """A transition whose exceptions are logged; rclpy swallows them."""
+    """A transition whose exceptions are told; rclpy swallows them."""
 
     @functools.wraps(transition)
-    def logged(node: LifecycleNode, state: LifecycleState) -> TransitionCallbackReturn:
+    def telling(node: "LocalizerNode", state: LifecycleState) -> TransitionCallbackReturn:
         try:
             return transition(node, state)
-        except Exception:
+        except Exception as error:
             node.get_logger().error(traceback.format_exc())
-            return TransitionCallbackReturn.ERROR
+            node._say("map", f"{transition.__name__} failed with {type(error).__name__}: {error}")
+            return ERROR
 
-    return logged
+    return telling
 
 
 class LocalizerNode(LifecycleNode):
@@ -68,12 +69,12 @@ class LocalizerNode(LifecycleNode):
         self._starter = self.create_timer(0.0, self._start, clock=steady)
 
     def _start(self) -> None:
-        """Without a lifecycle manager: configure and activate by ourselves; where that fails, again each second."""
+        """Without a lifecycle manager: configure and activate by ourselves; where that fails, again each second, unless it is a bug."""
         self._starter.timer_period_ns = 1_000_000_000
-        if not self.get_parameter("autostart").value:
+        result = self.trigger_configure() if self.get_parameter("autostart").value else ERROR
+        if result != FAILURE:
             self._starter.cancel()
-        elif self.trigger_configure() == SUCCESS:
-            self._starter.cancel()
+        if result == SUCCESS:
             self.trigger_activate()
 
     @told
