@@ -19,13 +19,13 @@ def at(x: float, yaw: float = 0.0) -> np.ndarray:
     return T
 
 
-def fix(x: float, yaw: float = 0.0) -> Localization:
-    return Localization(Status.OK, at(x, yaw), np.eye(6), 0.9)
+def fix(x: float, yaw: float = 0.0, confidence: float = 0.95) -> Localization:
+    return Localization(Status.OK, at(x, yaw), np.eye(6), confidence)
 
 
 @pytest.fixture
 def tracker() -> Tracker:
-    return Tracker(TrackConfig(max_speed=2.0, max_turn_rate=1.0, lost_after=3))
+    return Tracker(TrackConfig(max_speed=2.0, max_turn_rate=1.0, sure=0.9, lost_after=3))
 
 
 def test_a_new_tracker_is_lost_and_expects_nothing(tracker):
@@ -84,3 +84,21 @@ def test_a_fix_between_misses_starts_the_count_again(tracker):
     for n in range(6):
         tracker.update(0.1 * n, fix(0.0) if n % 3 == 0 else MISS)
     assert tracker.state is State.TRACKING
+
+
+def test_when_lost_an_unsure_pose_waits_for_a_second_one_that_agrees(tracker):
+    first = tracker.update(0.0, fix(5.0, confidence=0.6))
+    assert first.status is Status.REJECTED_LOW_CONFIDENCE and first.T_map_camera is None
+    assert tracker.state is State.LOST and tracker.predict() is None
+    assert tracker.update(0.1, fix(5.1, confidence=0.6)).ok
+    assert tracker.state is State.TRACKING
+
+
+def test_when_lost_unsure_poses_that_contradict_each_other_are_never_published(tracker):
+    places = [0.0, 20.0, 3.0, -9.0, 40.0]
+    assert not any(tracker.update(0.1 * n, fix(x, confidence=0.7)).ok for n, x in enumerate(places))
+
+
+def test_while_tracking_an_unsure_pose_in_reach_is_believed_at_once(tracker):
+    tracker.update(0.0, fix(0.0))
+    assert tracker.update(0.1, fix(0.1, confidence=0.6)).ok

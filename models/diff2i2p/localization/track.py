@@ -31,45 +31,59 @@ class Fix:
 
 
 class Tracker:
-    """Remembers the last believed pose of one camera."""
+    """Remembers the last believed pose of one camera.
+
+    In TRACKING a pose must be reachable from the last one. LOST there is nothing to hold it against, so a pose that is
+    not `sure` by itself waits for a second one that agrees with it.
+    """
 
     def __init__(self, config: TrackConfig = TrackConfig()):
         self._config = config
         self._last: Fix | None = None
+        self._believed = False  # else the last fix still waits for one that agrees
         self._misses = 0
 
     @property
     def state(self) -> State:
-        return State.TRACKING if self._last else State.LOST
+        return State.TRACKING if self._believed else State.LOST
 
     def predict(self, T_odom_camera: np.ndarray | None = None) -> np.ndarray | None:
         """Expected T_map_camera (4, 4): the last pose moved on by odometry; without odometry the last pose. None when LOST."""
-        last = self._last
-        if last is None or last.T_odom_camera is None or T_odom_camera is None:
-            return last and last.T_map_camera
-        return last.T_map_camera @ np.linalg.inv(last.T_odom_camera) @ T_odom_camera
+        return self._moved_on(T_odom_camera) if self._believed else None
 
     def update(self, stamp: float, found: Localization, T_odom_camera: np.ndarray | None = None) -> Localization:
-        """Take in what was found in the image of `stamp` (seconds); the answer is `found`, or its rejection as REJECTED_MOTION."""
-        if found.ok and not self._is_reachable(stamp, found.T_map_camera, T_odom_camera):
-            found = replace(found, status=Status.REJECTED_MOTION, T_map_camera=None, covariance=None)
-        if found.ok:
-            self._last = Fix(stamp, found.T_map_camera, T_odom_camera)
-            self._misses = 0
-        else:
-            self._misses += 1
-            if self._misses >= self._config.lost_after:
-                self._last = None
-        return found
+        """Take in what was found in the image of `stamp` (seconds); the answer is `found`, or its rejection."""
+        if not found.ok:
+            return self._miss(found)
+        fix = Fix(stamp, found.T_map_camera, T_odom_camera)
+        reachable = self._last is not None and self._is_reachable(fix)
+        if self._believed and not reachable:
+            return self._miss(_without_pose(found, Status.REJECTED_MOTION))
+        self._last, self._misses = fix, 0
+        self._believed = self._believed or reachable or found.confidence >= self._config.sure
+        return found if self._believed else _without_pose(found, Status.REJECTED_LOW_CONFIDENCE)
 
-    def _is_reachable(self, stamp: float, T_map_camera: np.ndarray, T_odom_camera: np.ndarray | None) -> bool:
-        expected = self.predict(T_odom_camera)
-        if expected is None:
-            return True
-        elapsed = abs(stamp - self._last.stamp)
-        difference = np.linalg.inv(expected) @ T_map_camera
+    def _miss(self, answer: Localization) -> Localization:
+        self._misses += 1
+        if self._misses >= self._config.lost_after:
+            self._last, self._believed = None, False
+        return answer
+
+    def _moved_on(self, T_odom_camera: np.ndarray | None) -> np.ndarray:
+        last = self._last
+        if last.T_odom_camera is None or T_odom_camera is None:
+            return last.T_map_camera
+        return last.T_map_camera @ np.linalg.inv(last.T_odom_camera) @ T_odom_camera
+
+    def _is_reachable(self, fix: Fix) -> bool:
+        elapsed = abs(fix.stamp - self._last.stamp)
+        difference = np.linalg.inv(self._moved_on(fix.T_odom_camera)) @ fix.T_map_camera
         angle = np.arccos(np.clip((np.trace(difference[:3, :3]) - 1) / 2, -1, 1))
         return (
             np.linalg.norm(difference[:3, 3]) <= SLACK_METRES + self._config.max_speed * elapsed
             and angle <= SLACK_RADIANS + self._config.max_turn_rate * elapsed
         )
+
+
+def _without_pose(found: Localization, status: Status) -> Localization:
+    return replace(found, status=status, T_map_camera=None, covariance=None)
