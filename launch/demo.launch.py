@@ -4,7 +4,7 @@
 import os
 
 from ament_index_python.packages import get_package_share_directory
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.actions import DeclareLaunchArgument, GroupAction, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 
@@ -19,9 +19,10 @@ ARGUMENTS = {
 }
 
 
-def include(name: str, **arguments) -> IncludeLaunchDescription:
+def include(name: str, **arguments) -> GroupAction:
+    """A launch file in a scope of its own: two that know an argument of the same name must not share its value."""
     path = os.path.join(get_package_share_directory("diff2i2p_bringup"), name)
-    return IncludeLaunchDescription(PythonLaunchDescriptionSource(path), launch_arguments=arguments.items())
+    return GroupAction([IncludeLaunchDescription(PythonLaunchDescriptionSource(path), launch_arguments=arguments.items())])
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -43,6 +43,7 @@ class StubLocalizer:
         self.images, self.priors = [], []
 
     def __call__(self, map_file, weights, config):
+        self.config = config
         self.opens(map_file)
         return self
 
@@ -112,10 +113,12 @@ class Graph:
         self.executor.add_node(self.robot)
         self.node = None
 
-    def start(self, wait: bool = True, **parameters) -> LocalizerNode:
+    def start(self, wait: bool = True, params_file: str = "", **parameters) -> LocalizerNode:
         """Start the node and, unless told otherwise, wait until it and the robot hear each other."""
         parameters = {"map_file": "stub.i2pmap", "tf_mode": "map_camera"} | parameters
-        self.node = LocalizerNode(self.localizer, parameter_overrides=[Parameter(name, value=value) for name, value in parameters.items()])
+        overrides = [Parameter(name, value=value) for name, value in parameters.items()]
+        arguments = ["--ros-args", "--params-file", params_file] if params_file else []
+        self.node = LocalizerNode(self.localizer, parameter_overrides=overrides, cli_args=arguments)
         self.executor.add_node(self.node)
         if wait:
             image = self.robot.compressed if parameters.get("image_transport") == "compressed" else self.robot.image

@@ -13,7 +13,7 @@ from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.srv import DescribeParameters
 from rclpy.parameter import Parameter
 
-from diff2i2p.config import Config, parameters
+from diff2i2p.config import Config, override_dotted, parameters
 from diff2i2p_ros import localizer_node
 from diff2i2p_ros.parameters import NodeConfig
 
@@ -102,6 +102,18 @@ def test_every_parameter_tells_what_it_is_and_its_range(graph, robot):
     assert told["pnp.max_iterations"].integer_range[0].to_value == 100000
     assert "[px]" in told["pnp.max_error"].description
     assert "both" in told["matcher"].additional_constraints
+
+
+def test_the_shipped_parameters_file_gives_the_defaults(graph, root):
+    graph.start(params_file=str(root / "launch/params/localizer.yaml"))
+    assert graph.localizer.config == Config()
+
+
+def test_a_parameters_file_reaches_the_localizer(graph, tmp_path):
+    (tmp_path / "own.yaml").write_text("/**: {ros__parameters: {pnp: {max_error: 3.0}, network: {image_channels: [8, 16, 24, 32]}}}")
+    graph.start(params_file=str(tmp_path / "own.yaml"))
+    expected = override_dotted(Config(), {"pnp.max_error": 3.0, "network.image_channels": (8, 16, 24, 32)})
+    assert graph.localizer.config == expected
 
 
 def test_a_parameter_that_would_have_no_effect_is_not_accepted(graph, robot):

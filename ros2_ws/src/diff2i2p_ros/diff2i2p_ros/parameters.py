@@ -5,11 +5,14 @@
 """
 
 import math
+from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import yaml
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
 
 from diff2i2p.config import Config, override_dotted, parameter, parameters
 
@@ -33,17 +36,21 @@ class NodeConfig:
     autostart: bool = parameter(True, "Configure and activate without a lifecycle manager; where that fails, again each second.")
 
 
-def declare(node, config) -> set[str]:
+def declare(node: Node, config) -> set[str]:
     """Declare every parameter of a config on a node, with description, unit and range; gives their names."""
     described = {name: (value, metadata) for name, value, metadata in parameters(config)}
     for name, (value, metadata) in described.items():
-        node.declare_parameter(name, list(value) if isinstance(value, tuple) else value, descriptor(name, value, metadata))
+        if isinstance(value, tuple):  # an empty list would not tell ROS of what
+            value = list(value) or Parameter.Type.INTEGER_ARRAY
+        node.declare_parameter(name, value, descriptor(name, value, metadata))
     return set(described)
 
 
-def read(node, config):
+def read(node: Node, config):
     """A copy of `config` with the node's values put in. Raises ConfigError."""
-    return override_dotted(config, {name: node.get_parameter(name).value for name, _, _ in parameters(config)})
+    values = {name: node.get_parameter_or(name).value for name, _, _ in parameters(config)}
+    given = {name: value for name, value in values.items() if value is not None}  # ROS takes an empty list for none
+    return override_dotted(config, {name: list(value) if isinstance(value, array) else value for name, value in given.items()})
 
 
 def descriptor(name: str, value, metadata: Mapping) -> ParameterDescriptor:
