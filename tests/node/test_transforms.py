@@ -118,16 +118,40 @@ def test_while_the_localizer_is_busy_transforms_and_diagnostics_go_on(started, r
     assert len(robot.transforms) > transforms + 3 and len(robot.diagnostics) > reports
 
 
-def test_in_simulated_time_stamps_follow_the_clock_and_stand_still_with_it(graph, robot):
+@pytest.fixture
+def simulated(graph, robot):
+    """The node in simulated time: simulated(seconds) sets it, and waits until the node knows."""
     graph.start(tf_mode="map_odom", transform_tolerance=0.5, use_sim_time=True)
     clock = robot.create_publisher(Clock, "/clock", 10)
     assert graph.until(lambda: clock.get_subscription_count() and robot.tf.get_subscription_count() >= 2)
-    now = graph.node.get_clock().now
-    assert graph.until(lambda: clock.publish(Clock(clock=convert.stamp(50.0))) or now().nanoseconds == 50 * 10**9)
+
+    def set_time(seconds: float) -> None:
+        message = Clock(clock=convert.stamp(seconds))
+        now = graph.node.get_clock().now
+        assert graph.until(lambda: clock.publish(message) or graph.spin(0.02) or now().to_msg() == message.clock)
+
+    return set_time
+
+
+def test_in_simulated_time_stamps_follow_the_clock_and_stand_still_with_it(graph, robot, simulated):
+    simulated(50.0)
     robot.send_odometry(50.0, odometry(0.0))
     graph.answer(robot.send_image, 50.0)
     assert graph.until(lambda: robot.transforms)
     graph.spin(0.3)
     assert [convert.seconds(transform.header.stamp) for transform in robot.transforms] == [50.5]
-    assert graph.until(lambda: clock.publish(Clock(clock=convert.stamp(51.0))) or len(robot.transforms) == 2)
+    simulated(51.0)
+    assert graph.until(lambda: len(robot.transforms) == 2)
     assert convert.seconds(robot.transforms[-1].header.stamp) == 51.5
+
+
+def test_when_the_clock_jumps_back_the_transform_ends_before_an_image_comes(graph, robot, simulated):
+    simulated(50.0)
+    robot.send_odometry(50.0, odometry(0.0))
+    graph.answer(robot.send_image, 50.0)
+    assert graph.until(lambda: robot.transforms)
+    simulated(20.0)
+    robot.transforms.clear()
+    simulated(90.0)
+    graph.spin(0.3)
+    assert not robot.transforms

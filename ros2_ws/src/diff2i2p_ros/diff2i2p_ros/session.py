@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Callable
 
 from geometry_msgs.msg import PoseWithCovarianceStamped
-from rclpy.clock import Clock, ClockType
+from rclpy.clock import Clock, ClockType, JumpThreshold
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.time import Time
@@ -40,6 +41,8 @@ class Session:
         self._answers: deque[Answer] = deque()
         self.transforms = MODES[settings.tf_mode](node, settings, self._map_frame)
         self.restart()
+        threshold = JumpThreshold(min_forward=None, min_backward=Duration(seconds=-JUMP), on_clock_change=False)
+        self._clock_jump = node.get_clock().create_jump_callback(threshold, post_callback=lambda jump: self.restart())
         self._open_topics()
         self._worker = NewestOnly(self._look)
 
@@ -56,6 +59,7 @@ class Session:
 
     def close(self) -> None:
         """Listen no more; the image at hand is finished, its answer dropped."""
+        self._clock_jump.unregister()
         self._node.destroy_subscription(self._images)
         self._node.destroy_subscription(self._infos)
         self._worker.stop()
