@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`diff2i2p compile-map`."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from diff2i2p.cli.common import Json, Settings, Weights, app, notes, progress_bar, read_config
+
+
+@app.command()
+def compile_map(
+    cloud: Annotated[Path, typer.Argument(help="Point cloud: .ply, .pcd, .las, .laz, .xyz, .txt or .csv, in metres.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Compiled map to write, NAME.i2pmap.")],
+    weights: Weights = None,
+    colour: Annotated[bool, typer.Option("--colour/--no-colour", help="Use the cloud's colour or intensity.")] = True,
+    up: Annotated[str | None, typer.Option(help="Up axis of the cloud: z, -y, ...; found from its floor unless given.")] = None,
+    frame_id: Annotated[str, typer.Option(help="TF frame that the cloud's coordinates are in.")] = "map",
+    settings: Settings = None,
+    as_json: Json = False,
+):
+    """Make a point cloud ready to localize in: once per cloud and weights."""
+    from diff2i2p.cloud import axis_up, find_up, read_cloud
+    from diff2i2p.weights import find_weights
+
+    config, axis = read_config(settings), axis_up(up) if up else None
+    if weights:  # what is wrong with the arguments is said before minutes are spent
+        find_weights(weights)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with notes.status(f"reading {cloud}"):
+        points = read_cloud(cloud)
+        axis = find_up(points) if axis is None else axis
+    looks = "colour" if points.colours is not None else "intensity" if points.intensity is not None else "no colour"
+    notes.print(
+        f"{len(points):,} points with {looks}; up is {_axis_name(axis)}{'' if up else ' (found from the cloud; --up says otherwise)'}"
+    )
+    from diff2i2p.mapping.compile_map import compile_map as compile_cloud
+
+    with progress_bar("compiling") as bar:
+        site = compile_cloud(points, out, weights, config, colour, axis, frame_id, bar)
+    if as_json:
+        return print(json.dumps(site.header | {"map": str(out), "points": len(site.points)}))
+    print(f"{out}: {len(site.points):,} points, {out.stat().st_size / 1e6:.1f} MB")
+
+
+def _axis_name(up) -> str:
+    largest = abs(up).argmax()
+    name = ("-" if up[largest] < 0 else "") + "xyz"[largest]
+    return name if abs(up[largest]) > 0.999 else f"({', '.join(f'{v:.3f}' for v in up)}), about {name}"
