@@ -3,8 +3,7 @@
 
 import sys
 
-# in the order that --help lists them; each adds its command to `app`
-from diff2i2p.cli import compile_map, localize, evaluate, world, doctor  # noqa: F401, I001
+from diff2i2p.cli import compile_map, doctor, evaluate, localize, world  # noqa: F401 # each adds its command to `app`
 from diff2i2p.cli.common import app
 
 
