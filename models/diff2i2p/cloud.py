@@ -10,7 +10,7 @@ import numpy as np
 from diff2i2p.cloud_files import CloudError, Columns, read_columns
 from diff2i2p.mapping.gravity import up_from_planes
 
-__all__ = ["CloudError", "PointCloud", "axis_up", "find_up", "read_cloud", "write_cloud"]
+__all__ = ["CloudError", "PointCloud", "axis_up", "cloud_of", "find_up", "read_cloud", "write_cloud"]
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 FARTHEST = 65536.0  # metres; beyond, float32 is coarser than 8 mm
@@ -63,17 +63,21 @@ class PointCloud:
 
 def read_cloud(path: Path | str) -> PointCloud:
     """Read .ply, .pcd, .las, .laz, .xyz, .txt, .csv; colour and intensity are kept, rows with NaN dropped. Raises CloudError."""
-    columns = read_columns(Path(path))
+    return cloud_of(read_columns(Path(path)), str(path))
+
+
+def cloud_of(columns: Columns, source: str) -> PointCloud:
+    """The cloud of named columns (N,) from `source`, as `read_cloud` understands them. Raises CloudError."""
     if missing := [axis for axis in "xyz" if axis not in columns]:
-        raise CloudError(f"{path} has no column {', '.join(missing)}: it is no point cloud")
+        raise CloudError(f"{source} has no column {', '.join(missing)}: it is no point cloud")
     points = np.stack([columns[axis] if columns[axis].ndim == 1 else columns[axis][:, 0] for axis in "xyz"], 1)
     finite = np.isfinite(points).all(1)
     if not finite.any():
-        raise CloudError(f"{path} holds no point with finite coordinates: export it again with its points")
+        raise CloudError(f"{source} holds no point with finite coordinates: export it again with its points")
     reach = np.abs(points[finite]).max()
     if reach > FARTHEST:
         raise CloudError(
-            f"{path} has coordinates up to {reach:.0f} m, too far for millimetres in float32: subtract an origin near the site"
+            f"{source} has coordinates up to {reach:.0f} m, too far for millimetres in float32: subtract an origin near the site"
             " (georeferenced clouds), or remove the stray points"
         )
     cloud = PointCloud(points.astype(np.float32), _colours(columns), _intensity(columns))
