@@ -22,6 +22,7 @@ setup(
         (f"share/{package_name}/weights", glob("weights/*.yaml") + glob("weights/*.safetensors")),
     ],
     install_requires=[
+        "evo",
         "laspy",
         "lazrs",
         "matplotlib",
@@ -31,6 +32,8 @@ setup(
         "poselib",
         "PyYAML",
         "rich",
+        "rosbags",
+        "rosbags-image",
         "safetensors",
         "scipy",
         "torch",

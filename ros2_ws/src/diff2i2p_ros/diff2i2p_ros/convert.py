@@ -1,74 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every conversion between ROS messages and arrays, both ways; pure functions, no running graph needed."""
 
-import sys
-
-import cv2
 import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Pose, PoseWithCovarianceStamped, Transform, TransformStamped
-from rosbags.image.image import ImageError as UnsupportedImage
-from rosbags.image.image import convert_color, to_cvtype
 from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
 from std_msgs.msg import Header
 
 from diff2i2p.camera import Camera
-
-# what drivers call their OpenCV matrices; OpenCV keeps colour as BGR
-PLAIN_ENCODINGS = {"8UC1": "mono8", "8UC3": "bgr8", "8UC4": "bgra8"}
-GREY_ENCODINGS = ("mono8", "mono16")
-
-
-class ImageError(ValueError):
-    """An image message that holds no usable image: says what is wrong with it."""
+from diff2i2p.cloud import CloudError, PointCloud, cloud_of
+from diff2i2p.image_messages import ImageError as ImageError
+from diff2i2p.image_messages import decode_image
 
 
 def image(message: Image | CompressedImage) -> np.ndarray:
     """RGB (H, W, 3) or grey (H, W) uint8 of an image message, raw or compressed. Raises ImageError."""
-    return _decompressed(message) if isinstance(message, CompressedImage) else _raw(message)
-
-
-def _raw(message: Image) -> np.ndarray:
-    encoding = PLAIN_ENCODINGS.get(message.encoding, message.encoding)
-    try:
-        _, _, kind, channels = to_cvtype(encoding)
-        pixels = _pixels(message, np.dtype(kind), channels)
-        return convert_color(pixels, encoding, "mono8" if encoding in GREY_ENCODINGS else "rgb8")
-    except (UnsupportedImage, cv2.error) as error:
-        raise ImageError(f"encoding '{message.encoding}' is not a camera image we can read; publish rgb8, bgr8 or mono8") from error
-
-
-def _pixels(message: Image, kind: np.dtype, channels: int) -> np.ndarray:
-    """(H, W[, C]) view of the message's bytes; rows may be padded, as `step` says."""
-    rows = message.height * 3 // 2 if message.encoding in ("nv12", "nv21") else message.height
-    width = message.width * channels * kind.itemsize
-    if not rows or not width or message.step < width or len(message.data) != rows * message.step:
-        raise ImageError(
-            f"a {message.width}x{message.height} image in {message.encoding} with step {message.step} cannot have {len(message.data)} bytes"
-        )
-    data = np.frombuffer(message.data, np.uint8).reshape(rows, message.step)[:, :width]
-    pixels = np.ascontiguousarray(data).view(kind)
-    if bool(message.is_bigendian) != (sys.byteorder == "big"):
-        pixels = pixels.byteswap()
-    return pixels.reshape(rows, message.width, channels) if channels > 1 else pixels
-
-
-def _decompressed(message: CompressedImage) -> np.ndarray:
-    data = bytes(message.data)
-    if not _is_whole(data):
-        raise ImageError(f"a compressed image ('{message.format}', {len(data)} bytes) is cut off")
-    decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_ANYCOLOR)
-    if decoded is None:
-        raise ImageError(f"a compressed image ('{message.format}', {len(data)} bytes) is neither JPEG nor PNG, or is damaged")
-    return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB) if decoded.ndim == 3 else decoded
-
-
-def _is_whole(data: bytes) -> bool:
-    """OpenCV fills the missing part of a cut-off JPEG with grey and says nothing: look for the end marker ourselves."""
-    if data.startswith(b"\xff\xd8"):
-        return data.rstrip(b"\0").endswith(b"\xff\xd9")
-    return bool(data) and (not data.startswith(b"\x89PNG") or b"IEND" in data[-16:])
+    return decode_image(message)
 
 
 def image_message(pixels: np.ndarray, header: Header) -> Image:
@@ -160,3 +108,30 @@ def point_cloud(points: np.ndarray, grey: np.ndarray | None, header: Header) -> 
     return PointCloud2(
         header=header, height=1, width=len(data), fields=fields, point_step=16, row_step=16 * len(data), is_dense=True, data=data.tobytes()
     )
+
+
+def cloud(message: PointCloud2) -> PointCloud:
+    """The points of a PointCloud2 with their colour or intensity; rows with NaN are dropped. Raises CloudError."""
+    kind = _point_type(message)
+    width = message.width * message.point_step
+    if message.row_step < width or len(message.data) != message.height * message.row_step:
+        raise CloudError(
+            f"a PointCloud2 of {message.height} rows, {message.width} points and {message.row_step} bytes each,"
+            f" cannot have {len(message.data)} bytes"
+        )
+    if not message.height or not width:
+        raise CloudError("the PointCloud2 is empty: publish the map's points")
+    rows = np.frombuffer(message.data, np.uint8).reshape(message.height, message.row_step)[:, :width]
+    points = np.ascontiguousarray(rows).view(kind).ravel()
+    return cloud_of({name.lower(): points[name] for name in kind.names}, "the PointCloud2")
+
+
+def _point_type(message: PointCloud2) -> np.dtype:
+    """The fields of one point; those that are arrays, or of no known type, are left out."""
+    order = ">" if message.is_bigendian else "<"
+    fields = {f.name: (order + FIELD_TYPES[f.datatype - 1], f.offset) for f in message.fields if 1 <= f.datatype <= 8 and f.count == 1}
+    kinds, offsets = zip(*fields.values(), strict=True) if fields else ((), ())
+    try:
+        return np.dtype({"names": list(fields), "formats": kinds, "offsets": offsets, "itemsize": message.point_step})
+    except (ValueError, OverflowError) as error:
+        raise CloudError(f"the fields of the PointCloud2 do not fit into its points of {message.point_step} bytes: {error}") from error
