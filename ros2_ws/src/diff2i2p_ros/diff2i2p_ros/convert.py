@@ -13,6 +13,9 @@ from diff2i2p.cloud import CloudError, PointCloud, cloud_of
 from diff2i2p.image_messages import ImageError as ImageError
 from diff2i2p.image_messages import decode_image
 
+# numpy's names of the numbers 1 to 8 that PointField gives its types
+FIELD_TYPES = ("i1", "u1", "i2", "u2", "i4", "u4", "f4", "f8")
+
 
 def image(message: Image | CompressedImage) -> np.ndarray:
     """RGB (H, W, 3) or grey (H, W) uint8 of an image message, raw or compressed. Raises ImageError."""
