@@ -5,14 +5,14 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
-from scipy.spatial.transform import Rotation, Slerp
+from scipy.spatial.transform import Rotation
 
 from diff2i2p.camera import Camera, CameraError
+from diff2i2p.evaluation.trajectory import Trajectory
 
 MAX_GAP = 0.02  # seconds between an image and the truth or depth that is taken for it
 SEVEN_SCENES = Camera(640, 480, (585.0, 585.0, 320.0, 240.0))  # what the data set's page gives
@@ -94,6 +94,20 @@ def read_image(path: Path | str) -> np.ndarray:
     return cv2.cvtColor(_decode(Path(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION), cv2.COLOR_BGR2RGB)
 
 
+def read_trajectory(path: Path | str) -> Trajectory:
+    """Read a TUM file, 'stamp tx ty tz qx qy qz qw' a line. Raises SequenceError when it is missing or something else."""
+    table = _pose_table(Path(path))
+    if table is None:
+        raise SequenceError(f"there is no trajectory {path}: check the name")
+    return Trajectory.from_rows(table)
+
+
+def write_trajectory(path: Path | str, trajectory: Trajectory) -> None:
+    """Write a TUM file, as evo reads it."""
+    lines = ["{:.6f} {:.6f} {:.6f} {:.6f} {:.8f} {:.8f} {:.8f} {:.8f}".format(*row) for row in trajectory.rows]
+    Path(path).write_text("\n".join(["# timestamp tx ty tz qx qy qz qw", *lines]) + "\n")
+
+
 def write_sequence(
     directory: Path | str, camera: Camera, images: Iterable[np.ndarray], stamps, T_map_cameras, depths: Iterable[np.ndarray] | None = None
 ) -> None:  # fmt: skip
@@ -105,27 +119,25 @@ def write_sequence(
     for name in ("rgb", "depth") if depths is not None else ("rgb",):
         (directory / name).mkdir(parents=True, exist_ok=True)
     camera.to_yaml(directory / "camera.yaml")
-    lines = ["# T_map_camera: timestamp tx ty tz qx qy qz qw"]
     depths = iter(depths) if depths is not None else None
-    for image, stamp, T in zip(images, stamps, T_map_cameras, strict=True):
+    for image, stamp in zip(images, stamps, strict=True):
         _encode(directory / "rgb" / f"{stamp:.6f}.jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image)
         if depths is not None:
             _encode(directory / "depth" / f"{stamp:.6f}.png", (np.nan_to_num(next(depths)) * 5000).clip(0, 65534).round().astype(np.uint16))
-        x, y, z, w = Rotation.from_matrix(T[:3, :3]).as_quat()
-        lines.append(f"{stamp:.6f} {T[0, 3]:.6f} {T[1, 3]:.6f} {T[2, 3]:.6f} {x:.8f} {y:.8f} {z:.8f} {w:.8f}")
-    (directory / "groundtruth.txt").write_text("\n".join(lines) + "\n")
+    write_trajectory(directory / "groundtruth.txt", Trajectory(np.asarray(stamps, float), np.asarray(T_map_cameras, float)))
 
 
 def _read_tum(directory: Path) -> list[Frame]:
     images, depths = _stamped(directory / "rgb"), _stamped(directory / "depth")
     scale = float(_calibration(directory).get("depth_scale", 5000.0))
     stamps, depth_stamps = np.array([s for s, _ in images]), np.array([s for s, _ in depths])
-    truth = _interpolator(directory / "groundtruth.txt")
+    truth = read_trajectory(directory / "groundtruth.txt") if (directory / "groundtruth.txt").is_file() else None
     frames = []
     for index, (stamp, path) in enumerate(images):
         nearest = int(np.abs(depth_stamps - stamp).argmin()) if depths else -1
         depth = depths[nearest][1] if depths and abs(depth_stamps[nearest] - stamp) <= MAX_GAP else None
-        frames.append(Frame(index, path.stem, float(stamps[index]), path, truth(stamp), depth, scale))
+        T_map_camera = truth.at(stamp, MAX_GAP) if truth else None
+        frames.append(Frame(index, path.stem, float(stamps[index]), path, T_map_camera, depth, scale))
     return frames
 
 
@@ -177,30 +189,6 @@ def _calibration(directory: Path) -> dict:
     except (OSError, ValueError) as error:
         raise SequenceError(f"{path} cannot be read as JSON ({error}): write a camera.yaml") from error
     return info if isinstance(info, dict) else {}
-
-
-def _interpolator(path: Path):
-    """stamp -> T_map_camera (4, 4), interpolated where truth lies within MAX_GAP on each side, else None."""
-    table = _pose_table(path)
-    if table is None or not len(table):
-        return lambda stamp: None
-    table = table[np.unique(table[:, 0], return_index=True)[1]]
-    return partial(_pose_at, table[:, 0], [_matrix(row[1:]) for row in table])
-
-
-def _pose_at(times: np.ndarray, poses: list, stamp: float) -> np.ndarray | None:
-    after = int(np.searchsorted(times, stamp))
-    near = [i for i in (after - 1, after) if 0 <= i < len(times) and abs(times[i] - stamp) <= MAX_GAP]
-    exact = [i for i in near if abs(times[i] - stamp) < 1e-5]
-    if exact or len(near) < 2 or poses[near[0]] is None or poses[near[1]] is None:
-        chosen = exact or sorted(near, key=lambda i: abs(times[i] - stamp))
-        return poses[chosen[0]] if chosen else None
-    before, after = near
-    part = (stamp - times[before]) / (times[after] - times[before])
-    T = np.eye(4)
-    T[:3, :3] = Slerp([0, 1], Rotation.from_matrix([poses[before][:3, :3], poses[after][:3, :3]]))(part).as_matrix()
-    T[:3, 3] = (1 - part) * poses[before][:3, 3] + part * poses[after][:3, 3]
-    return T
 
 
 def _pose_table(path: Path) -> np.ndarray | None:
