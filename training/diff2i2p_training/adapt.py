@@ -24,9 +24,13 @@ BATCH = 6
 
 
 def adapt(
-    cloud: PointCloud, sequence: Sequence, out: Path, minutes: float, config: Config = Config(), start: str | None = None, seed: int = 0
-):
-    """Train weights for the site of `cloud` from the posed `sequence` and write them to `out`; resumes from `out`.ckpt."""
+    cloud: PointCloud, sequence: Sequence, out: Path, minutes: float, config: Config = Config(), start: str | None = None,
+    batch: int = BATCH, seed: int = 0,
+):  # fmt: skip
+    """Train weights for the site of `cloud` from the posed `sequence` and write them to `out`; resumes from `out`.ckpt.
+
+    batch: views per step; a large site wants more of them, for each shows a small part of it.
+    """
     console = Console()
     torch.manual_seed(seed)
     config = override(config, SITE)
@@ -39,7 +43,7 @@ def adapt(
     synthesizer = ViewSynthesizer(
         thin, 0.35 * config.map.fine_voxel, sequence, config.image.width, config.image.max_fov, lambda x: track(x, "depth of the images")
     )
-    dataset = SiteDataset(synthesizer, pyramid, BATCH, config.network.fine_stride, config.retrieval.nodes, seed)
+    dataset = SiteDataset(synthesizer, pyramid, batch, config.network.fine_stride, config.retrieval.nodes, seed)
     progress = train(network, dataset, out.with_suffix(".ckpt"), minutes, console=console)
     save_weights(out, network, card(f"{sequence.name}, {len(sequence)} images", progress))
     return network

@@ -8,7 +8,7 @@ from diff2i2p.mapping.pyramid import Pyramid
 from diff2i2p.network.diff2i2p import Diff2I2P, ImageFeatures, MapFeatures
 from diff2i2p_training.datasets import Batch
 
-CELLS = 320  # labelled cells per view in the fine loss
+CELLS = 1920  # labelled cells of a batch in the fine loss
 OTHERS = 1500  # map points that no cell drawn sees, as wrong answers
 WEIGHTS = {"fine": 1.0, "coarse": 0.5, "votes": 0.5, "tuning": 0.5}
 
@@ -79,10 +79,10 @@ def _salience(images: torch.Tensor, fine_grid) -> torch.Tensor:
 
 
 def _drawn_cells(targets: torch.Tensor, salience: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Indices (C,) of view and cell of up to CELLS labelled cells per view, salient ones more often."""
+    """Indices (C,) of view and cell of up to CELLS labelled cells, as many of each view, salient ones more often."""
     weight = salience * (targets[..., 0] >= 0)
     chosen = torch.zeros_like(weight)
-    chosen.scatter_(1, torch.multinomial(weight + 1e-12, CELLS), 1.0)
+    chosen.scatter_(1, torch.multinomial(weight + 1e-12, CELLS // len(weight)), 1.0)
     return (chosen * weight).nonzero(as_tuple=True)
 
 
