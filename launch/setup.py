@@ -2,11 +2,13 @@
 """Package `diff2i2p_bringup`: launch files and what they hand over. No Python package: `launch` is a name of ROS's own."""
 
 from glob import glob
+from os.path import isfile
 
 from setuptools import setup
 
 package_name = "diff2i2p_bringup"
 share = f"share/{package_name}"
+folders = ("params", "rviz", "worlds", "worlds/textures", "dds")
 
 setup(
     name=package_name,
@@ -19,6 +21,6 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
         (share, ["package.xml", *glob("*.launch.py")]),
-        *((f"{share}/{folder}", glob(f"{folder}/*")) for folder in ("params", "rviz", "worlds", "dds")),
+        *((f"{share}/{folder}", list(filter(isfile, glob(f"{folder}/*")))) for folder in folders),
     ],
 )

@@ -54,7 +54,8 @@ def test_colcon_installs_the_executables(workspace):
 def test_colcon_installs_launch_files_profile_and_weights(workspace, root):
     share = workspace / "diff2i2p_bringup" / "share" / "diff2i2p_bringup"
     folders = ("params", "rviz", "worlds", "dds")
-    sources = [*(root / "launch").glob("*.launch.py"), *(path for name in folders for path in (root / "launch" / name).glob("*"))]
+    shipped = (path for name in folders for path in (root / "launch" / name).rglob("*") if path.is_file())
+    sources = [*(root / "launch").glob("*.launch.py"), *shipped]
     expected = {share / path.relative_to(root / "launch"): path for path in sources}
     weights = [*(root / "models" / "weights").glob("*.yaml"), *(root / "models" / "weights").glob("*.safetensors")]
     expected |= {workspace / "diff2i2p" / "share" / "diff2i2p" / "weights" / path.name: path for path in weights}

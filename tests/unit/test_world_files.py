@@ -33,6 +33,17 @@ def test_an_sdf_file_reads_back_to_an_equal_world(world, sdf):
     assert World.from_sdf(sdf) == world
 
 
+def test_models_that_others_add_to_an_sdf_file_are_left_alone(world, sdf, tmp_path):
+    text = sdf.read_text().replace("</world>", "<model name='robot'><link name='base_link'><visual name='body'/></link></model></world>")
+    (tmp_path / "peopled.sdf").write_text(text)
+    assert World.from_sdf(tmp_path / "peopled.sdf") == world
+
+
+def test_an_sdf_file_names_the_systems_that_gazebo_needs(sdf):
+    systems = {plugin.get("name").rpartition("::")[2] for plugin in ET.parse(sdf).iterfind("world/plugin")}
+    assert systems == {"Physics", "Sensors", "SceneBroadcaster", "UserCommands"}
+
+
 def test_an_sdf_file_brings_its_textures(world, sdf):
     maps = {element.text for element in ET.parse(sdf).iter("albedo_map")}
     assert len(maps) > 20
@@ -48,8 +59,10 @@ def test_a_repeated_texture_is_repeated_in_its_picture(world, sdf):
 
 
 @pytest.mark.skipif(shutil.which("ign") is None, reason="needs ignition-tools and libsdformat-dev")
-def test_sdformat_accepts_the_file(sdf):
-    answer = subprocess.run(["ign", "sdf", "--check", sdf], capture_output=True, text=True, timeout=60)
+@pytest.mark.parametrize("shipped", ["", "office.sdf", "robot.sdf"])
+def test_sdformat_accepts_the_file(sdf, root, shipped):
+    path = root / "launch" / "worlds" / shipped if shipped else sdf
+    answer = subprocess.run(["ign", "sdf", "--check", path], capture_output=True, text=True, timeout=60)
     assert "Valid" in answer.stdout and answer.returncode == 0, answer.stdout + answer.stderr
 
 
@@ -59,6 +72,14 @@ def test_a_file_that_is_no_world_of_ours_is_refused_by_name(tmp_path, text):
     path.write_text(text)
     with pytest.raises(WorldError, match="foreign.sdf"):
         World.from_sdf(path)
+
+
+def test_the_shipped_world_is_whole_and_small(root):
+    folder = root / "launch" / "worlds"
+    world, maps = World.from_sdf(folder / "office.sdf"), {element.text for element in ET.parse(folder / "office.sdf").iter("albedo_map")}
+    assert len(world.rooms) == 2
+    assert {f"textures/{path.name}" for path in (folder / "textures").iterdir()} == maps
+    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 1_500_000
 
 
 def test_a_missing_file_is_refused_by_name(tmp_path):

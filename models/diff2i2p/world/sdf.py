@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Worlds as SDF 1.9 files for Gazebo, and back: geometry and PNG textures for it, our own parameters in a namespace beside them."""
+"""Worlds as SDF 1.9 files for Gazebo, and back: geometry and JPEG textures for it, our own parameters in a namespace beside them."""
 
 import math
 from dataclasses import asdict, fields
@@ -16,6 +16,9 @@ from .textures import bitmap
 NAMESPACE = "urn:diff2i2p:sdf"
 OURS = "{" + NAMESPACE + "}"
 LARGEST = 1536  # pixels, longer sides of a repeated texture are made smaller
+QUALITY = 85  # of the JPEGs
+# of gz-sim 8: without them the world stands still, cameras see nothing, and no robot can be spawned
+SYSTEMS = {"physics": "Physics", "sensors": "Sensors", "scene-broadcaster": "SceneBroadcaster", "user-commands": "UserCommands"}
 ET.register_namespace("diff2i2p", NAMESPACE)
 
 
@@ -29,6 +32,7 @@ def write_sdf(path: Path, items: tuple[Item, ...], lights: tuple[Light, ...], ro
     textures.mkdir(parents=True, exist_ok=True)
     root = ET.Element("sdf", version="1.9")
     world = ET.SubElement(root, "world", name="diff2i2p")
+    _write_systems(world)
     scene = ET.SubElement(world, "scene")
     _add(scene, "ambient", (0.35, 0.35, 0.35, 1))
     _add(scene, "background", (0.7, 0.8, 0.9, 1))
@@ -44,15 +48,26 @@ def write_sdf(path: Path, items: tuple[Item, ...], lights: tuple[Light, ...], ro
 
 
 def read_sdf(path: Path) -> tuple[tuple[Item, ...], tuple[Light, ...], tuple[Room, ...], Lighting]:
-    """What `write_sdf` wrote. Raises WorldError naming the file."""
+    """What `write_sdf` wrote; models that others have added are left out. Raises WorldError naming the file."""
     try:
         world = ET.parse(path).getroot().find("world")
         lighting = _parse(Lighting, world.find(OURS + "lighting"))
         rooms = tuple(_parse(Room, room) for room in world.iterfind(OURS + "room"))
         lights = tuple(_parse(Light, light.find(OURS + "light")) for light in world.iterfind("light"))
-        return tuple(_read_item(model) for model in world.iterfind("model")), lights, rooms, lighting
+        ours = (model for model in world.iterfind("model") if model.find(OURS + "item") is not None)
+        return tuple(_read_item(model) for model in ours), lights, rooms, lighting
     except (OSError, ET.ParseError, AttributeError, KeyError, ValueError, TypeError) as error:
         raise WorldError(f"{path} is not a world that `diff2i2p world` wrote: {error}") from error
+
+
+def _write_systems(world) -> None:
+    physics = ET.SubElement(world, "physics", name="default", type="dart")
+    _add(physics, "max_step_size", (0.004,))
+    _add(physics, "real_time_factor", (1,))
+    for library, name in SYSTEMS.items():
+        plugin = ET.SubElement(world, "plugin", filename=f"gz-sim-{library}-system", name=f"gz::sim::systems::{name}")
+        if library == "sensors":
+            _add(plugin, "render_engine", ("ogre2",))
 
 
 def _write_light(world, name, light, lighting) -> None:
@@ -113,18 +128,18 @@ def _write_material(visual, primitive, textures) -> None:
 
 
 def write_texture(folder: Path, texture: Texture, height: float, width: float) -> str:
-    """Write the PNG that covers a face of `width` x `height` metres when stretched over it, once; returns its name.
+    """Write the JPEG that covers a face of `width` x `height` metres when stretched over it, once; returns its name.
 
-    Simulators stretch a texture over every face of a box; what repeats is repeated in the PNG instead, for the largest face.
+    Simulators stretch a texture over every face of a box; what repeats is repeated in the picture instead, for the largest face.
     """
     colour = "".join(f"{round(255 * channel):02x}" for channel in texture.colour)
     repeats = texture.tile and width > texture.tile
-    name = f"{texture.kind}_{texture.seed}_{colour}{f'_{width:.2f}x{height:.2f}' if repeats else ''}.png"
+    name = f"{texture.kind}_{texture.seed}_{colour}{f'_{width:.2f}x{height:.2f}' if repeats else ''}.jpg"
     if not (folder / name).exists():
         pixels = bitmap(texture)
         if repeats:
             pixels = _repeated(pixels, width / texture.tile, height / texture.tile)
-        cv2.imwrite(str(folder / name), pixels[..., ::-1])
+        cv2.imwrite(str(folder / name), pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
     return name
 
 

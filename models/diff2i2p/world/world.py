@@ -46,7 +46,7 @@ class World:
         return cls(*read_sdf(Path(path)))
 
     def to_sdf(self, path: Path | str) -> None:
-        """Write an SDF 1.9 world, and its textures as PNG in the folder `textures` beside it."""
+        """Write an SDF 1.9 world, and its textures as JPEG in the folder `textures` beside it."""
         write_sdf(Path(path), self.items, self.lights, self.rooms, self.lighting)
 
     @property
