@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 #   make demo     localize a drive through a synthetic office, with the real node (SEED=7: another one;
-#                 SEQUENCE=folder WEIGHTS=file: your own images)
+#                 SEQUENCE=folder START=frame STOP=frame WEIGHTS=file: your own images)
 #   make test     format, lint and tests
 #   make bench    the figures of BENCHMARK.md
 #   make format   put the sources in order
@@ -17,7 +17,8 @@ ENV := source tools/ros_env.sh &&
 LOCAL_PACKAGES := models training ros2_ws/src/diff2i2p_ros
 
 demo: .venv
-	$(ENV) python -m diff2i2p_ros.demo $(if $(SEED),--seed $(SEED)) $(if $(SEQUENCE),--sequence "$(SEQUENCE)") $(if $(WEIGHTS),--weights "$(WEIGHTS)")
+	$(ENV) python -m diff2i2p_ros.demo $(if $(SEED),--seed $(SEED)) $(if $(SEQUENCE),--sequence "$(SEQUENCE)") \
+		$(if $(START),--start $(START)) $(if $(STOP),--stop $(STOP)) $(if $(WEIGHTS),--weights "$(WEIGHTS)")
 
 test: .venv
 	$(ENV) ruff check . && ruff format --check . && pytest $(PYTEST)

@@ -97,6 +97,11 @@ def test_a_world_folder_holds_cloud_mapping_run_drive_and_sdf(tmp_path):
     assert World.from_sdf(tmp_path / "world.sdf") == world
 
 
+def test_mapping_images_that_nobody_asked_for_are_not_rendered(tmp_path):
+    write_world(World.office(2, rooms=1), tmp_path, seed=3, camera=SMALL, mapping_frames=12, drive_frames=2, mapping_images=False)
+    assert len(read_cloud(tmp_path / "cloud.ply")) > 20_000 and not (tmp_path / "mapping").exists()
+
+
 def test_written_frames_are_the_rendered_ones(tmp_path):
     world = World.office(2, rooms=1)
     write_world(world, tmp_path, seed=3, camera=SMALL, mapping_frames=3, drive_frames=2)

@@ -24,10 +24,12 @@ def write_world(
     mapping_frames: int = 1000,
     drive_frames: int = 200,
     rate: float = 10.0,
+    mapping_images: bool = True,
 ) -> None:
     """Write cloud.ply, mapping/ (posed RGB-D images on the day of the scan), drive/ (another day, another path), world.sdf.
 
     `seed` picks the paths and what changes; `rate` is in frames per second. Depth is there for training and evaluation.
+    Without `mapping_images` the mapping run leaves its scan alone.
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
@@ -37,7 +39,8 @@ def write_world(
         write_cloud(directory / "cloud.ply", world.scan(np.random.default_rng(seed), scan_positions(poses)))
         world.to_sdf(directory / "world.sdf")
         progress.advance(task)
-        _write_run(world, directory / "mapping", camera, stamps, poses, progress)
+        if mapping_images:
+            _write_run(world, directory / "mapping", camera, stamps, poses, progress)
         later = world.changed(seed + 1)
         _write_run(later, directory / "drive", camera, *later.drive(seed + 1, drive_frames, rate), progress)
 

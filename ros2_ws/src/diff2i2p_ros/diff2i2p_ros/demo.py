@@ -86,7 +86,7 @@ def office(options) -> Site:
     from diff2i2p.world import World, write_world
 
     folder = options.out / "world"
-    write_world(World.office(options.seed), folder, options.seed)
+    write_world(World.office(options.seed), folder, options.seed, mapping_images=False)
     names = WEIGHTS if options.seed == 0 else reversed(WEIGHTS)
     weights = options.weights or next((name for name in names if name in shipped_weights()), None)
     title = f"office {options.seed}, another day"
