@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from diff2i2p.evaluation.metrics import git_commit, machine
+from diff2i2p.evaluation.origin import git_commit, machine
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "out" / "bench"

@@ -104,6 +104,7 @@ def test_metrics_files_hold_what_the_contract_names(sequence, tmp_path):
     assert set(written) == {
         "frames", "answered", "matcher", "colour", "recall", "false_accepts", "median_translation_m", "median_rotation_deg", "inlier_ratio",
         "feature_matching_recall", "latency_ms", "peak_rss_mb", "machine", "git", "weights", "map",
+        "frames_with_truth", "unusable_images", "trajectory", "availability",
     }  # fmt: skip
     assert set(written["latency_ms"]) == {"p50", "p95", "stages"} and written["peak_rss_mb"] > 10
     rows = list(csv.DictReader(open(tmp_path / "out/frames.csv")))

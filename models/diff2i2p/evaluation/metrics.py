@@ -3,22 +3,22 @@
 
 import csv
 import json
-import os
-import platform
 import resource
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from diff2i2p import __version__
 from diff2i2p.camera import Camera
-from diff2i2p.evaluation.sequences import Frame, Sequence, SequenceError
-from diff2i2p.localization.result import Correspondences, Localization
+from diff2i2p.config import TrackConfig
+from diff2i2p.evaluation.origin import git_commit, machine
+from diff2i2p.evaluation.sequences import Frame, Sequence, SequenceError, write_trajectory
+from diff2i2p.evaluation.trajectory import Trajectory, ape_rpe
+from diff2i2p.image_messages import ImageError
+from diff2i2p.localization.result import Correspondences, Localization, Status
+from diff2i2p.localization.track import Tracker
 
 RECALL = {"5cm_5deg": (0.05, 5.0), "25cm_2deg": (0.25, 2.0), "25cm_5deg": (0.25, 5.0), "50cm_5deg": (0.5, 5.0)}  # metres, degrees
 RMSE_RECALL = 0.1  # metres
@@ -30,7 +30,7 @@ OCCLUSION_CELLS, OCCLUSION_SLACK = 32, 1.15  # a map point is hidden when anothe
 
 @dataclass(frozen=True)
 class Record:
-    """One frame, the answer to it, and how far that is from the truth; infinitely far when there is none."""
+    """One frame, the answer to it, and how far that is from the truth: infinitely far without an answer, NaN without truth."""
 
     frame: Frame
     answer: Localization
@@ -39,13 +39,19 @@ class Record:
     rmse_m: float  # over the map points that the frame sees, between true and estimated pose
     inlier_ratio: float  # share of the matches within MATCH_PIXELS of the truth
     latency_ms: float  # wall time of the whole frame
+    problem: str = ""  # why the image could not even be looked at
+
+    @property
+    def judged(self) -> bool:
+        """Whether the truth is known."""
+        return self.frame.T_map_camera is not None
 
     def within(self, metres: float, degrees: float) -> bool:
         return self.translation_m <= metres and self.rotation_deg <= degrees
 
     @property
     def false_accept(self) -> bool:
-        return self.answer.ok and not self.within(*FALSE_ACCEPT)
+        return self.judged and self.answer.ok and not self.within(*FALSE_ACCEPT)
 
 
 def pose_error(T_a: np.ndarray, T_b: np.ndarray) -> tuple[float, float]:
@@ -55,26 +61,62 @@ def pose_error(T_a: np.ndarray, T_b: np.ndarray) -> tuple[float, float]:
     return float(np.linalg.norm(T_a[:3, 3] - T_b[:3, 3])), float(np.degrees(np.arctan2(sine, (np.trace(R) - 1) / 2)))
 
 
+class Tracking:
+    """Localizes as the node does: near the pose expected from the last ones and odometry, and only where the robot can have got to.
+
+    odometry: gives T_odom_camera (4, 4) at a stamp in seconds, or None.
+    """
+
+    def __init__(self, localizer, config: TrackConfig, odometry: Callable[[float], np.ndarray | None] = lambda stamp: None):
+        self._localizer, self._tracker, self._odometry = localizer, Tracker(config), odometry
+
+    def __call__(self, image: np.ndarray, camera: Camera, stamp: float) -> Localization:
+        T_odom_camera = self._odometry(stamp)
+        found = self._localizer.localize(image, camera, self._tracker.predict(T_odom_camera))
+        return self._tracker.update(stamp, found, T_odom_camera)
+
+
 def evaluate(localizer, sequence: Sequence, on_frame: Callable[[Record], None] | None = None) -> list[Record]:
     """Localize every frame that has a true pose, each on its own without any prior. Raises SequenceError, CameraError."""
-    frames = [frame for frame in sequence if frame.T_map_camera is not None]
+    frames = tuple(frame for frame in sequence if frame.T_map_camera is not None)
     if not frames:
         raise SequenceError(f"{sequence.name} has no true poses to compare with: add groundtruth.txt, poses.txt or frame-*.pose.txt")
+    return localize_all(localizer, replace(sequence, frames=frames), on_frame)
+
+
+def localize_all(
+    localizer, sequence: Sequence, on_frame: Callable[[Record], None] | None = None, tracking: Tracking | None = None
+) -> list[Record]:  # fmt: skip
+    """Localize every frame, with true pose or without, each on its own or `tracking`.
+
+    An image message without a usable image is a frame without an answer. Raises ImageError when all are, CameraError.
+    """
     records = []
-    for frame in frames:
-        image = frame.image()
-        started = time.perf_counter()
-        answer = localizer.localize(image, sequence.camera)
-        latency = 1e3 * (time.perf_counter() - started)
-        records.append(judge(frame, answer, localizer.map.points, sequence.camera, latency))
+    for frame in sequence:
+        records.append(_localize(localizer, frame, frame.camera or sequence.camera, tracking))
         if on_frame:
             on_frame(records[-1])
+    if all(record.problem for record in records):
+        raise ImageError(f"none of the {len(records)} images can be used: {records[0].problem}")
     return records
 
 
+def _localize(localizer, frame: Frame, camera: Camera, tracking: Tracking | None) -> Record:
+    try:
+        image = frame.image()
+    except ImageError as error:
+        nothing = judge(frame, Localization(Status.NO_CANDIDATES), localizer.map.points, camera, 0.0)
+        return replace(nothing, problem=str(error))
+    started = time.perf_counter()
+    answer = tracking(image, camera, frame.stamp) if tracking else localizer.localize(image, camera)
+    return judge(frame, answer, localizer.map.points, camera, 1e3 * (time.perf_counter() - started))
+
+
 def judge(frame: Frame, answer: Localization, points: np.ndarray, camera: Camera, latency_ms: float) -> Record:
-    """Compare an answer with the frame's true pose. points: (N, 3) of the map."""
+    """Compare an answer with the frame's true pose, if it has one. points: (N, 3) of the map."""
     truth = frame.T_map_camera
+    if truth is None:
+        return Record(frame, answer, np.nan, np.nan, np.nan, np.nan, latency_ms)
     ratio = float(right_matches(answer.correspondences, answer.view.camera, truth).mean()) if answer.correspondences else 0.0
     if not answer.ok:
         return Record(frame, answer, np.inf, np.inf, np.inf, ratio, latency_ms)
@@ -114,21 +156,29 @@ def visible(points: np.ndarray, camera: Camera, T_map_camera: np.ndarray) -> np.
 
 
 def summarize(records: list[Record], matcher: str, colour: bool, weights: str | None, map_name: str) -> dict:
-    """The content of metrics.json. Unanswered frames count as failures; medians are over the answered ones, None without any."""
-    answered = [record for record in records if record.answer.ok]
-    ratios = np.array([record.inlier_ratio for record in records])
+    """The content of metrics.json. Unanswered frames count as failures; medians are over the answered ones.
+
+    What needs truth is over the frames that have it, and None where none has.
+    """
+    judged = [record for record in records if record.judged]
+    answered = [record for record in judged if record.answer.ok]
+    ratios = [record.inlier_ratio for record in judged]
     return {
         "frames": len(records),
-        "answered": len(answered),
+        "frames_with_truth": len(judged),
+        "unusable_images": sum(bool(record.problem) for record in records),
+        "answered": sum(record.answer.ok for record in records),
         "matcher": matcher,
         "colour": colour,
-        "recall": {"rmse_10cm": _share(record.rmse_m < RMSE_RECALL for record in records)}
-        | {name: _share(record.within(*limits) for record in records) for name, limits in RECALL.items()},
-        "false_accepts": sum(record.false_accept for record in records),
+        "recall": {"rmse_10cm": _share(record.rmse_m < RMSE_RECALL for record in judged)}
+        | {name: _share(record.within(*limits) for record in judged) for name, limits in RECALL.items()},
+        "false_accepts": sum(record.false_accept for record in judged) if judged else None,
         "median_translation_m": _median([record.translation_m for record in answered]),
         "median_rotation_deg": _median([record.rotation_deg for record in answered]),
-        "inlier_ratio": round(float(ratios.mean()), 4),
-        "feature_matching_recall": _share(ratios > MATCH_RATIO),
+        "inlier_ratio": round(float(np.mean(ratios)), 4) if ratios else None,
+        "feature_matching_recall": _share(ratio > MATCH_RATIO for ratio in ratios),
+        "trajectory": ape_rpe(*trajectories(answered)),
+        "availability": availability(records),
         "latency_ms": _percentiles([record.latency_ms for record in records]) | {"stages": _stages(records)},
         "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "machine": machine(),
@@ -138,8 +188,28 @@ def summarize(records: list[Record], matcher: str, colour: bool, weights: str | 
     }
 
 
+def availability(records: list[Record]) -> dict[str, float | None]:
+    """Share of the frames with a pose, seconds until the first one, and the longest time without one, seconds."""
+    stamps = [record.frame.stamp for record in records]
+    fixes = [record.frame.stamp for record in records if record.answer.ok]
+    longest = np.diff([stamps[0], *fixes, stamps[-1]]).max()
+    return {
+        "share": _share(record.answer.ok for record in records),
+        "first_fix_s": round(fixes[0] - stamps[0], 3) if fixes else None,
+        "longest_gap_s": round(float(longest), 3),
+    }
+
+
+def trajectories(records: list[Record]) -> tuple[Trajectory, Trajectory]:
+    """Truth and estimate of the records that have both."""
+    both = [record for record in records if record.judged and record.answer.ok]
+    stamps = np.array([record.frame.stamp for record in both])
+    truth, estimate = ([record.frame.T_map_camera for record in both], [record.answer.T_map_camera for record in both])
+    return tuple(Trajectory(stamps, np.reshape(poses, (-1, 4, 4))) for poses in (truth, estimate))
+
+
 def write_metrics(out: Path, records: list[Record], summary: dict) -> None:
-    """Write metrics.json, and frames.csv with a row per frame."""
+    """Write metrics.json, frames.csv with a row per frame, and truth.tum and estimate.tum for tools such as evo."""
     out.mkdir(parents=True, exist_ok=True)
     (out / "metrics.json").write_text(json.dumps(summary, indent=1) + "\n")
     with open(out / "frames.csv", "w", newline="") as file:
@@ -147,6 +217,10 @@ def write_metrics(out: Path, records: list[Record], summary: dict) -> None:
         table = csv.DictWriter(file, rows[0].keys())
         table.writeheader()
         table.writerows(rows)
+    for name, pose in (("truth", lambda record: record.frame.T_map_camera), ("estimate", lambda record: record.answer.T_map_camera)):
+        known = [record for record in records if pose(record) is not None]
+        stamps = np.array([record.frame.stamp for record in known])
+        write_trajectory(out / f"{name}.tum", Trajectory(stamps, np.reshape([pose(record) for record in known], (-1, 4, 4))))
 
 
 def frame_row(record: Record) -> dict:
@@ -156,7 +230,7 @@ def frame_row(record: Record) -> dict:
         "index": record.frame.index,
         "name": record.frame.name,
         "stamp": f"{record.frame.stamp:.6f}",
-        "status": answer.status.name,
+        "status": "UNUSABLE_IMAGE" if record.problem else answer.status.name,
         "matcher": answer.matcher,
         "confidence": round(answer.confidence, 4),
         "translation_m": round(record.translation_m, 4),
@@ -169,36 +243,14 @@ def frame_row(record: Record) -> dict:
     }
 
 
-def machine() -> str:
-    """Processor, cores and, when torch can use one, graphics card that the figures were measured on."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    processor = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-    torch = sys.modules.get("torch")
-    card = f", {torch.cuda.get_device_name()}" if torch and torch.cuda.is_available() else ""
-    return f"{processor}, {os.cpu_count()} cores{card}"
-
-
-def git_commit() -> str:
-    """Commit of this checkout, '+' when files differ from it; the version where there is no checkout."""
-    try:
-        run = subprocess.run(
-            ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
-            cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
-        return f"release {__version__}"
-    return run.stdout.strip() or f"release {__version__}"
-
-
 def _in_camera(points: np.ndarray, T_map_camera: np.ndarray) -> np.ndarray:
     """(N, 3) float64 map points in the camera frame."""
     return (np.asarray(points, float) - T_map_camera[:3, 3]) @ T_map_camera[:3, :3]
 
 
-def _share(hits) -> float:
+def _share(hits) -> float | None:
     hits = list(hits)
-    return round(float(np.mean(hits)), 4) if hits else 0.0
+    return round(float(np.mean(hits)), 4) if hits else None
 
 
 def _median(values: list[float]) -> float | None:

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where figures come from: the machine and the commit they were measured with."""
+
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+from diff2i2p import __version__
+
+
+def machine() -> str:
+    """Processor, cores and, when torch can use one, graphics card that the figures were measured on."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    processor = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    torch = sys.modules.get("torch")
+    card = f", {torch.cuda.get_device_name()}" if torch and torch.cuda.is_available() else ""
+    return f"{processor}, {os.cpu_count()} cores{card}"
+
+
+def git_commit() -> str:
+    """Commit of this checkout, '+' when files differ from it; the version where there is no checkout."""
+    try:
+        run = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
+            cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return f"release {__version__}"
+    return run.stdout.strip() or f"release {__version__}"
