@@ -38,7 +38,7 @@ class StubLocalizer:
     T_map_camera = T_MAP_CAMERA
 
     def __init__(self):
-        self.map = SimpleNamespace(points=np.arange(12, dtype=np.float32).reshape(4, 3), grey=None, frame_id="map")
+        self.map = SimpleNamespace(points=np.arange(12, dtype=np.float32).reshape(4, 3), grey=None, frame_id="map", header={})
         self.status, self.seconds, self.opens = Status.OK, 0.0, lambda map_file: None
         self.images, self.priors = [], []
 

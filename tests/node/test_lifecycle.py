@@ -14,6 +14,7 @@ from rcl_interfaces.srv import DescribeParameters
 from rclpy.parameter import Parameter
 
 from diff2i2p.config import Config, override_dotted, parameters
+from diff2i2p.mapping.compiled_map import MapError
 from diff2i2p_ros import localizer_node
 from diff2i2p_ros.parameters import NodeConfig
 
@@ -21,10 +22,11 @@ SLOW_NODE = """
 import pathlib, sys, time
 from types import SimpleNamespace
 import numpy as np
+from diff2i2p.mapping.compiled_map import MapError
 from diff2i2p_ros import localizer_node
 
 class Slow:
-    map = SimpleNamespace(points=np.zeros((1, 3), np.float32), grey=None, frame_id="map")
+    map = SimpleNamespace(points=np.zeros((1, 3), np.float32), grey=None, frame_id="map", header={})
 
     def localize(self, image, camera, prior=None):
         pathlib.Path(sys.argv[1]).touch()
@@ -57,7 +59,7 @@ def test_a_lifecycle_manager_takes_the_node_up_and_down_and_up_again(graph, robo
 
 def test_configuring_without_a_map_fails_with_the_reason_and_can_be_repeated(graph, robot):
     def opens(map_file):
-        raise ValueError(f"{map_file} is truncated")
+        raise MapError(f"{map_file} is truncated")
 
     graph.localizer.opens = opens
     graph.start(wait=False, autostart=False)
@@ -118,11 +120,35 @@ def test_a_parameters_file_reaches_the_localizer(graph, tmp_path):
 
 def test_a_parameter_that_would_have_no_effect_is_not_accepted(graph, robot):
     node = graph.start(autostart=False, wait=False)
-    change_it = [Parameter("pnp.max_error", value=3.0)]
+    change_it = [Parameter("image.width", value=640)]
     assert node.set_parameters(change_it)[0].successful
     assert change(graph, Transition.TRANSITION_CONFIGURE)
     answer = node.set_parameters(change_it)[0]
-    assert not answer.successful and "when the node is configured" in answer.reason
+    assert not answer.successful and "image.width is read when the node is configured" in answer.reason
+
+
+def test_a_live_parameter_takes_effect_on_the_next_image(graph, robot):
+    node = graph.start()
+    graph.answer(robot.send_image, 1.0)
+    assert node.set_parameters([Parameter("verify.min_confidence", value=0.8)])[0].successful
+    assert graph.localizer.config == override_dotted(Config(), {"verify.min_confidence": 0.8})
+    graph.answer(robot.send_image, 1.1)
+    assert graph.localizer.priors[1] is not None
+    assert node.set_parameters([Parameter("track.max_speed", value=0.5)])[0].successful
+    graph.answer(robot.send_image, 1.2)
+    assert graph.localizer.priors[2] is None  # another idea of its motion: searched anew
+
+
+@pytest.mark.parametrize(
+    "name, value, reason",
+    [("verify.min_confidence", 1.5, "range"), ("tf_mode", "sideways", "one of map_odom, map_camera"), ("pnp.max_error", "wide", "type")],
+)
+def test_a_value_that_cannot_be_is_refused_with_the_reason_and_the_old_one_stays(graph, robot, name, value, reason):
+    node = graph.start(autostart=False, wait=False)
+    before = node.get_parameter(name).value
+    answer = node.set_parameters([Parameter(name, value=value)])[0]
+    assert not answer.successful and reason in answer.reason
+    assert node.get_parameter(name).value == before
 
 
 @pytest.mark.parametrize("setting, word", [("pnp.max_error:=-3.0", "range"), ("pnp.max_error:=wide", "DOUBLE")])

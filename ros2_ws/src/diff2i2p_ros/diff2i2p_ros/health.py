@@ -2,7 +2,9 @@
 """What the node says about itself on /diagnostics."""
 
 import time
+from collections.abc import Collection
 
+import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from std_msgs.msg import Header
 
@@ -25,6 +27,11 @@ class Health:
         self._problems[part] = problem
         return news
 
+    def forget(self) -> None:
+        """The node is cleaned up: what was wrong with what it held does not matter any more."""
+        self._problems.clear()
+        self._values.clear()
+
     def watch(self, session: Session | None) -> None:
         """What nobody comes to tell: silence, odometry that stays away, the answers so far. To be called once a second."""
         self.note("lifecycle", "" if session else "not active")
@@ -35,7 +42,7 @@ class Health:
         self.note("odometry", session.transforms.problem)
         self.note("localization", "" if last and last.problem else last.reason if last else "no image answered yet")
         counts = session.counts | {"skipped": session.skipped}
-        self._values = counts | self._rates(counts) | (last.figures if last else {})
+        self._values = counts | self._rates(counts) | _latency(session.latencies) | (last.figures if last else {})
 
     def _rates(self, counts: dict[str, int]) -> dict[str, str]:
         now, (then, before) = time.monotonic(), self._before
@@ -50,3 +57,11 @@ class Health:
         message = "; ".join(problems.values()) or "localized"
         status = DiagnosticStatus(level=level, name=name, message=message, hardware_id=hardware_id, values=values)
         return DiagnosticArray(header=header, status=[status])
+
+
+def _latency(milliseconds: Collection[float]) -> dict[str, str]:
+    """Of the last hundred answers."""
+    if not milliseconds:
+        return {}
+    p50, p95 = np.percentile(milliseconds, (50, 95))
+    return {"latency_ms_p50": f"{p50:.0f}", "latency_ms_p95": f"{p95:.0f}"}

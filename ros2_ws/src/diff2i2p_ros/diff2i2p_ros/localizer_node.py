@@ -11,20 +11,18 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.qos import DurabilityPolicy, QoSProfile
-from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
-from diff2i2p.config import Config
-from diff2i2p_ros import convert, parameters
+from diff2i2p.config import Config, ConfigError
+from diff2i2p_ros import parameters
 from diff2i2p_ros.health import Health
+from diff2i2p_ros.maps import Maps
 from diff2i2p_ros.parameters import NodeConfig
-from diff2i2p_ros.running import run
+from diff2i2p_ros.running import is_mendable, run
 from diff2i2p_ros.session import Session
 
 SUCCESS, FAILURE, ERROR = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE, TransitionCallbackReturn.ERROR
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 def open_localizer(map_file: str, weights: str | None, config: Config):
@@ -55,14 +53,14 @@ class LocalizerNode(LifecycleNode):
     def __init__(self, localizer_factory: Callable = open_localizer, **options):
         super().__init__("localizer", **options)
         self._names = parameters.declare(self, NodeConfig()) | parameters.declare(self, Config())
-        self.add_on_set_parameters_callback(self._on_parameters)
-        self._open = localizer_factory
-        self._localizer = None
+        self.add_on_set_parameters_callback(self._validate)
+        self.add_post_set_parameters_callback(self._reconfigure)
+        self._active = False
         self._session: Session | None = None
-        self._settings = NodeConfig()
+        self._settings, self._config = NodeConfig(), Config()
         self._health = Health()
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self._points = self.create_publisher(PointCloud2, "map_points", LATCHED)
+        self._maps = Maps(self, localizer_factory, self._say, self._on_map)
         self.create_service(Trigger, "relocalize", self._relocalize)
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still, or jump
         self.create_timer(1.0, self._beat, clock=steady)
@@ -77,55 +75,90 @@ class LocalizerNode(LifecycleNode):
         if result == SUCCESS:
             self.trigger_activate()
 
+    # --- lifecycle
+
     @told
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Read the parameters, load map and weights, show the map. Fails with the reason on /diagnostics, and may be tried again."""
         try:
             self._settings, self._config = parameters.read(self, NodeConfig()), parameters.read(self, Config())
-            if not self._settings.map_file:
-                raise ValueError("the parameter map_file is empty: name the .i2pmap that `diff2i2p compile-map` made of your cloud")
-            self._localizer = self._open(self._settings.map_file, self._settings.weights or None, self._config)
-        except (ValueError, OSError, ImportError) as error:
+            self._maps.start(self._settings, self._config)
+        except Exception as error:
+            self._maps.stop()
+            if not is_mendable(error):
+                raise
             self._say("map", str(error))
             return FAILURE
-        self._say("map", "")
-        compiled = self._localizer.map
-        header = Header(frame_id=self._settings.map_frame or compiled.frame_id)
-        self._points.publish(convert.point_cloud(compiled.points, compiled.grey, header))
         return SUCCESS
 
     @told
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Listen to the camera."""
-        self._session = Session(self, self._localizer, self._settings, self._config.track, self._say)
-        self.get_logger().info(f"localizing the images of {self._session.topic} in {self._settings.map_file}")
+        """Listen to the camera, as soon as there is a map."""
+        if self._maps.localizer:
+            self._open_session()
+        self._active = True
         return SUCCESS
 
+    @told
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Listen no more."""
-        session, self._session = self._session, None
-        session.close()
+        session, self._session, self._active = self._session, None, False
+        if session:
+            session.close()
         return SUCCESS
 
+    @told
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free map and weights."""
-        self._localizer = None
+        self._maps.stop()
+        self._health.forget()
         return SUCCESS
 
+    @told
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Down from wherever we are."""
-        if self._session:
-            self.on_deactivate(state)
-        if self._localizer:
-            self.on_cleanup(state)
+        """Down from wherever we are, also out of an error."""
+        self.on_deactivate(state)
+        self._maps.stop()
         return SUCCESS
 
     on_error = on_shutdown
 
-    def _on_parameters(self, changes: list[Parameter]) -> SetParametersResult:
-        refused = self._localizer and self._names & {change.name for change in changes}
-        reason = "parameters are read when the node is configured: deactivate it and clean it up first" if refused else ""
-        return SetParametersResult(successful=not refused, reason=reason)
+    def _open_session(self) -> None:
+        self._session = Session(self, self._maps.localizer, self._settings, self._config.track, self._say)
+        self.get_logger().info(f"localizing the images of {self._session.topic} in {self._maps.file}")
+
+    def _on_map(self) -> None:
+        """Another map is ready."""
+        if self._session:
+            self._session.enter(self._maps.localizer)
+            self.get_logger().info(f"localizing in {self._maps.file} from now on")
+        elif self._active:
+            self._open_session()
+
+    # --- parameters
+
+    def _validate(self, changes: list[Parameter]) -> SetParametersResult:
+        """Refuse what cannot be, and what would have no effect."""
+        late = [change.name for change in changes if change.name in self._names and not parameters.is_live(change.name)]
+        if late and self._maps.is_started:
+            reason = f"{', '.join(late)} is read when the node is configured: deactivate it and clean it up first"
+            return SetParametersResult(successful=False, reason=reason)
+        try:
+            parameters.read(self, NodeConfig(), changes), parameters.read(self, Config(), changes)
+        except ConfigError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+    def _reconfigure(self, changes: list[Parameter]) -> None:
+        """Let the changes of live parameters take effect."""
+        if not self._maps.is_started or not self._names & {change.name for change in changes}:
+            return
+        self._settings, self._config = parameters.read(self, NodeConfig()), parameters.read(self, Config())
+        self._maps.reconfigure(self._settings, self._config)
+        if self._session:
+            self._session.reconfigure(self._settings, self._config.track)
+
+    # --- services and diagnostics
 
     def _relocalize(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = self._session is not None
@@ -148,10 +181,11 @@ class LocalizerNode(LifecycleNode):
 
     def _report(self) -> None:
         header = Header(stamp=self.get_clock().now().to_msg())
-        self._diagnostics.publish(self._health.array(f"{self.get_fully_qualified_name()}: localization", self._settings.map_file, header))
+        self._diagnostics.publish(self._health.array(f"{self.get_fully_qualified_name()}: localization", self._maps.file, header))
 
     def destroy_node(self) -> None:
         self.on_shutdown(None)
+        self._maps.close()
         super().destroy_node()
 
 

@@ -13,6 +13,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from diff2i2p.localization.result import Localization
 from diff2i2p.localization.track import Tracker
 from diff2i2p_ros import convert
+from diff2i2p_ros.draw import matches_picture
 
 
 class Job(NamedTuple):
@@ -22,6 +23,8 @@ class Job(NamedTuple):
     info: CameraInfo
     camera_frame: str
     tracker: Tracker
+    guess: np.ndarray | None  # T_map_camera (4, 4) to look at first while the tracker is lost
+    wants_picture: bool
     age: int  # nanoseconds between the image's stamp and its arrival, by the node's clock
     arrived: float  # time.perf_counter
 
@@ -33,6 +36,7 @@ class Answer(NamedTuple):
     found: Localization | None
     problem: str
     latency_ms: float  # since the image arrived
+    picture: np.ndarray | None = None  # (H, W, 3) uint8 RGB of the matches, if wanted
 
     @property
     def ok(self) -> bool:
@@ -71,19 +75,23 @@ def look(job: Job, localizer, odometry: Callable) -> Answer:
     Nothing is raised: a message that cannot be used becomes the problem of the answer, and so does a bug, with its
     traceback, because a dead worker thread would leave a node that looks alive.
     """
-    found, problem = None, ""
+    found, problem, picture = None, "", None
     try:
         found = _localize(job, localizer, odometry)
+        picture = matches_picture(found) if job.wants_picture and found.view else None
     except ValueError as error:  # ImageError, CameraError and their like: written to be read
         problem = str(error)
     except Exception:
         problem = f"the localizer failed on this image: {traceback.format_exc()}"
-    return Answer(job, found, problem, (time.perf_counter() - job.arrived) * 1e3)
+    return Answer(job, found, problem, (time.perf_counter() - job.arrived) * 1e3, picture)
 
 
 def _localize(job: Job, localizer, odometry: Callable[..., np.ndarray | None]) -> Localization:
     stamp = job.message.header.stamp
     image, camera = convert.image(job.message), convert.camera(job.info)
     T_odom_camera = odometry(stamp, job.camera_frame)
-    found = localizer.localize(image, camera, job.tracker.predict(T_odom_camera))
+    prior = job.tracker.predict(T_odom_camera)
+    found = localizer.localize(image, camera, job.guess if prior is None else prior)
+    if prior is None and job.guess is not None and not found.ok:  # a wrong guess costs time, not the answer
+        found = localizer.localize(image, camera, None)
     return job.tracker.update(convert.seconds(stamp), found, T_odom_camera)

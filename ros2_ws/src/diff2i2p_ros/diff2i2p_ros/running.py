@@ -10,24 +10,27 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 
 
+def is_mendable(error: Exception) -> bool:
+    """Whether the user can do something about it: errors of our own making and of files are written to be read, others are bugs."""
+    return isinstance(error, ParameterException | OSError | ImportError) or type(error).__module__.startswith("diff2i2p")
+
+
 def run(make_node: Callable[[], Node], args: list[str] | None = None, work: Callable[[Node], None] = rclpy.spin) -> int:
     """Make a node, let it `work` until that is done or a signal comes, destroy it. Gives the exit code.
 
-    What the user can mend ends in one sentence on stderr and code 2: a parameter that cannot be, an error of our own making.
+    What the user can mend ends in one sentence on stderr and code 2.
     """
     rclpy.init(args=args)
     node = None
     try:
         node = make_node()
         work(node)
-    except (ParameterException, ValueError) as error:
-        if not isinstance(error, ParameterException) and not type(error).__module__.startswith("diff2i2p"):
-            raise
-        print(error, file=sys.stderr)
-        return 2
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
-    except Exception:
+    except Exception as error:
+        if is_mendable(error):
+            print(error, file=sys.stderr)
+            return 2
         if rclpy.ok():  # else a signal took the context away from under whatever rclpy was at
             raise
     finally:

@@ -4,12 +4,12 @@
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import ExitStack
 
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from rclpy.clock import Clock, ClockType, JumpThreshold
 from rclpy.duration import Duration
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header, String
@@ -17,13 +17,13 @@ from std_msgs.msg import Header, String
 from diff2i2p.config import TrackConfig
 from diff2i2p.localization.track import Tracker
 from diff2i2p_ros import convert
+from diff2i2p_ros.camera_topics import CameraTopics
+from diff2i2p_ros.guesses import Guesses
 from diff2i2p_ros.parameters import NodeConfig
 from diff2i2p_ros.pipeline import Answer, Job, look
 from diff2i2p_ros.transforms import MODES, Fix
 from diff2i2p_ros.worker import NewestOnly
 
-# best effort hears every camera; a reliable subscriber would hear nothing of a best-effort one (image_pipeline issue 828)
-NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 JUMP = 0.5  # seconds back in time that are a new start, not a late image
 
 
@@ -31,49 +31,75 @@ class Session:
     """Everything that lives from activate to deactivate. `say(part, problem)` reports what is wrong with a part, or that it is well."""
 
     def __init__(self, node: Node, localizer, settings: NodeConfig, track: TrackConfig, say: Callable[[str, str], None]):
-        self._node, self._localizer, self._settings, self._track, self._say = node, localizer, settings, track, say
-        self._map_frame = settings.map_frame or localizer.map.frame_id
+        self._node, self._say, self._settings, self._track = node, say, settings, track
         self.counts = {"received": 0, "answered": 0, "published": 0}
+        self.latencies: deque[float] = deque(maxlen=100)  # milliseconds
         self.last: Answer | None = None
         self._last_image = time.monotonic()
-        self._info: CameraInfo | None = None
-        self._early: Image | CompressedImage | None = None
         self._answers: deque[Answer] = deque()
-        self.transforms = MODES[settings.tf_mode](node, settings, self._map_frame)
-        self.restart()
-        threshold = JumpThreshold(min_forward=None, min_backward=Duration(seconds=-JUMP), on_clock_change=False)
-        self._clock_jump = node.get_clock().create_jump_callback(threshold, post_callback=lambda jump: self.restart())
-        self._open_topics()
-        self._worker = NewestOnly(self._look)
+        with ExitStack() as stack:  # what has been opened is closed again when something fails
+            self._open(localizer, stack)
+            self._opened = stack.pop_all()
 
-    def _open_topics(self) -> None:
-        node, compressed = self._node, self._settings.image_transport == "compressed"
-        self.topic = node.resolve_topic_name("image") + ("/compressed" if compressed else "")  # as image_transport names it
+    def _open(self, localizer, stack: ExitStack) -> None:
+        node, settings = self._node, self._settings
+        self.transforms = MODES[settings.tf_mode](node)
+        stack.callback(self.transforms.close)
         self._pose = node.create_publisher(PoseWithCovarianceStamped, "pose", 10)
         self._status = node.create_publisher(String, "status", 10)
+        self._picture = node.create_publisher(Image, "debug/matches", 1)
+        for publisher in (self._pose, self._status, self._picture):
+            stack.callback(node.destroy_publisher, publisher)
+        self._guesses = Guesses(node, settings, self.transforms.mount, self.restart, self._say)
+        stack.callback(self._guesses.close)
+        self.enter(localizer)
+        threshold = JumpThreshold(min_forward=None, min_backward=Duration(seconds=-JUMP), on_clock_change=False)
+        stack.callback(node.get_clock().create_jump_callback(threshold, post_callback=lambda jump: self.restart()).unregister)
         self._wake = node.create_guard_condition(self._publish_answers)
+        stack.callback(node.destroy_guard_condition, self._wake)
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still, or jump
-        self._repeater = node.create_timer(1 / self._settings.broadcast_rate, self.transforms.tick, clock=steady)
-        self._infos = node.create_subscription(CameraInfo, "camera_info", self._on_info, NEWEST)
-        self._images = node.create_subscription(CompressedImage if compressed else Image, self.topic, self._on_image, NEWEST)
+        self._repeater = node.create_timer(1 / settings.broadcast_rate, self.transforms.tick, clock=steady)
+        stack.callback(node.destroy_timer, self._repeater)
+        self._worker = NewestOnly(self._look)
+        stack.callback(self._worker.stop)
+        self._camera = CameraTopics(node, settings, self._on_image, self._say)
+        stack.callback(self._camera.close)
 
     def close(self) -> None:
         """Listen no more; the image at hand is finished, its answer dropped."""
-        self._clock_jump.unregister()
-        self._node.destroy_subscription(self._images)
-        self._node.destroy_subscription(self._infos)
-        self._worker.stop()
-        self._node.destroy_timer(self._repeater)
-        self._node.destroy_guard_condition(self._wake)
-        self._node.destroy_publisher(self._status)
-        self._node.destroy_publisher(self._pose)
-        self.transforms.close()
+        self._opened.close()
+
+    # --- starting, and starting again
+
+    def enter(self, localizer) -> None:
+        """Localize in this map from now on."""
+        self._localizer = localizer
+        self._map_frame = self._settings.map_frame or localizer.map.frame_id
+        self.transforms.enter(self._settings, self._map_frame)
+        self.restart()
+        self._guesses.enter(localizer.map.header.get("cloud_sha256", ""), self._map_frame)
 
     def restart(self) -> None:
         """Forget where the camera was: the next image is searched in the whole map, and no TF leaves before it is found."""
         self._newest = -1.0
         self._tracker = Tracker(self._track)
+        self._guesses.drop()
         self.transforms.reset()
+
+    def reconfigure(self, settings: NodeConfig, track: TrackConfig) -> None:
+        """Go on with these parameters. Another idea of what the camera can do makes the next image be searched in the whole map."""
+        if track != self._track:
+            self._track, self._tracker = track, Tracker(track)
+        self._settings = settings
+        self.transforms.enter(settings, self._map_frame)
+        self._repeater.timer_period_ns = round(1e9 / settings.broadcast_rate)
+
+    # --- what it tells of itself
+
+    @property
+    def topic(self) -> str:
+        """Of the images."""
+        return self._camera.topic
 
     @property
     def silence(self) -> float:
@@ -87,24 +113,19 @@ class Session:
 
     # --- images in
 
-    def _on_info(self, info: CameraInfo) -> None:
-        self._info = info
-        if self._early:
-            self._on_image(self._early)
-
-    def _on_image(self, message: Image | CompressedImage) -> None:
+    def _on_image(self, message: Image | CompressedImage, info: CameraInfo | None) -> None:
+        """An image, and the calibration it is to be seen with; None while there is none."""
         arrived, now = time.perf_counter(), self._node.get_clock().now()
         self._last_image = time.monotonic()
-        self._early = None if self._info else message
-        self._say("camera_info", "" if self._info else f"images come, but nobody publishes {self._node.resolve_topic_name('camera_info')}")
-        if self._early:
+        if info is None:
             return
         self.counts["received"] += 1
         stamp = Time.from_msg(message.header.stamp, clock_type=now.clock_type)
         if self._is_overtaken(stamp.nanoseconds * 1e-9):
             return
         frame = self._settings.camera_frame or message.header.frame_id.lstrip("/")
-        self._worker.put(Job(message, self._info, frame, self._tracker, (now - stamp).nanoseconds, arrived))
+        guess, wants_picture = self._guesses.guess(frame), self._picture.get_subscription_count() > 0
+        self._worker.put(Job(message, info, frame, self._tracker, guess, wants_picture, (now - stamp).nanoseconds, arrived))
 
     def _is_overtaken(self, stamp: float) -> bool:
         """Whether this image or a newer one has come before. A stamp far back is the clock's or the bag's new start."""
@@ -131,11 +152,18 @@ class Session:
     def _publish(self, answer: Answer) -> None:
         self.last = answer
         self.counts["answered"] += 1
+        self.latencies.append(answer.latency_ms)
         if answer.ok:
             self.counts["published"] += 1
-            job, found, stamp = answer.job, answer.found, answer.job.message.header.stamp
-            header = Header(stamp=stamp, frame_id=self._map_frame)
-            self._pose.publish(convert.pose_with_covariance(found.T_map_camera, found.covariance, header))
-            self.transforms.add(Fix(found.T_map_camera, stamp, job.camera_frame, job.age, time.monotonic()))
+            self._publish_pose(answer)
+        self._guesses.settle(answer.found.T_map_camera if answer.ok else None)
         self._status.publish(String(data=answer.line))
+        if answer.picture is not None:
+            self._picture.publish(convert.image_message(answer.picture, answer.job.message.header))
         self._say("image", answer.problem)
+
+    def _publish_pose(self, answer: Answer) -> None:
+        job, found, stamp = answer.job, answer.found, answer.job.message.header.stamp
+        header = Header(stamp=stamp, frame_id=self._map_frame)
+        self._pose.publish(convert.pose_with_covariance(found.T_map_camera, found.covariance, header))
+        self.transforms.add(Fix(found.T_map_camera, stamp, job.camera_frame, job.age, time.monotonic()))

@@ -12,7 +12,7 @@ from rclpy.time import Time
 from tf2_ros import Buffer, TransformBroadcaster, TransformException, TransformListener
 
 from diff2i2p_ros import convert
-from diff2i2p_ros.frames import map_to_odom
+from diff2i2p_ros.frames import T_BODY_OPTICAL, map_to_odom
 from diff2i2p_ros.parameters import NodeConfig
 
 PATIENCE = 2.0  # seconds after which odometry for an image no longer comes
@@ -33,12 +33,19 @@ class MapToCamera:
 
     problem = ""
 
-    def __init__(self, node: Node, settings: NodeConfig, map_frame: str):
-        self._map_frame = map_frame
+    def __init__(self, node: Node):
         self._broadcaster = TransformBroadcaster(node)
+
+    def enter(self, settings: NodeConfig, map_frame: str) -> None:
+        """Use these settings, in this map, from now on."""
+        self._map_frame = map_frame
 
     def odometry(self, stamp: Stamp, camera_frame: str) -> None:
         """Never known."""
+
+    def mount(self, camera_frame: str) -> np.ndarray:
+        """T_base_camera (4, 4): there is no robot, the base is the camera's own body."""
+        return T_BODY_OPTICAL
 
     def add(self, fix: Fix) -> None:
         self.problem = "" if fix.camera_frame else "the images name no frame: set camera_frame"
@@ -61,15 +68,19 @@ class MapToOdom:
     A fix waits until TF has the odometry of its image; `tick` asks again, and repeats the last transform.
     """
 
-    def __init__(self, node: Node, settings: NodeConfig, map_frame: str):
+    def __init__(self, node: Node):
         self.problem = ""
         self._clock = node.get_clock()
-        self._frames = map_frame, settings.odom_frame
-        self._ahead = round(settings.transform_tolerance * 1e9)
+        self._logger = node.get_logger()
         self._buffer = Buffer()
         self._listener = TransformListener(self._buffer, node)
         self._broadcaster = TransformBroadcaster(node)
         self.reset()
+
+    def enter(self, settings: NodeConfig, map_frame: str) -> None:
+        """Use these settings, in this map, from now on."""
+        self._frames, self._base_frame = (map_frame, settings.odom_frame), settings.base_frame
+        self._ahead = round(settings.transform_tolerance * 1e9)
 
     def reset(self) -> None:
         """Forget all: the clock jumped back, or the robot was carried away. No TF until the next fix."""
@@ -89,6 +100,14 @@ class MapToOdom:
             except TransformException:
                 continue
         return None
+
+    def mount(self, camera_frame: str) -> np.ndarray:
+        """T_base_camera (4, 4) of TF; where TF does not tell, the camera's own body stands for the base, and that is said."""
+        try:
+            return convert.matrix(self._buffer.lookup_transform(self._base_frame, camera_frame, Time()).transform)
+        except TransformException as error:
+            self._logger.warning(f"initialpose is taken for the camera's, looking along x: TF does not tell where it is mounted ({error})")
+            return T_BODY_OPTICAL
 
     def add(self, fix: Fix) -> None:
         self._waiting.append(fix)
