@@ -36,6 +36,7 @@ class Frame:
     T_map_camera: np.ndarray | None = None  # (4, 4) float64 truth
     depth_path: Path | None = None
     depth_scale: float = 1000.0  # units per metre
+    camera: Camera | None = None  # of this image, where it may differ from the sequence's
 
     def image(self) -> np.ndarray:
         """(H, W, 3) uint8 RGB. Raises SequenceError when the file is missing or cut off."""

@@ -22,6 +22,11 @@ class TransformTree:
         """Names of all frames, sorted."""
         return sorted({*self._parents, *self._parents.values()})
 
+    @property
+    def children(self) -> set[str]:
+        """Names of the frames that have a parent."""
+        return set(self._parents)
+
     def add(self, parent: str, child: str, row: tuple, static: bool = False) -> None:
         """A transform that takes points of `child` to `parent`; row: stamp tx ty tz qx qy qz qw."""
         parent, child = parent.lstrip("/"), child.lstrip("/")  # ROS 1 began names with a slash
