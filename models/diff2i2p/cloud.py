@@ -50,7 +50,7 @@ class PointCloud:
         """One point per cube of `voxel` metres: the mean of what lies in it, looks included. Raises CloudError."""
         if len(self) == 0:
             return self
-        order, starts = _by_voxel(self.points, voxel)
+        order, starts = by_voxel(self.points, voxel)
         counts = np.diff(starts, append=len(self))
 
         def mean(values: np.ndarray) -> np.ndarray:
@@ -111,7 +111,7 @@ def axis_up(name: str) -> np.ndarray:
     return sign * np.eye(3)["xyz".index(axis)]
 
 
-def _by_voxel(points: np.ndarray, voxel: float) -> tuple[np.ndarray, np.ndarray]:
+def by_voxel(points: np.ndarray, voxel: float) -> tuple[np.ndarray, np.ndarray]:
     """Order (N,) that sorts points by their cube, and where each cube begins in it."""
     cells = np.floor((points - points.min(0)) / np.float32(voxel))
     if not cells.max() < 1 << 21:  # three numbers of 21 bits make one key

@@ -10,6 +10,7 @@ from diff2i2p.camera import Camera
 
 NEAREST = 0.05  # metres; points closer to the camera plane are not drawn
 DEPTH_STEPS_PER_E = 8192  # depths are ordered in steps of 0.012 %
+EDGE, EDGE_METRES = 0.08, 0.03  # step between neighbouring depths that is an edge: this share of the depth, and so much more
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,32 @@ def render_cloud(
     depth_image = np.zeros((camera.height, camera.width), np.float32)
     depth_image[filled] = depth[chosen]
     return Rendering(image, depth_image)
+
+
+@dataclass(frozen=True)
+class Surfaces:
+    """A rendering with the cracks between its splats closed, and where not to trust it."""
+
+    image: np.ndarray  # (H, W) float32 shades
+    depth: np.ndarray  # (H, W) float32, metres; 0 in holes
+    edges: np.ndarray  # (H, W) bool, depth jumps here
+    holes: np.ndarray  # (H, W) bool, nothing is known here
+
+    @property
+    def doubtful(self) -> np.ndarray:
+        """(H, W) bool, within two pixels of an edge or a hole."""
+        return cv2.dilate((self.edges | self.holes).astype(np.uint8), np.ones((5, 5))) > 0
+
+
+def close_cracks(rendering: Rendering) -> Surfaces:
+    """Fill what is narrower than three pixels from the pixels around it."""
+    known = rendering.depth > 0
+    holes = cv2.morphologyEx((~known).astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3))) > 0
+    weight = np.maximum(cv2.blur(known.astype(np.float32), (5, 5)), 1e-3)
+    depth, image = (np.where(known, a, cv2.blur(a.astype(np.float32), (5, 5)) / weight) for a in (rendering.depth, rendering.image))
+    far = cv2.dilate(depth, np.ones((5, 5)))
+    near = cv2.erode(np.where(depth > 0, depth, np.float32(99)), np.ones((5, 5)))
+    return Surfaces(image, depth, far - near > EDGE * far + EDGE_METRES, holes)
 
 
 def _project(points, camera: Camera, T_map_camera, spacing, max_splat: int):

@@ -12,14 +12,15 @@ from diff2i2p.camera import Camera, View
 from diff2i2p.cloud import PointCloud
 from diff2i2p.config import AppearanceConfig, PnpConfig
 from diff2i2p.evaluation.metrics import pose_error
-from diff2i2p.localization.appearance import AppearanceMatcher, build_appearance
+from diff2i2p.localization.appearance import AppearanceMatcher
 from diff2i2p.localization.pnp import solve_pnp
 from diff2i2p.mapping import looks
+from diff2i2p.mapping.dense import DenseMap
 from diff2i2p.render import render_cloud
 
 CAMERA = Camera(320, 240, (260.0, 260.0, 159.5, 119.5))
 UP = np.array([0, 0, 1.0])
-CONFIG = AppearanceConfig(spacing=1.2, headings=8)
+CONFIG = AppearanceConfig(spacing=1.5, headings=8)
 
 
 def plane(rng, origin, along, upward, spacing=0.02):
@@ -46,7 +47,7 @@ def cloud() -> PointCloud:
 
 @pytest.fixture(scope="module")
 def index(cloud):
-    return build_appearance(cloud, UP, CONFIG)
+    return looks.build_appearance(DenseMap.build(cloud), UP, CONFIG)
 
 
 def looking(place, heading: float, roll: float = 0.0) -> np.ndarray:
@@ -95,7 +96,7 @@ def test_features_lie_on_the_surfaces_of_the_map(index):
 
 def test_a_full_index_keeps_the_strongest_features_of_every_view(cloud, monkeypatch):
     monkeypatch.setattr(looks, "MAX_FEATURES", 1000)
-    small = build_appearance(cloud, UP, CONFIG)
+    small = looks.build_appearance(DenseMap.build(cloud), UP, CONFIG)
     counts = np.diff(small["starts"])
     assert 900 < len(small["points"]) == counts.sum() <= 1000
     assert np.median(counts) == counts.max()

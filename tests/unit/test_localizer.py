@@ -11,10 +11,11 @@ from diff2i2p.cloud import read_cloud
 from diff2i2p.config import Config
 from diff2i2p.evaluation.metrics import pose_error
 from diff2i2p.evaluation.sequences import read_sequence
-from diff2i2p.localization.appearance import build_appearance
 from diff2i2p.localization.localizer import Localizer
 from diff2i2p.localization.result import Status
 from diff2i2p.mapping.compile_map import compile_map
+from diff2i2p.mapping.dense import DenseMap
+from diff2i2p.mapping.looks import build_appearance
 from diff2i2p.world import World
 from diff2i2p.world.write import scan_positions
 
@@ -87,12 +88,12 @@ def test_grey_and_colour_images_give_the_same_pose(localizer, drive):
 
 
 def test_a_bare_cloud_has_no_appearance(cloud):
-    index = build_appearance(dataclasses.replace(cloud, colours=None, intensity=None), np.array([0, 0, 1.0]), Config().appearance)
+    index = build_appearance(DenseMap.build(dataclasses.replace(cloud, colours=None, intensity=None)), np.array([0, 0, 1.0]), Config().appearance)
     assert len(index["points"]) == len(index["descriptors"]) == 0
 
 
 def test_a_cloud_with_intensity_alone_has_an_appearance(cloud):
-    index = build_appearance(dataclasses.replace(cloud, colours=None), np.array([0, 0, 1.0]), Config().appearance)
+    index = build_appearance(DenseMap.build(dataclasses.replace(cloud, colours=None)), np.array([0, 0, 1.0]), Config().appearance)
     assert len(index["points"]) > 1000
 
 

@@ -1,17 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compiled maps are written whole, refused when they do not fit, and searched by votes."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
+from diff2i2p.camera import Camera
 from diff2i2p.cloud import PointCloud
 from diff2i2p.config import Config, RetrievalConfig, override
 from diff2i2p.localization.localizer import Localizer
 from diff2i2p.mapping.compile_map import compile_map
-from diff2i2p.mapping.compiled_map import CompiledMap, MapError
+from diff2i2p.mapping.compiled_map import FORMAT, CompiledMap, MapError
+from diff2i2p.mapping.dense import DenseMap
 from diff2i2p.mapping.retrieve import retrieve
 from diff2i2p.network.diff2i2p import Diff2I2P
+from diff2i2p.render import render_cloud
 from diff2i2p.weights import save_weights
 
 SMALL = override(Config(), {"network": {"image_channels": [8, 8, 16, 16], "point_width": 4, "fine_dim": 16, "token_dim": 16}})
@@ -26,6 +32,20 @@ def cloud():
     side = rng.integers(0, 6, len(points))
     points[np.arange(len(points)), side % 3] = (side // 3) * size[side % 3]
     return PointCloud(points.astype(np.float32))
+
+
+@pytest.fixture(scope="module")
+def painted(cloud):
+    """A corner of the room in two shades, without walls to look at from outside."""
+    near = cloud[(cloud.points[:, 0] < 2.5) | (cloud.points[:, 2] < 0.1)]
+    return PointCloud(near.points, intensity=(near.points[:, 1] % 0.5 > 0.25).astype(np.float32))
+
+
+@pytest.fixture(scope="module")
+def site(painted, tmp_path_factory):
+    """The painted corner, compiled with a few looks."""
+    few = override(Config(), {"appearance": {"spacing": 3.0, "headings": 4}})
+    return compile_map(painted, tmp_path_factory.mktemp("map") / "room.i2pmap", config=few)
 
 
 @pytest.fixture
@@ -92,6 +112,75 @@ def test_an_interrupted_compilation_leaves_the_old_map_alone(cloud, tmp_path, mo
         compile_map(cloud, tmp_path / "room.i2pmap")
     assert (tmp_path / "room.i2pmap").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["room.i2pmap"]
+
+
+def test_a_coloured_map_comes_back_as_it_was_compiled(painted, site):
+    opened = CompiledMap.open(site.path)
+    assert opened.header == site.header and opened.tensors.keys() == site.tensors.keys()
+    assert all(torch.equal(opened.tensors[name], site.tensors[name]) for name in opened.tensors)
+    assert opened.dense.spacing == site.dense.spacing and len(opened.dense.shades) == len(painted)
+
+
+@pytest.mark.parametrize(
+    "change, complaint",
+    [
+        ({"appearance.octaves": None}, "'appearance.octaves' is missing"),
+        ({"appearance.words": torch.zeros(3)}, "unknown array 'appearance.words'"),
+        ({"appearance.angles": torch.zeros(3)}, "'appearance.angles' is float32"),
+        ({"appearance.descriptors": torch.zeros(3, 64, dtype=torch.uint8)}, "'appearance.descriptors' is uint8"),
+        ({"appearance.starts": torch.tensor([0, 1])}, "'appearance.starts' does not end with"),
+        ({"dense.shades": torch.zeros(3, dtype=torch.uint8)}, "differ in length"),
+        ({"points": None}, "'points' is missing"),
+    ],
+)
+def test_arrays_of_another_version_are_refused_with_a_remedy(site, tmp_path, change, complaint):
+    tensors = {name: tensor for name, tensor in (site.tensors | change).items() if tensor is not None}
+    CompiledMap(tmp_path / "other.i2pmap", site.header, tensors).save()
+    with pytest.raises(MapError, match=f"{complaint}.* compile the map again"):
+        CompiledMap.open(tmp_path / "other.i2pmap")
+
+
+@pytest.mark.parametrize("header, complaint", [({"format": "i2pmap-1"}, "of format i2pmap-2"), ({"spacing": None}, "no proper 'spacing'")])
+def test_a_header_of_another_version_is_refused(site, tmp_path, header, complaint):
+    CompiledMap(tmp_path / "other.i2pmap", site.header | header, site.tensors).save()
+    with pytest.raises(MapError, match=f"{complaint}.* compile the map again"):
+        CompiledMap.open(tmp_path / "other.i2pmap")
+
+
+def test_the_arrays_of_an_opened_map_are_read_when_they_are_looked_at(tmp_path):
+    rows = torch.zeros(1_000_000, 3)
+    empty = {"dense.starts": torch.tensor([0, len(rows)]), "dense.centres": torch.zeros(1, 3), "dense.points": rows}
+    nodes = {"points": torch.zeros(1, 3), "node_points": torch.zeros(1, 3), "node_starts": torch.tensor([0, 1])}
+    header = {"format": FORMAT, "frame_id": "map", "up": [0.0, 0.0, 1.0], "colour": False, "voxel": 0.08, "spacing": 0.02}
+    CompiledMap(tmp_path / "large.i2pmap", header, empty | nodes).save()
+    before = resident()
+    opened = CompiledMap.open(tmp_path / "large.i2pmap")
+    assert resident() - before < 4e6 < rows.nbytes
+    assert opened.dense.points[500_000].sum() == 0
+
+
+def resident() -> int:
+    """Bytes of this process in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_a_camera_gets_all_that_it_sees_of_the_dense_map_and_little_else(painted):
+    dense = DenseMap.build(painted)
+    T = np.array([[0, 0, 1, 1.0], [-1, 0, 0, 1.5], [0, -1, 0, 1.2], [0, 0, 0, 1]])  # looks along x
+    camera = Camera(320, 240, (400.0, 400.0, 159.5, 119.5))
+    index = dense.in_view(camera, T)
+    local = (dense.points - T[:3, 3]) @ T[:3, :3]
+    uv = local[:, :2] / local[:, 2:] * camera.K[:2] + camera.K[2:]
+    inside = (local[:, 2] > 0) & (uv > 0).all(1) & (uv < (320, 240)).all(1)
+    assert set(np.flatnonzero(inside)) <= set(index)
+    assert len(index) < 0.6 * len(dense.points) and len(np.unique(index)) == len(index)
+    whole = render_cloud(dense.points, dense.shades, camera, T, dense.spacing)
+    assert np.array_equal(dense.render(camera, T).depth, whole.depth)
+
+
+def test_a_cloud_denser_than_anything_needs_is_thinned(cloud):
+    fine = PointCloud((cloud.points / 8).astype(np.float32))
+    assert len(DenseMap.build(fine).points) < 0.7 * len(fine)
 
 
 def test_votes_find_the_part_of_a_large_map_that_looks_like_the_image():

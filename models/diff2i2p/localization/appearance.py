@@ -7,9 +7,7 @@ import numpy as np
 from diff2i2p.camera import View
 from diff2i2p.config import AppearanceConfig
 from diff2i2p.localization.result import Correspondences
-from diff2i2p.mapping.looks import CONTRAST, build_appearance, keypoint_arrays, root_sift
-
-__all__ = ["AppearanceMatcher", "build_appearance"]
+from diff2i2p.mapping.looks import CONTRAST, keypoint_arrays, root_sift
 
 NEIGHBOURS, RIVAL = 5, 0.3  # descriptors compared; metres from which another one is another place
 CHECKS = 48  # leaves that the index looks into per query
@@ -32,9 +30,8 @@ class AppearanceMatcher:
         self.starts, self.grain, self.config = starts, float(grain[0]), config
         self.view_of = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
         self.sift = cv2.SIFT_create(config.features, contrastThreshold=CONTRAST / 2)
-        self.index = cv2.FlannBasedMatcher({"algorithm": 1, "trees": 4}, {"checks": CHECKS})
-        self.index.add([descriptors.astype(np.float32)])
-        self.index.train()
+        self.searched = descriptors.astype(np.float32)  # the index keeps no copy of its own
+        self.index = cv2.flann_Index(self.searched, {"algorithm": 1, "trees": 4}) if len(points) else None
 
     def match(self, view: View, prior, timer) -> list[Correspondences]:
         """Matches of the whole map, with or without a prior: of the image as it is, and made coarse."""
@@ -63,9 +60,8 @@ class AppearanceMatcher:
 
     def _neighbours(self, descriptors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Nearest features (M, k) and what each match is worth (M, k): nothing when another place looks as much alike."""
-        near = self.index.knnMatch(descriptors, k=NEIGHBOURS)
-        index = np.array([[match.trainIdx for match in row] for row in near])
-        distance = np.array([[match.distance for match in row] for row in near])
+        index, squared = self.index.knnSearch(descriptors, NEIGHBOURS, params={"checks": CHECKS})
+        distance = np.sqrt(squared)
         places = self.points[index]
         elsewhere = np.linalg.norm(places - places[:, :1], axis=2) > RIVAL
         rival = np.where(elsewhere, distance, distance[:, -1:]).min(1, keepdims=True)

@@ -9,8 +9,9 @@ import torch
 
 from diff2i2p.cloud import PointCloud, find_up
 from diff2i2p.config import Config
-from diff2i2p.localization.appearance import build_appearance
 from diff2i2p.mapping.compiled_map import FORMAT, CompiledMap
+from diff2i2p.mapping.dense import DenseMap
+from diff2i2p.mapping.looks import build_appearance
 from diff2i2p.mapping.pyramid import Pyramid, build_pyramid
 from diff2i2p.network.diff2i2p import Diff2I2P
 from diff2i2p.weights import load_weights
@@ -36,12 +37,15 @@ def compile_map(
     progress(1, 3, "point features")
     tensors = _by_node(pyramid, network)
     progress(2, 3, "appearance index")
+    dense = DenseMap.build(cloud, colour)
+    tensors |= {f"dense.{name}": torch.from_numpy(array) for name, array in vars(dense).items() if isinstance(array, np.ndarray)}
     if colour:
-        index = build_appearance(cloud, up, config.appearance, progress)
+        index = build_appearance(dense, up, config.appearance, progress)
         tensors |= {f"appearance.{name}": torch.from_numpy(array) for name, array in index.items()}
     header = {
         "format": FORMAT, "cloud_sha256": _fingerprint(cloud), "weights_sha256": weights_sha256, "frame_id": frame_id,
         "up": list(map(float, up)), "colour": colour, "voxel": config.map.fine_voxel, "levels": config.map.levels,
+        "spacing": dense.spacing,
     }  # fmt: skip
     compiled = CompiledMap(Path(out), header, tensors)
     compiled.save()

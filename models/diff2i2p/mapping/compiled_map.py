@@ -4,6 +4,7 @@
 import json
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,27 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-FORMAT = "i2pmap-1"
-REQUIRED = ("points", "node_points", "node_starts")
+from diff2i2p.mapping.dense import DenseMap
+
+FORMAT = "i2pmap-2"
+HEADER = {"frame_id": str, "up": list, "colour": bool, "voxel": float, "spacing": float}
+LAYOUT = {  # group: its arrays with type and width; a group is there whole or not at all, all but "map" may be absent
+    "map": {
+        "points": (torch.float32, 3), "node_points": (torch.float32, 3), "node_starts": (torch.int64, 1),
+        "dense.points": (torch.float32, 3), "dense.centres": (torch.float32, 3), "dense.starts": (torch.int64, 1),
+    },
+    "shades": {"grey": (torch.float32, 1), "dense.shades": (torch.uint8, 1)},
+    "network": {"fine": (torch.float16, None), "nodes": (torch.float16, None)},
+    "appearance": {
+        "appearance.descriptors": (torch.uint8, 128), "appearance.points": (torch.float32, 3), "appearance.angles": (torch.uint8, 1),
+        "appearance.octaves": (torch.float16, 1), "appearance.starts": (torch.int64, 1), "appearance.grain": (torch.float32, 1),
+    },
+}  # fmt: skip
+AS_LONG = (  # arrays with a row for each of the same things
+    ("points", "grey", "fine"), ("node_points", "nodes"), ("dense.points", "dense.shades"),
+    ("appearance.descriptors", "appearance.points", "appearance.angles", "appearance.octaves"),
+)  # fmt: skip
+OWNERS = ("node_starts", "points"), ("dense.starts", "dense.points"), ("appearance.starts", "appearance.points")
 REMEDY = "compile the map again with 'diff2i2p compile-map'"
 
 
@@ -22,10 +42,13 @@ class MapError(ValueError):
 
 @dataclass(frozen=True)
 class CompiledMap:
-    """A point-cloud map made ready. Fine points are sorted by node: node n owns points[node_starts[n]:node_starts[n + 1]]."""
+    """A point-cloud map made ready. Fine points are sorted by node: node n owns points[node_starts[n]:node_starts[n + 1]].
+
+    The tensors of an opened map are memory-mapped: what is not looked at is not read.
+    """
 
     path: Path
-    header: dict  # format, cloud_sha256, weights_sha256, frame_id, up, colour, voxel, ...
+    header: dict  # format, cloud_sha256, weights_sha256, frame_id, up, colour, voxel, spacing, ...
     tensors: dict[str, torch.Tensor]
 
     @classmethod
@@ -42,8 +65,8 @@ class CompiledMap:
             raise MapError(f"{path} is truncated or no compiled map ({error}): {REMEDY}") from error
         if not isinstance(header, dict) or header.get("format") != FORMAT:
             raise MapError(f"{path} is not a compiled map of format {FORMAT}: {REMEDY}")
-        if missing := [name for name in REQUIRED if name not in tensors]:
-            raise MapError(f"{path} lacks {', '.join(missing)}: {REMEDY}")
+        if problem := _problem(header, tensors):
+            raise MapError(f"{path} is damaged or of another version ({problem}): {REMEDY}")
         return cls(path, header, tensors)
 
     def save(self) -> None:
@@ -67,6 +90,13 @@ class CompiledMap:
         """(N,) float32 in [0, 1] shade of the fine points, where the map has colour or intensity."""
         return self.tensors["grey"].numpy() if "grey" in self.tensors else None
 
+    @cached_property
+    def dense(self) -> DenseMap:
+        """The map as dense as it was measured."""
+        arrays = {name: self.tensors[f"dense.{name}"].numpy() for name in ("points", "centres", "starts")}
+        shades = self.tensors["dense.shades"].numpy() if "dense.shades" in self.tensors else None
+        return DenseMap(**arrays, shades=shades, spacing=self.header["spacing"])
+
     @property
     def up(self) -> np.ndarray:
         """(3,) float64 unit vector against gravity, map frame."""
@@ -78,7 +108,7 @@ class CompiledMap:
 
     @property
     def appearance(self) -> dict[str, np.ndarray]:
-        """Descriptors (M, 128) uint8 and points (M, 3) float32 of the views rendered from the coloured cloud."""
+        """The arrays of `looks.build_appearance`; none where the map has no looks."""
         prefix = "appearance."
         return {name.removeprefix(prefix): t.numpy() for name, t in self.tensors.items() if name.startswith(prefix)}
 
@@ -88,3 +118,34 @@ class CompiledMap:
             raise MapError(f"{self.path} was compiled without weights: {REMEDY} and --weights")
         if self.header["weights_sha256"] != weights_sha256:
             raise MapError(f"{self.path} was compiled with other weights: {REMEDY} and the weights you run with")
+
+
+def _problem(header: dict, tensors: dict[str, torch.Tensor]) -> str:
+    """What keeps header and tensors from being a map; empty when nothing does."""
+    for name, kind in HEADER.items():
+        if not isinstance(header.get(name), kind):
+            return f"its header has no proper '{name}'"
+    known = {name: form for group in LAYOUT.values() for name, form in group.items()}
+    if strange := sorted(set(tensors) - set(known)):
+        return f"unknown array '{strange[0]}'"
+    for group, forms in LAYOUT.items():
+        missing = [name for name in forms if name not in tensors]
+        if missing and (group == "map" or len(missing) < len(forms)):
+            return f"array '{missing[0]}' is missing"
+    for name, tensor in tensors.items():
+        kind, width = known[name]
+        flat = tensor.ndim == 1 if width == 1 else tensor.ndim == 2 and width in (None, tensor.shape[1])
+        if tensor.dtype != kind or not flat:
+            return f"array '{name}' is {str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
+    return _mismatch(tensors)
+
+
+def _mismatch(tensors: dict[str, torch.Tensor]) -> str:
+    """Which arrays do not belong together; empty when all do."""
+    for names in AS_LONG:
+        if len({len(tensors[name]) for name in names if name in tensors}) > 1:
+            return f"arrays {', '.join(names)} differ in length"
+    for starts, rows in OWNERS:
+        if starts in tensors and (not len(tensors[starts]) or tensors[starts][-1] != len(tensors[rows])):
+            return f"array '{starts}' does not end with '{rows}'"
+    return ""

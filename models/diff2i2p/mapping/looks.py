@@ -10,9 +10,9 @@ from scipy.ndimage import minimum_filter
 from scipy.spatial import cKDTree
 
 from diff2i2p.camera import Camera
-from diff2i2p.cloud import PointCloud
 from diff2i2p.config import AppearanceConfig
-from diff2i2p.render import Rendering, render_cloud
+from diff2i2p.mapping.dense import DenseMap
+from diff2i2p.render import Rendering, close_cracks
 
 EYE = Camera(320, 240, (240.0, 240.0, 159.5, 119.5))  # takes the rendered views
 HEIGHTS = (0.8, 1.5)  # metres above the lowest points around
@@ -20,11 +20,9 @@ PITCHES = (0.0, -35.0)  # degrees, upwards
 CLEARANCE = 0.35  # metres without map points around a viewpoint
 MARGIN = 1.2  # metres around the map in which viewpoints may lie
 GROUND = 3.0  # metres around a viewpoint in which its ground is looked for
-REACH = 15.0  # metres that a rendered view sees
 MAX_PLACES = 600  # a large map gets viewpoints further apart
 MAX_FEATURES = 300_000  # 42 MB
 SEEN = 0.4  # share of a rendered view that must show the map
-EDGE = 0.08  # relative depth step that no feature may touch
 CONTRAST = 0.02  # SIFT's contrast threshold
 BLUR, FINEST = 0.3, 0.6  # blur of a rendering and its smallest features, in sizes of its splats
 LEVELS = 5  # octaves of blur, from half a pixel
@@ -41,23 +39,22 @@ class Features:
     grains: np.ndarray  # (M,) float32, spacing of the map as the view shows it, radians
 
 
-def build_appearance(cloud: PointCloud, up: np.ndarray, config: AppearanceConfig, progress=None) -> dict[str, np.ndarray]:
-    """Index of how the cloud looks: the arrays of `Features` over all views; view v owns rows starts[v]:starts[v + 1].
+def build_appearance(dense: DenseMap, up: np.ndarray, config: AppearanceConfig, progress=None) -> dict[str, np.ndarray]:
+    """Index of how the map looks: the arrays of `Features` over all views; view v owns rows starts[v]:starts[v + 1].
 
     up: (3,) unit vector against gravity. Viewpoints are sampled in the free space of the map. grain (1,) is the median of
-    the grains. Empty when the cloud has neither colour nor intensity. progress: called as progress(done, total, what).
+    the grains. Empty when the map has neither colour nor intensity. progress: called as progress(done, total, what).
     """
     views = []
-    if cloud.grey is not None and len(cloud) > 1:
+    if dense.shades is not None and len(dense.points) > 1:
         level = _level_axes(up)
-        places = _viewpoints(cloud.points @ level.T, config.spacing) @ level
-        shades, spacing = (cloud.grey * 255).astype(np.uint8), _spacing(cloud.points)
+        places = _viewpoints(dense.points @ level.T.astype(np.float32), config.spacing) @ level
+        limit = _features_per_view(len(places) * config.headings * len(PITCHES), config.features)
 
         def look_around(number: int) -> list[Features]:
-            near = ((cloud.points - places[number].astype(np.float32)) ** 2).sum(1) < REACH**2
             poses = _poses(places[number], level, config.headings, 0.5 * (number % 2))
-            renderings = ((render_cloud(cloud.points[near], shades[near], EYE, T, spacing), T) for T in poses)
-            return [_features(*seen, spacing, config.features) for seen in renderings if (seen[0].depth > 0).mean() > SEEN]
+            renderings = ((dense.render(EYE, T), T) for T in poses)
+            return [_features(*seen, dense.spacing, limit) for seen in renderings if (seen[0].depth > 0).mean() > SEEN]
 
         with ThreadPoolExecutor() as pool:  # numpy and OpenCV leave the interpreter free
             for number, found in enumerate(pool.map(look_around, range(len(places)))):
@@ -65,6 +62,11 @@ def build_appearance(cloud: PointCloud, up: np.ndarray, config: AppearanceConfig
                 if progress:
                     progress(number + 1, len(places), "viewpoints")
     return _index(views)
+
+
+def _features_per_view(views: int, most: int) -> int:
+    """Features worth describing in each of so many views: five times the average that finds room, for views differ."""
+    return min(most, 5 * MAX_FEATURES // max(views, 1) + 1)
 
 
 def root_sift(descriptors: np.ndarray) -> np.ndarray:
@@ -133,21 +135,13 @@ def _level_axes(up: np.ndarray) -> np.ndarray:
     return np.stack([level, np.cross(up, level), up])
 
 
-def _spacing(points: np.ndarray) -> float:
-    """Typical distance between neighbouring points, metres."""
-    some = points[:: max(1, len(points) // 2000)]
-    return 1.2 * float(np.median(cKDTree(points).query(some, 2)[0][:, 1]))
-
-
 def _features(rendering: Rendering, T_map_camera: np.ndarray, spacing: float, limit: int) -> Features:
     """Features of a rendered view, away from holes and depth edges, none finer than its splats."""
-    known = rendering.depth > 0
-    holes = cv2.morphologyEx((~known).astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3)))
-    depth = np.where(known, rendering.depth, _nearby(rendering.depth, known))  # cracks between splats closed
-    image = _smooth(np.where(known, rendering.image, _nearby(rendering.image, known)), BLUR * EYE.K[0] * spacing / np.maximum(depth, 0.1))
-    far, near = cv2.dilate(depth, np.ones((5, 5))), cv2.erode(np.where(depth > 0, depth, 99).astype(np.float32), np.ones((5, 5)))
-    forbidden = cv2.dilate(((far - near > EDGE * far + 0.03) | (holes > 0)).astype(np.uint8), np.ones((5, 5)))
-    keypoints, descriptors = cv2.SIFT_create(limit, contrastThreshold=CONTRAST).detectAndCompute(image, 255 * (1 - forbidden))
+    surfaces = close_cracks(rendering)
+    depth = surfaces.depth
+    image = _smooth(surfaces.image, BLUR * EYE.K[0] * spacing / np.maximum(depth, 0.1))
+    trusted = np.where(surfaces.doubtful, 0, 255).astype(np.uint8)
+    keypoints, descriptors = cv2.SIFT_create(limit, contrastThreshold=CONTRAST).detectAndCompute(image, trusted)
     pixels, angles, octaves, strengths = keypoint_arrays(keypoints, EYE)
     v, u = pixels[:, ::-1].round().astype(int).clip(0, (EYE.height - 1, EYE.width - 1)).T
     z = depth[v, u]
@@ -159,12 +153,6 @@ def _features(rendering: Rendering, T_map_camera: np.ndarray, spacing: float, li
         root_sift(descriptors[chosen]), lifted.astype(np.float32), angles[chosen], octaves[chosen].astype(np.float16),
         (spacing / z[chosen]).astype(np.float32),
     )  # fmt: skip
-
-
-def _nearby(values: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """(H, W) float32 mean of the known values in the 5 x 5 pixels around, 0 where none is known."""
-    weight = cv2.blur(known.astype(np.float32), (5, 5))
-    return cv2.blur(np.where(known, values, 0).astype(np.float32), (5, 5)) / np.maximum(weight, 1e-3)
 
 
 def _smooth(image: np.ndarray, sigma: np.ndarray) -> np.ndarray:
