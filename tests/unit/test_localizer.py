@@ -88,7 +88,9 @@ def test_grey_and_colour_images_give_the_same_pose(localizer, drive):
 
 
 def test_a_bare_cloud_has_no_appearance(cloud):
-    index = build_appearance(DenseMap.build(dataclasses.replace(cloud, colours=None, intensity=None)), np.array([0, 0, 1.0]), Config().appearance)
+    index = build_appearance(
+        DenseMap.build(dataclasses.replace(cloud, colours=None, intensity=None)), np.array([0, 0, 1.0]), Config().appearance
+    )
     assert len(index["points"]) == len(index["descriptors"]) == 0
 
 

@@ -15,6 +15,7 @@ from diff2i2p.network.layers import fourier, group_count
 KERNEL_POINTS = 15
 RADIUS, SIGMA, SHELL = 2.5, 2.0, 0.66  # convolution radius and influence in voxels; where the kernel points sit in the radius
 SITE_WAVELENGTH = 25.0  # metres, the longest wave of the map position
+AT_ONCE = 65536  # points convolved at once where no gradient is wanted
 
 
 def kernel_disposition() -> np.ndarray:
@@ -61,6 +62,9 @@ class KernelPointConvolution(nn.Module):
 
     def forward(self, features: torch.Tensor, queries: torch.Tensor, support: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
         """features (N, C) on support (N, 3), gathered by index (M, K) around queries (M, 3) -> (M, C')."""
+        if len(queries) > AT_ONCE and not torch.is_grad_enabled():  # a whole building at once would not fit in memory
+            parts = zip(queries.split(AT_ONCE), index.split(AT_ONCE), strict=True)
+            return torch.cat([self.forward(features, some, support, around) for some, around in parts])
         far = support.new_full((1, 3), 1e6)
         offsets = (torch.cat([support, far])[index] - queries[:, None]) / self.voxel  # (M, K, 3)
         influence = (1 - torch.cdist(offsets, self.kernel_points.expand(len(queries), -1, -1)) / SIGMA).clamp(min=0)
