@@ -44,8 +44,7 @@ class StubLocalizer:
 
     def __call__(self, map_file, weights, config):
         self.config = config
-        self.opens(map_file)
-        return self
+        return self.opens(map_file) or self
 
     def localize(self, image, camera, prior=None) -> Localization:
         rectify(image, camera, 32)
@@ -95,6 +94,18 @@ class Robot(Node):
 
     def send_odometry(self, seconds: float, T_odom_camera: np.ndarray) -> None:
         self.tf.publish(TFMessage(transforms=[convert.transform(T_odom_camera, convert.stamp(seconds), "odom", "camera")]))
+
+    def call(self, graph: "Graph", kind, name: str, request=None):
+        """The answer of a service, from the node in `graph`."""
+        future = self.call_later(graph, kind, name, request)
+        assert graph.until(future.done)
+        return future.result()
+
+    def call_later(self, graph: "Graph", kind, name: str, request=None):
+        """The future of an answer; the request is on its way."""
+        client = self.create_client(kind, name)
+        assert graph.until(client.service_is_ready)
+        return client.call_async(request or kind.Request())
 
     def said(self, text: str) -> bool:
         """Whether the node's diagnostics contained `text`."""

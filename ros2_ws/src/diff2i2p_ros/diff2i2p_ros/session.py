@@ -54,7 +54,7 @@ class Session:
         stack.callback(self._guesses.close)
         self.enter(localizer)
         threshold = JumpThreshold(min_forward=None, min_backward=Duration(seconds=-JUMP), on_clock_change=False)
-        stack.callback(node.get_clock().create_jump_callback(threshold, post_callback=lambda jump: self.restart()).unregister)
+        stack.callback(node.get_clock().create_jump_callback(threshold, post_callback=lambda jump: self._begin_again()).unregister)
         self._wake = node.create_guard_condition(self._publish_answers)
         stack.callback(node.destroy_guard_condition, self._wake)
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still, or jump
@@ -85,6 +85,11 @@ class Session:
         self._tracker = Tracker(self._track)
         self._guesses.drop()
         self.transforms.reset()
+
+    def _begin_again(self) -> None:
+        """Time jumped back: a bag has started again, or the clock was set."""
+        self.transforms.forget_time()
+        self.restart()
 
     def reconfigure(self, settings: NodeConfig, track: TrackConfig) -> None:
         """Go on with these parameters. Another idea of what the camera can do makes the next image be searched in the whole map."""
@@ -131,7 +136,7 @@ class Session:
         """Whether this image or a newer one has come before. A stamp far back is the clock's or the bag's new start."""
         if stamp < self._newest - JUMP:
             self._node.get_logger().warning("the stamps of the images jumped back: starting again")
-            self.restart()
+            self._begin_again()
         overtaken = 0 < stamp <= self._newest
         self._newest = max(self._newest, stamp)
         return overtaken

@@ -58,6 +58,9 @@ class MapToCamera:
     def reset(self) -> None:
         """Nothing is kept."""
 
+    def forget_time(self) -> None:
+        """Nothing is kept."""
+
     def close(self) -> None:
         """Nothing is listened to."""
 
@@ -82,9 +85,12 @@ class MapToOdom:
         self._frames, self._base_frame = (map_frame, settings.odom_frame), settings.base_frame
         self._ahead = round(settings.transform_tolerance * 1e9)
 
-    def reset(self) -> None:
-        """Forget all: the clock jumped back, or the robot was carried away. No TF until the next fix."""
+    def forget_time(self) -> None:
+        """The clock jumped back: odometry of a time to come would be refused, or wrong."""
         self._buffer.clear()
+
+    def reset(self) -> None:
+        """Forget where the robot was. No TF until the next fix."""
         self._waiting: deque[Fix] = deque(maxlen=10)
         self._T_map_odom: np.ndarray | None = None
         self._age = self._sent = 0  # nanoseconds
