@@ -121,6 +121,7 @@ class View:
 
     grey: np.ndarray
     camera: Camera
+    depth: np.ndarray | None = None  # (H, W) metres, 0 = unknown; only weights of mode rgbd look at it
 
 
 def rectify(image: np.ndarray, camera: Camera, width: int, max_fov: float = 100.0) -> View:

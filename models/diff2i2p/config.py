@@ -31,6 +31,9 @@ class MapConfig:
     fine_voxel: float = parameter(0.08, "Spacing of the map points that pixels are matched to.", "m", 0.005, 2.0)
     levels: int = parameter(4, "Levels of the voxel pyramid; each doubles the spacing, the last one holds the coarse nodes.", "", 2, 6)
     neighbours: int = parameter(12, "Neighbours that a point convolution looks at.", "", 4, 64)
+    search_radius: float = parameter(
+        0.0, "Reach of a point convolution in voxels of its level; 0 takes the nearest neighbours however far.", "", 0, 16
+    )
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class NetworkConfig:
     image_strides: tuple[int, ...] = parameter((2, 2, 2), "Stride of each image stage after the stem, which has stride 2.")
     thin_decoder: bool = parameter(True, "Decode at the width of the finer stage, at half the cost of the original.")
     fine_stride: int = parameter(4, "Pixels per fine image feature.", "px", 1, 16)
+    fine_step: int = parameter(1, "Outside training only every n-th row and column of the fine features is computed.", "", 1, 8)
     token_grid: tuple[int, ...] = parameter((), "Rows and columns that the coarse image features are resized to; empty keeps them.")
     patch_levels: int = parameter(1, "Levels of the image patch pyramid.", "", 1, 4)
     point_input: str = parameter("grey", "What the point network is told of a point.", choices=("grey", "ones", "xyz"))
@@ -62,6 +66,9 @@ class NetworkConfig:
         0, "Octaves of the map position fed to the point network; 0 keeps the weights free of any site.", "", 0, 12
     )
     tuning: bool = parameter(True, "Deformable Correspondence Tuning: move every matched point by a learned offset.")
+    tuning_extent: bool = parameter(
+        False, "Offsets are shares of the extent of what the query sees, as released, not multiples of the map's spacing."
+    )
 
 
 @dataclass(frozen=True)
@@ -74,6 +81,12 @@ class RetrievalConfig:
 class MatchingConfig:
     nodes_per_patch: int = parameter(3, "Map nodes each image patch is compared with.", "", 1, 64)
     patches_per_node: int = parameter(64, "Image patches each map node may serve.", "", 1, 4096)
+    max_distance: float = parameter(2.0, "Distance of unit vectors up to which a patch and a node are compared; 2 is opposite.", "", 0, 2)
+    min_pairs: int = parameter(96, "Pairs of patch and node that are compared even where max_distance leaves fewer.", "", 0, 100000)
+    min_node_points: int = parameter(0, "Points below which a map node is not matched.", "", 0, 1000)
+    node_points: int = parameter(4096, "Points of one map node compared at most, those nearest to it.", "", 1, 4096)
+    partners: int = parameter(1, "Rank that pixel and point must have with each other inside a pair of patch and node.", "", 1, 16)
+    one_per_pixel: bool = parameter(True, "A pixel keeps only its best point, not one of every pair of patch and node it is in.")
     min_score: float = parameter(0.0, "Cosine similarity below which a match is dropped.", "", -1, 1)
     max_matches: int = parameter(1500, "Matches handed to the pose solver, best first.", "", 16, 100000)
 
@@ -120,15 +133,26 @@ class Config:
     track: TrackConfig = TrackConfig()
 
 
-# overrides that make the network the one of the paper, mode mono (7-Scenes)
+# overrides that make the network the one of the paper, mode mono; thresholds of its 7-Scenes experiment
 PAPER = {
-    "map": {"fine_voxel": 0.025, "levels": 4},
+    "image": {"width": 640},
+    "map": {"fine_voxel": 0.025, "levels": 4, "neighbours": 40, "search_radius": 2.5},
     "network": {
         "contrast_window": 0, "image_channels": (128, 128, 256, 512), "image_strides": (1, 2, 2), "thin_decoder": False,
-        "fine_stride": 1, "token_grid": (24, 32), "patch_levels": 3, "point_input": "ones", "point_width": 64, "point_repeats": 2,
-        "point_norm": "cloud", "fine_dim": 128, "token_dim": 256, "fusion_blocks": 3, "position_octaves": 10,
+        "fine_stride": 1, "fine_step": 2, "token_grid": (24, 32), "patch_levels": 3, "point_input": "ones", "point_width": 64,
+        "point_repeats": 2, "point_norm": "cloud", "fine_dim": 128, "token_dim": 256, "fusion_blocks": 3, "position_octaves": 10,
+        "tuning_extent": True,
+    },
+    "retrieval": {"nodes": 16384},
+    "matching": {
+        "nodes_per_patch": 3, "patches_per_node": 3, "max_distance": 0.75, "min_node_points": 6, "node_points": 128,
+        "one_per_pixel": False, "min_score": 0.5, "max_matches": 100000,
     },
 }  # fmt: skip
+# the same in mode rgbd: the released network is told the query's depth
+PAPER_RGBD = PAPER | {"network": PAPER["network"] | {"query_depth": True, "point_input": "xyz"}}
+# the other thresholds, of its RGB-D Scenes V2 experiment
+RGBD_SCENES_MATCHING = PAPER["matching"] | {"nodes_per_patch": 5, "patches_per_node": 5, "max_distance": 0.85, "partners": 2}
 
 
 def parameters(config, prefix: str = "") -> Iterator[tuple[str, Any, Mapping]]:

@@ -7,6 +7,7 @@ import json
 import os
 from pathlib import Path
 
+import torch
 import yaml
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -25,12 +26,12 @@ class WeightsError(ValueError):
     """A weights file that cannot be used: says why and what to do."""
 
 
-def save_weights(path: Path | str, network: Diff2I2P, card: dict) -> None:
-    """Write fp16 weights with their configuration and `card` (data, licence, commit, score), atomically."""
+def save_weights(path: Path | str, network: Diff2I2P, card: dict, precision: torch.dtype = torch.float16) -> None:
+    """Write weights with their configuration and `card` (data, licence, commit, score), atomically."""
     path = Path(path)
     config = dataclasses.asdict(network.config)
     metadata = {"format": FORMAT, "config": json.dumps({key: config[key] for key in TRAINED}), "card": json.dumps(card)}
-    tensors = {name: tensor.half().contiguous() for name, tensor in network.state_dict().items()}
+    tensors = {name: tensor.to(precision).contiguous() for name, tensor in network.state_dict().items()}
     partial = path.with_name(path.name + ".part")
     save_file(tensors, partial, metadata)
     os.replace(partial, path)

@@ -8,7 +8,7 @@ import torch
 from diff2i2p.config import PAPER, Config, MatchingConfig, override
 from diff2i2p.mapping.pyramid import build_pyramid
 from diff2i2p.network.diff2i2p import Diff2I2P
-from diff2i2p.network.matching import match_coarse, match_fine
+from diff2i2p.network.matching import gather_matches, match_coarse, match_fine
 from diff2i2p.network.point_backbone import KernelPointConvolution, kernel_disposition
 
 SMALL = override(Config(), {"network": {"image_channels": [8, 8, 16, 16], "point_width": 4, "fine_dim": 16, "token_dim": 16}})
@@ -90,7 +90,8 @@ def test_fine_matching_is_mutual_ignores_padding_and_keeps_one_point_per_pixel()
     cells = torch.cat([points[[4, 9]], -points[:1]])
     patch_cells = torch.tensor([[0, 1, 3], [0, 1, 3]])  # 3 pads; two coarse pairs share the patch
     node_points = torch.tensor([[4, 5, 6, 30], [9, 10, 4, 30]])
-    matches = match_fine(cells, points, patch_cells, node_points, MatchingConfig(min_score=0.5))
+    config = MatchingConfig(min_score=0.5)
+    matches = gather_matches([match_fine(cells, points, patch_cells, node_points, config)], len(points), config)
     assert sorted(zip(matches.cells.tolist(), matches.points.tolist(), strict=True)) == [(0, 4), (1, 9)]
     assert (matches.scores > 0.99).all()
 

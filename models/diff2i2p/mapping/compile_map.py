@@ -33,7 +33,8 @@ def compile_map(
     up = find_up(cloud) if up is None else up
     colour = use_colour and cloud.grey is not None
     progress(0, 3, "voxel pyramid")
-    pyramid = build_pyramid(cloud.points, cloud.grey if colour else None, config.map.fine_voxel, config.map.levels, config.map.neighbours)
+    grid = config.map
+    pyramid = build_pyramid(cloud.points, cloud.grey if colour else None, grid.fine_voxel, grid.levels, grid.neighbours, grid.search_radius)
     progress(1, 3, "point features")
     tensors = _by_node(pyramid, network)
     progress(2, 3, "appearance index")

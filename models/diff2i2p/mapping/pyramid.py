@@ -45,17 +45,22 @@ class Pyramid:
         )
 
 
-def build_pyramid(points: np.ndarray, grey: np.ndarray | None, voxel: float, levels: int, neighbours: int) -> Pyramid:
-    """Thin `points` (N, 3) to one per voxel, and on by doubling; `grey` (N,) in [0, 1] is averaged along."""
+def build_pyramid(points: np.ndarray, grey: np.ndarray | None, voxel: float, levels: int, neighbours: int, radius: float = 0.0) -> Pyramid:
+    """Thin `points` (N, 3) to one per voxel, and on by doubling; `grey` (N,) in [0, 1] is averaged along.
+
+    With a `radius` in voxels of the finer level only neighbours within it count, and a point rises from all within twice that.
+    """
     stack, shade = [], grey
     for level in range(levels):
         points, mean_shade = voxel_mean(points, shade if level == 0 else None, voxel * 2**level)
         shade = mean_shade if level == 0 else shade
         stack.append(points)
     trees = [cKDTree(p) for p in stack]
-    nearest = [_nearest(trees[i], stack[i], neighbours) for i in range(levels)]
-    pools = [_nearest(trees[i], stack[i + 1], neighbours) for i in range(levels - 1)]
-    rises = [_nearest(trees[i + 1], stack[i], UPSAMPLING_NEIGHBOURS) for i in range(levels - 1)]
+    reach = [radius * voxel * 2**i or np.inf for i in range(levels)]
+    nearest = [_nearest(trees[i], stack[i], neighbours, reach[i]) for i in range(levels)]
+    pools = [_nearest(trees[i], stack[i + 1], neighbours, reach[i]) for i in range(levels - 1)]
+    above = neighbours if radius else UPSAMPLING_NEIGHBOURS
+    rises = [_nearest(trees[i + 1], stack[i], above, reach[i + 1]) for i in range(levels - 1)]
     owners = [_nearest(trees[-1], p, 1)[:, 0] for p in stack]
     return Pyramid(
         tuple(torch.from_numpy(p) for p in stack), tuple(nearest), tuple(pools), tuple(rises), tuple(owners),
@@ -76,8 +81,8 @@ def voxel_mean(points: np.ndarray, grey: np.ndarray | None, voxel: float) -> tup
     return np.stack([mean(points[:, i]) for i in range(3)], 1), None if grey is None else mean(grey)
 
 
-def _nearest(tree: cKDTree, queries: np.ndarray, k: int) -> torch.Tensor:
-    index = tree.query(queries, k, workers=-1)[1]  # missing neighbours come back as tree.n: the padding index
+def _nearest(tree: cKDTree, queries: np.ndarray, k: int, reach: float = np.inf) -> torch.Tensor:
+    index = tree.query(queries, k, distance_upper_bound=reach, workers=-1)[1]  # missing neighbours come back as tree.n: the padding index
     return torch.from_numpy(np.asarray(index, np.int64).reshape(len(queries), k))
 
 

@@ -11,6 +11,7 @@ from diff2i2p.config import Config
 from diff2i2p.mapping.pyramid import Pyramid
 from diff2i2p.network.fusion import Fusion, PatchPyramid
 from diff2i2p.network.image_backbone import ImageBackbone
+from diff2i2p.network.layers import upsample
 from diff2i2p.network.point_backbone import PointBackbone
 from diff2i2p.network.tuning import CorrespondenceTuning
 
@@ -44,14 +45,14 @@ class Diff2I2P(nn.Module):
         self.point_proj = nn.Linear(network.point_width * 2**config.map.levels, network.token_dim)
         self.fusion = Fusion(network)
         self.patches = PatchPyramid(network)
-        self.tuning = CorrespondenceTuning(network.fine_dim, config.map.fine_voxel)
+        self.tuning = CorrespondenceTuning(network, config.map.fine_voxel)
         self.log_sharpness = nn.Parameter(torch.tensor([3.0, 2.5, 2.5]))  # of fine, fused and pre-fusion similarities
 
     def encode_image(self, image: torch.Tensor) -> ImageFeatures:
-        """image (B, C, H, W) in [0, 1]."""
+        """image (B, 1, H, W) in [0, 1]; in mode rgbd (B, 4, H, W), the other channels the camera-frame xyz of the pixels in metres."""
         fine, coarse = self.image_backbone(image)
         if self.config.network.token_grid:
-            coarse = F.interpolate(coarse, self.config.network.token_grid, mode="bilinear", align_corners=True)
+            coarse = upsample(coarse, self.config.network.token_grid)
         tokens = self.image_proj(coarse.movedim(1, -1)).movedim(-1, 1)
         return ImageFeatures(F.normalize(fine.float(), dim=1), tokens.float())
 

@@ -19,17 +19,34 @@ class Rung(nn.Module):
         self.lateral = nn.Conv2d(fine, width, 1)
         self.smooth = nn.Sequential(ConvNorm(width, width, 3), nn.Conv2d(width, fine, 3, padding=1))
 
-    def forward(self, coarse: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
-        return self.smooth(self.lateral(skip) + upsample(self.narrow(coarse), skip))
+    def forward(self, coarse: torch.Tensor, skip: torch.Tensor, size=None) -> torch.Tensor:
+        """The features at the size of `skip`, or brought to `size` (height, width) before they are smoothed."""
+        return self.smooth(self._merged(coarse, skip, size))
+
+    def every_nth(self, step: int, after: nn.Conv2d, coarse: torch.Tensor, skip: torch.Tensor, size=None) -> torch.Tensor:
+        """What `after`, a 1x1 convolution, makes of every n-th row and column of `forward`: one strided convolution does both."""
+        last = self.smooth[1]
+        weight = torch.einsum("oi,ihkl->ohkl", after.weight[..., 0, 0], last.weight)
+        bias = after.weight[..., 0, 0] @ last.bias + after.bias
+        return F.conv2d(self.smooth[0](self._merged(coarse, skip, size)), weight, bias, step, 1)
+
+    def _merged(self, coarse: torch.Tensor, skip: torch.Tensor, size) -> torch.Tensor:
+        merged = self.lateral(skip) + upsample(self.narrow(coarse), skip.shape[-2:])
+        return merged if size is None else upsample(merged, size)
 
 
 class ImageBackbone(nn.Module):
-    """Image (B, C, H, W) -> fine features (B, fine_dim, H/fine_stride, W/fine_stride), coarse features (B, C', h, w)."""
+    """Image (B, C, H, W) -> fine features (B, fine_dim, H/fine_stride, W/fine_stride), coarse features (B, C', h, w).
+
+    C is 1, grey, or 4 in mode rgbd: grey and the camera-frame xyz of every pixel in metres. Outside training the fine features are
+    those of every `fine_step`-th row and column.
+    """
 
     def __init__(self, config: NetworkConfig):
         super().__init__()
         channels = config.image_channels
-        self.window = config.contrast_window
+        self.window, self.fine_step = config.contrast_window, config.fine_step
+        self.query_depth, self.full_size = config.query_depth, config.fine_stride == 1
         self.stem = ConvNorm(4 if config.query_depth else 1, channels[0], 7, 2)
         self.stages = nn.ModuleList(
             nn.Sequential(BasicBlock(a, b, stride), BasicBlock(b, b, 1))
@@ -50,13 +67,19 @@ class ImageBackbone(nn.Module):
         return below
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        stages = [self.stem(self.normalise(image))]
+        grey = self.normalise(image[:, :1])
+        stages = [self.stem(torch.cat([grey, image[:, 1:]], 1) if self.query_depth else grey)]
         for stage in self.stages:
             stages.append(stage(stages[-1]))
         coarse = fine = self.top(stages[-1])
-        for rung, skip in zip(self.rungs, reversed(stages[:-1]), strict=False):
+        *rungs, last = zip(self.rungs, reversed(stages[:-1]), strict=False)
+        for rung, skip in rungs:
             fine = rung(fine, skip)
-        return self.out_proj(fine), coarse
+        rung, skip = last
+        size = image.shape[-2:] if self.full_size else None
+        if self.fine_step > 1 and not self.training:
+            return rung.every_nth(self.fine_step, self.out_proj, fine, skip, size), coarse
+        return self.out_proj(rung(fine, skip, size)), coarse
 
     def normalise(self, image: torch.Tensor) -> torch.Tensor:
         """Zero mean; with a contrast window also unit local contrast, so that one lamp or a dark room look like daylight."""

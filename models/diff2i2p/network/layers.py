@@ -38,9 +38,9 @@ class BasicBlock(nn.Module):
         return F.leaky_relu(self.conv2(self.conv1(x)) + self.shortcut(x), 0.2)
 
 
-def upsample(x: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """Bilinear, corners aligned, to the size of `like`."""
-    return F.interpolate(x, like.shape[-2:], mode="bilinear", align_corners=True)
+def upsample(x: torch.Tensor, size) -> torch.Tensor:
+    """Bilinear, corners aligned, to `size` (height, width)."""
+    return F.interpolate(x, size, mode="bilinear", align_corners=True)
 
 
 def fourier(x: torch.Tensor, octaves: int) -> torch.Tensor:

@@ -7,6 +7,8 @@ import torch
 
 from diff2i2p.config import MatchingConfig
 
+OPPOSITE = 2.0  # distance of opposite unit vectors
+
 
 @dataclass(frozen=True)
 class PixelMatches:
@@ -18,19 +20,26 @@ class PixelMatches:
 
 
 def match_coarse(patches: torch.Tensor, nodes: torch.Tensor, config: MatchingConfig) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pairs (patch, node) of unit vectors (P, C), (N, C) that each rank high with the other."""
+    """Pairs (patch, node) of unit vectors (P, C), (N, C) that each rank high with the other and are near, or the nearest of them."""
     similarity = patches @ nodes.T
     chosen = torch.zeros_like(similarity, dtype=torch.bool)
     chosen.scatter_(1, similarity.topk(min(config.nodes_per_patch, len(nodes)), 1).indices, True)
     wanted = torch.zeros_like(chosen)
     wanted.scatter_(0, similarity.topk(min(config.patches_per_node, len(patches)), 0).indices, True)
-    return (chosen & wanted).nonzero(as_tuple=True)
+    patch, node = (chosen & wanted).nonzero(as_tuple=True)
+    if config.max_distance >= OPPOSITE:
+        return patch, node
+    distance = ((2 - 2 * similarity[patch, node]).clamp(min=0) + 1e-8).sqrt()
+    near = distance <= config.max_distance
+    if near.sum() < config.min_pairs:
+        near = distance.topk(min(config.min_pairs, len(patch)), largest=False).indices
+    return patch[near], node[near]
 
 
 def match_fine(
     cells: torch.Tensor, points: torch.Tensor, patch_cells: torch.Tensor, node_points: torch.Tensor, config: MatchingConfig
 ) -> PixelMatches:
-    """Mutual nearest neighbours inside each of the K coarse pairs; a pixel keeps only its best point.
+    """Pixels and points that rank high with each other inside each of the K coarse pairs.
 
     cells (G, C), points (N, C): unit fine features. patch_cells (K, A), node_points (K, B): members of each pair's two
     sides, padded with G and N.
@@ -39,18 +48,41 @@ def match_fine(
     candidates = torch.cat([points, points.new_zeros(1, points.shape[1])])[node_points]
     similarity = pixels @ candidates.transpose(1, 2)  # (K, A, B)
     similarity.masked_fill_((patch_cells == len(cells))[:, :, None] | (node_points == len(points))[:, None], -2)
-    best, partner = similarity.max(2)
-    mutual = similarity.argmax(1).gather(1, partner) == torch.arange(similarity.shape[1], device=cells.device)
-    keep = mutual & (best >= config.min_score)
-    matched_points = node_points.gather(1, partner)
-    return _best_per_pixel(patch_cells[keep], matched_points[keep], best[keep], config.max_matches)
+    best, partner = _highest(similarity, config.partners, 2)  # (K, A, partners)
+    rival = _highest(similarity, config.partners, 1)[0][:, -1]  # (K, B): what a pixel must reach for the point to want it
+    keep = (best >= rival.gather(1, partner.flatten(1)).view_as(best)) & (best >= config.min_score)
+    matched_points = node_points.gather(1, partner.flatten(1)).view_as(partner)
+    return PixelMatches(patch_cells[..., None].expand_as(partner)[keep], matched_points[keep], best[keep])
 
 
-def _best_per_pixel(cells: torch.Tensor, points: torch.Tensor, scores: torch.Tensor, limit: int) -> PixelMatches:
+def gather_matches(parts: list[PixelMatches], points: int, config: MatchingConfig) -> PixelMatches:
+    """All matches best first, none twice; of one pixel only the best where the configuration says so. points: how many there are."""
+    cells, matched, scores = (torch.cat([getattr(part, name) for part in parts]) for name in ("cells", "points", "scores"))
     order = scores.argsort(descending=True)
-    cells, points, scores = cells[order], points[order], scores[order]
-    by_cell = torch.argsort(cells, stable=True)
+    cells, matched, scores = cells[order], matched[order], scores[order]
+    key = cells if config.one_per_pixel else cells * points + matched
+    by_key = torch.argsort(key, stable=True)
     first = torch.ones_like(cells, dtype=torch.bool)
-    first[1:] = cells[by_cell][1:] != cells[by_cell][:-1]
-    kept = by_cell[first].sort().values[:limit]
-    return PixelMatches(cells[kept], points[kept], scores[kept])
+    first[1:] = key[by_key][1:] != key[by_key][:-1]
+    kept = by_key[first].sort().values[: config.max_matches]
+    return PixelMatches(cells[kept], matched[kept], scores[kept])
+
+
+def patch_cells(grid, fine_grid, levels: int) -> list[torch.Tensor]:
+    """Indices of the fine cells in every patch, row-major, per level (P, A), padded with the number of cells.
+
+    grid, fine_grid: (rows, columns) of the tokens and of the fine features; each level's patches are twice as wide.
+    """
+    height, width = fine_grid
+    size, found = -(-height // grid[0]), []
+    for level in range(levels):
+        step = size * 2**level
+        rows = torch.arange(0, height, step)[:, None, None, None] + torch.arange(step)[None, None, :, None]
+        columns = torch.arange(0, width, step)[None, :, None, None] + torch.arange(step)[None, None, None, :]
+        cells = torch.where((rows < height) & (columns < width), rows * width + columns, height * width)
+        found.append(cells.flatten(2).flatten(0, 1))
+    return found
+
+
+def _highest(similarity: torch.Tensor, count: int, dim: int) -> tuple[torch.Tensor, torch.Tensor]:
+    return similarity.max(dim, keepdim=True) if count == 1 else similarity.topk(count, dim)

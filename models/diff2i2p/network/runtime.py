@@ -10,8 +10,11 @@ from diff2i2p.config import Config
 from diff2i2p.localization.result import Correspondences
 from diff2i2p.mapping.compiled_map import CompiledMap
 from diff2i2p.mapping.retrieve import retrieve
-from diff2i2p.network.diff2i2p import Diff2I2P
-from diff2i2p.network.matching import match_coarse, match_fine
+from diff2i2p.network.diff2i2p import Diff2I2P, ImageFeatures
+from diff2i2p.network.matching import PixelMatches, gather_matches, match_coarse, match_fine, patch_cells
+from diff2i2p.weights import WeightsError
+
+DEPTH_REACH = 6.0  # metres; farther query depth counts as unknown, as in the paper's data
 
 
 class NetworkMatcher:
@@ -30,13 +33,18 @@ class NetworkMatcher:
 
     @torch.inference_mode()
     def match(self, view: View, prior: np.ndarray | None, timer) -> list[Correspondences]:
-        """Correspondences of every candidate view; `prior` (4, 4) T_map_camera narrows the search to what it sees."""
+        """Correspondences of every candidate view; `prior` (4, 4) T_map_camera narrows the search to what it sees.
+
+        Raises WeightsError when the weights are of mode rgbd and the view has no depth.
+        """
         with timer("image_backbone"):
-            image = self.network.encode_image(torch.from_numpy(view.grey)[None, None].to(self.device) / 255)
+            grey = torch.from_numpy(view.grey)[None].to(self.device) / 255
+            seen = back_project(view).to(self.device) if self.network.config.network.query_depth else None
+            image = self.network.encode_image((grey if seen is None else torch.cat([grey, seen]))[None])
         with timer("retrieve"):
             candidates = self._candidates(image.tokens, prior)
         with timer("matching"):
-            return [self._match_candidate(view, image, nodes) for nodes in candidates]
+            return [self._match_candidate(image, seen, nodes) for nodes in candidates]
 
     def _candidates(self, tokens: torch.Tensor, prior: np.ndarray | None) -> list[torch.Tensor]:
         if prior is not None and len(self.nodes) > self.config.retrieval.nodes:
@@ -44,21 +52,45 @@ class NetworkMatcher:
             return [(self.node_points - ahead).norm(dim=1).topk(self.config.retrieval.nodes, largest=False).indices]
         return retrieve(self.network.patches(tokens)[0], self.unit_nodes, self.node_points, self.config.retrieval)
 
-    def _match_candidate(self, view: View, image, nodes: torch.Tensor) -> Correspondences:
-        patches, fused = self.network.fuse(image.tokens, self.nodes[nodes][None], self.node_points[nodes][None])
-        patch, node = match_coarse(patches[0], fused[0], self.config.matching)
-        points, node_members = self._members(nodes.cpu())
+    def _match_candidate(self, image: ImageFeatures, seen: torch.Tensor | None, nodes: torch.Tensor) -> Correspondences:
+        points, members = self._members(nodes.cpu())
         fine = self.fine[points].to(self.device).float()
         cells = image.fine[0].flatten(1).T
-        patch_cells = self._patch_cells(image.tokens.shape[-2:], image.fine.shape[-2:])
-        matches = match_fine(cells, fine, patch_cells[patch], node_members[node], self.config.matching)
-        matched = self.points[points[matches.points.cpu()]].to(self.device)
+        depth = None if seen is None else self._at_cells(seen)[:, 2]
+        matches = self._matches(image, cells, fine, nodes, members, depth)
+        pixels = self._pixels(matches.cells, image.fine.shape[-1])
+        matched = self.points[points].to(self.device)
+        found = matched[matches.points]
         if self.network.config.network.tuning:
-            matched = matched + self.network.tuning(cells[matches.cells], fine[matches.points])
-        return Correspondences(
-            self._pixels(matches.cells, image.fine.shape[-1]).cpu().numpy().astype(float),
-            matched.cpu().numpy().astype(float), matches.scores.clamp(min=0).cpu().numpy(), "network",
-        )  # fmt: skip
+            where = () if seen is None else (found, self._at_cells(seen)[matches.cells])
+            extent = self._extent(matched if seen is None else seen.flatten(1).T)
+            found = found + self.network.tuning(cells[matches.cells], fine[matches.points], *where, extent=extent)
+        scores = matches.scores.clamp(min=0).cpu().numpy()
+        return Correspondences(pixels.cpu().numpy().astype(float), found.cpu().numpy().astype(float), scores, "network")
+
+    def _matches(self, image: ImageFeatures, cells, fine, nodes, members, depth: torch.Tensor | None) -> PixelMatches:
+        """Coarse pairs, then the matches inside them, level by level of the patches."""
+        matching = self.config.matching
+        patches, fused = self.network.fuse(image.tokens, self.nodes[nodes][None], self.node_points[nodes][None])
+        levels = patch_cells(image.tokens.shape[-2:], image.fine.shape[-2:], self.network.config.network.patch_levels)
+        levels = [level.to(self.device) for level in levels]
+        filled = ((members < len(fine)).sum(1) >= matching.min_node_points).nonzero()[:, 0]
+        known = self._known(levels, depth)
+        patch, node = match_coarse(patches[0][known], fused[0][filled], matching)
+        patch, node = known[patch], filled[node]
+        parts, first = [], 0
+        for level in levels:
+            own = (patch >= first) & (patch < first + len(level))
+            parts.append(match_fine(cells, fine, level[patch[own] - first], members[node[own]], matching))
+            first += len(level)
+        return gather_matches(parts, len(fine), matching)
+
+    def _known(self, levels: list[torch.Tensor], depth: torch.Tensor | None) -> torch.Tensor:
+        """Indices of the patches that can be matched: all, or in mode rgbd those with any known depth (G,)."""
+        if depth is None:
+            return torch.arange(sum(map(len, levels)), device=self.device)
+        valid = F.pad(depth > 0, (0, 1))
+        return torch.cat([valid[level].any(1) for level in levels]).nonzero()[:, 0]
 
     def _members(self, nodes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Fine points of the candidate (N,), and for each node the indices among them (M, most), padded with N."""
@@ -68,22 +100,37 @@ class NetworkMatcher:
         points = (starts[:, None] + column)[owned]
         members = torch.full(owned.shape, len(points))
         members[owned] = torch.arange(len(points))
+        limit = self.config.matching.node_points
+        if members.shape[1] > limit:
+            away = F.pad(self.points[points], (0, 0, 0, 1), value=1e6)[members] - self.node_points[nodes].cpu()[:, None]
+            members = members.gather(1, away.norm(dim=2).topk(limit, largest=False).indices)
         return points, members.to(self.device)
 
-    def _patch_cells(self, grid, fine_grid) -> torch.Tensor:
-        """Indices of the fine cells in every patch of every level (P, A), padded with the number of cells."""
-        height, width = fine_grid
-        levels, size = [], -(-height // grid[0])
-        for level in range(self.network.config.network.patch_levels):
-            step = size * 2**level
-            rows = torch.arange(0, height, step)[:, None, None, None] + torch.arange(step)[None, None, :, None]
-            columns = torch.arange(0, width, step)[None, :, None, None] + torch.arange(step)[None, None, None, :]
-            cells = torch.where((rows < height) & (columns < width), rows * width + columns, height * width)
-            levels.append(cells.flatten(2).flatten(0, 1))
-        widest = max(cells.shape[1] for cells in levels)
-        return torch.cat([F.pad(cells, (0, widest - cells.shape[1]), value=height * width) for cells in levels]).to(self.device)
+    def _extent(self, points: torch.Tensor) -> torch.Tensor | None:
+        """Extent (3,) of points (N, 3) where it is the unit of the tuning's offsets."""
+        return points.amax(0) - points.amin(0) if self.network.config.network.tuning_extent else None
+
+    def _at_cells(self, seen: torch.Tensor) -> torch.Tensor:
+        """Values (G, C) of an image (C, H, W) at the pixel of each fine cell."""
+        stride, offset = self._stride()
+        return seen[:, offset::stride, offset::stride].flatten(1).T
 
     def _pixels(self, cells: torch.Tensor, width: int) -> torch.Tensor:
         """(u, v) of the pixel each fine cell stands for."""
-        stride = self.network.config.network.fine_stride
-        return torch.stack([cells % width, cells // width], 1) * stride + stride // 2
+        stride, offset = self._stride()
+        return torch.stack([cells % width, cells // width], 1) * stride + offset
+
+    def _stride(self) -> tuple[int, int]:
+        """Pixels from one fine cell to the next, and the row and column of the first."""
+        network = self.network.config.network
+        return network.fine_stride * network.fine_step, network.fine_stride // 2
+
+
+def back_project(view: View) -> torch.Tensor:
+    """Camera-frame xyz (3, H, W) in metres of every pixel of a view with depth; zeros where it is unknown or far."""
+    if view.depth is None:
+        raise WeightsError("these weights are of mode rgbd and need the query's depth image: give it, or use weights of mode mono")
+    depth = np.where(view.depth <= DEPTH_REACH, view.depth, 0).astype(np.float32)
+    fx, fy, cx, cy = view.camera.K
+    rows, columns = np.indices(depth.shape, np.float32)
+    return torch.from_numpy(np.stack([(columns - cx) * depth / fx, (rows - cy) * depth / fy, depth]).astype(np.float32))
