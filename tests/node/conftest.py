@@ -124,11 +124,11 @@ class Graph:
         self.executor.add_node(self.robot)
         self.node = None
 
-    def start(self, wait: bool = True, params_file: str = "", **parameters) -> LocalizerNode:
+    def start(self, wait: bool = True, params_file: str = "", remap: tuple[str, ...] = (), **parameters) -> LocalizerNode:
         """Start the node and, unless told otherwise, wait until it and the robot hear each other."""
         parameters = {"map_file": "stub.i2pmap", "tf_mode": "map_camera"} | parameters
         overrides = [Parameter(name, value=value) for name, value in parameters.items()]
-        arguments = ["--ros-args", "--params-file", params_file] if params_file else []
+        arguments = ["--ros-args", *(["--params-file", params_file] if params_file else []), *(word for r in remap for word in ("-r", r))]
         self.node = LocalizerNode(self.localizer, parameter_overrides=overrides, cli_args=arguments)
         self.executor.add_node(self.node)
         if wait:

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lifecycle, parameters, and leaving in good order."""
 
+import gc
 import signal
 import subprocess
 import sys
+import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
+from conftest import StubLocalizer
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.srv import DescribeParameters
@@ -15,7 +19,7 @@ from rclpy.parameter import Parameter
 
 from diff2i2p.config import Config, override_dotted, parameters
 from diff2i2p.mapping.compiled_map import MapError
-from diff2i2p_ros import localizer_node
+from diff2i2p_ros import localizer_node, session
 from diff2i2p_ros.parameters import NodeConfig
 
 SLOW_NODE = """
@@ -23,7 +27,7 @@ import pathlib, sys, time
 from types import SimpleNamespace
 import numpy as np
 from diff2i2p.mapping.compiled_map import MapError
-from diff2i2p_ros import localizer_node
+from diff2i2p_ros import localizer_node, session
 
 class Slow:
     map = SimpleNamespace(points=np.zeros((1, 3), np.float32), grey=None, frame_id="map", header={})
@@ -77,6 +81,36 @@ def test_a_bug_while_configuring_is_logged_and_leaves_a_node_that_can_be_configu
     assert graph.until(lambda: robot.said("on_configure failed with"))
     graph.localizer.map.points = np.zeros((1, 3), np.float32)
     assert change(graph, Transition.TRANSITION_CONFIGURE)
+
+
+def test_a_bug_while_activating_closes_what_was_opened_and_leaves_a_node_that_can_be_configured(graph, robot, monkeypatch):
+    graph.start(wait=False, autostart=False, tf_mode="map_odom")
+    monkeypatch.setattr(session, "CameraTopics", None)
+    assert change(graph, Transition.TRANSITION_CONFIGURE)
+    threads = threading.active_count()
+    assert not change(graph, Transition.TRANSITION_ACTIVATE)
+    assert threading.active_count() == threads
+    assert graph.until(lambda: not robot.count_publishers("pose") and not robot.count_subscribers("initialpose"))
+    assert graph.until(lambda: robot.said("on_activate failed with"))
+    monkeypatch.undo()
+    assert change(graph, Transition.TRANSITION_CONFIGURE) and change(graph, Transition.TRANSITION_ACTIVATE)
+    assert graph.answer(robot.send_image, 1.0)["status"] == "OK"
+
+
+def test_cleaning_up_frees_the_map(graph, robot):
+    opened = []
+
+    def opens(map_file):
+        localizer = StubLocalizer()
+        opened.append(weakref.ref(localizer))
+        return localizer
+
+    graph.localizer.opens = opens
+    graph.start()
+    graph.answer(robot.send_image, 1.0)
+    assert change(graph, Transition.TRANSITION_DEACTIVATE) and change(graph, Transition.TRANSITION_CLEANUP)
+    gc.collect()
+    assert opened[0]() is None
 
 
 def test_deactivating_in_the_middle_of_an_image_drops_its_answer(graph, robot):

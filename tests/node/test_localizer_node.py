@@ -4,12 +4,14 @@
 import cv2
 import numpy as np
 import pytest
-from sensor_msgs.msg import PointCloud2
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_srvs.srv import Trigger
 
-from diff2i2p.localization.result import Status
+from diff2i2p.camera import View
+from diff2i2p.localization.result import Correspondences, Localization, Status
 from diff2i2p.mapping.compiled_map import MapError
-from diff2i2p_ros import convert
+from diff2i2p_ros import convert, pipeline
 
 JPEG = cv2.imencode(".jpg", np.zeros((48, 64, 3), np.uint8))[1].tobytes()
 
@@ -159,3 +161,43 @@ def test_the_map_is_shown_to_those_who_come_late(graph, robot):
     points = np.frombuffer(clouds[0].data, np.float32).reshape(-1, 4)
     np.testing.assert_array_equal(points[:, :3], graph.localizer.map.points)
     assert clouds[0].header.frame_id == "map"
+
+
+def test_a_reliable_subscription_to_a_best_effort_camera_is_told_with_the_remedy(graph, robot):
+    graph.start(wait=False, reliability="reliable")
+    assert graph.until(lambda: robot.said("/image offers another QoS than reliable, which we ask for: set reliability to best_effort"))
+    assert not graph.localizer.images
+
+
+def test_a_reliable_subscription_hears_a_reliable_camera(graph, robot):
+    robot.image = robot.create_publisher(Image, "reliable", 5)
+    robot.camera_info = robot.create_publisher(CameraInfo, "reliable_info", 5)
+    graph.start(reliability="reliable", remap=("image:=reliable", "camera_info:=reliable_info"))
+    assert graph.answer(robot.send_image, 1.0)["status"] == "OK"
+
+
+def test_the_picture_of_the_matches_is_made_only_while_somebody_looks(graph, robot, monkeypatch):
+    made = []
+    real = pipeline.matches_picture
+    monkeypatch.setattr(pipeline, "matches_picture", lambda found: made.append(1) or real(found))
+    pixels, points = np.array([[10.0, 10], [20, 20], [30, 5]]), np.array([[-1.0, 0, 4], [0, 0, 4], [1, 1, 4]])
+    matches, inliers = Correspondences(pixels, points, np.ones(3, np.float32), "network"), np.array([True, True, False])
+    view = View(np.full((48, 64), 7, np.uint8), robot.camera)
+    graph.localizer.localize = lambda *inputs: Localization(
+        Status.OK, np.eye(4), np.eye(6), 0.95, "network", correspondences=matches, inliers=inliers, view=view
+    )
+    graph.start()
+    graph.answer(robot.send_image, 1.0)
+    assert not made
+    pictures = []
+    subscription = robot.create_subscription(Image, "debug/matches", pictures.append, qos_profile_sensor_data)
+    stamps = iter(range(2, 100))
+    assert graph.until(lambda: pictures or graph.answer(robot.send_image, float(next(stamps))) is None)
+    shown = convert.image(pictures[0])
+    assert shown.shape == (118, 128, 3) and (shown[21, 21] == (60, 220, 60)).all()  # the first match, an inlier, twice as large
+    robot.destroy_subscription(subscription)
+    assert graph.until(lambda: not robot.count_subscribers("debug/matches"))
+    made.clear()
+    graph.answer(robot.send_image, 200.0)
+    graph.answer(robot.send_image, 201.0)
+    assert not made
