@@ -58,6 +58,60 @@ def adapt(
     adapt_site(points, read_sequence(sequence, start, stop), out, minutes, settings, weights, batch, seed)
 
 
+@app.command()
+def prepare(
+    download: Annotated[Path, typer.Argument(help="Unpacked download: 7-Scenes, RGB-D Scenes V2, or 3DMatch's packaging of either.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of pairs to make, in the layout of 2D3D-MATR.")],
+    scenes: Annotated[str, typer.Option(help="Only these scenes, with commas between.")] = "",
+):
+    """Make fragments of 25 frames, and the pairs of image and fragment that overlap."""
+    from rich.progress import track
+
+    from diff2i2p_training.prepare import prepare as prepare_pairs
+
+    counts = prepare_pairs(download, out, _names(scenes), lambda groups: track(groups, "scenes"))
+    print(f"{out}: " + ", ".join(f"{count} pairs for {split}" for split, count in counts.items()))
+
+
+@app.command()
+def evaluate_pairs(
+    root: Annotated[Path, typer.Argument(help="Folder of pairs, by 'diff2i2p-train prepare' or as 2D3D-MATR offers it.")],
+    weights: Annotated[str, typer.Option(help="Weights file, or the name of shipped weights; their mode decides whether depth is used.")],
+    split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
+    min_overlap: Annotated[float, typer.Option(help="Leave out pairs below; 2D3D-MATR takes 0.5 for 7-Scenes.")] = 0.0,
+    scenes: Annotated[str, typer.Option(help="Only these scenes, with commas between.")] = "",
+    limit: Annotated[int | None, typer.Option(help="About so many pairs, evenly taken from all.")] = None,
+    solver: Annotated[str, typer.Option(help="poselib, or opencv: the P3P RANSAC of the releases.")] = "poselib",
+    settings: Annotated[Path | None, typer.Option("--config", help="Training configuration that sets image size and matching.")] = None,
+    out: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+):
+    """Inlier ratio, feature matching recall, registration recall and pose errors on the pairs of a benchmark."""
+    import json
+
+    from rich.progress import track
+
+    from diff2i2p.config import Config
+    from diff2i2p.weights import load_weights
+    from diff2i2p_training.evaluate_pairs import evaluate_pairs as evaluate
+    from diff2i2p_training.evaluate_pairs import limited, report, tables
+    from diff2i2p_training.pairs import read_pairs
+    from diff2i2p_training.recipe import load_recipe
+
+    pairs = read_pairs(root, split, min_overlap, _names(scenes))
+    pairs = limited(pairs, limit) if limit else pairs
+    network = load_weights(weights, load_recipe(settings)[0] if settings else Config())[0]
+    records = evaluate(network, pairs, solver, lambda rows: track(rows, "pairs", transient=True, disable=as_json))
+    result = report(network, pairs, records, str(weights), solver)
+    if out:
+        out.write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result, indent=1) if as_json else tables(result))
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
 def main() -> None:
     """Run the command line; a problem of the user's input is one sentence and exit code 2."""
     import sys

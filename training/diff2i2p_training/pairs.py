@@ -28,7 +28,7 @@ class PairsError(ValueError):
     """A folder of pairs that cannot be used: says why and what to do."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pair:
     """An image and the fragment of a cloud that it overlaps; the fragment is the frame's map."""
 

@@ -4,6 +4,7 @@
 from dataclasses import dataclass
 
 import torch
+from torch.nn import functional as F
 
 from diff2i2p.config import MatchingConfig
 
@@ -17,6 +18,29 @@ class PixelMatches:
     cells: torch.Tensor  # (M,) index into the row-major fine feature grid
     points: torch.Tensor  # (M,) index into the candidate's fine points
     scores: torch.Tensor  # (M,) cosine similarity
+
+
+def match_patches(
+    patches: torch.Tensor, nodes: torch.Tensor, cells: torch.Tensor, points: torch.Tensor, levels: list[torch.Tensor],
+    members: torch.Tensor, config: MatchingConfig, known: torch.Tensor | None = None,
+) -> tuple[tuple[torch.Tensor, torch.Tensor], PixelMatches]:  # fmt: skip
+    """Coarse pairs (patch, node), then the matches inside them, level by level of the patches.
+
+    patches (P, C), nodes (M, C), cells (G, D), points (N, D): unit features. levels: members of the patches, as of `patch_cells`.
+    members (M, B): points of each node, padded with N. known (G,) bool: cells with depth, without which a patch is not matched.
+    """
+    filled = ((members < len(points)).sum(1) >= config.min_node_points).nonzero()[:, 0]
+    valid = torch.arange(len(patches), device=cells.device)
+    if known is not None:
+        valid = torch.cat([F.pad(known, (0, 1))[level].any(1) for level in levels]).nonzero()[:, 0]
+    patch, node = match_coarse(patches[valid], nodes[filled], config)
+    patch, node = valid[patch], filled[node]
+    parts, first = [], 0
+    for level in levels:
+        own = (patch >= first) & (patch < first + len(level))
+        parts.append(match_fine(cells, points, level[patch[own] - first], members[node[own]], config))
+        first += len(level)
+    return (patch, node), gather_matches(parts, len(points), config)
 
 
 def match_coarse(patches: torch.Tensor, nodes: torch.Tensor, config: MatchingConfig) -> tuple[torch.Tensor, torch.Tensor]:

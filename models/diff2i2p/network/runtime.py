@@ -11,7 +11,7 @@ from diff2i2p.localization.result import Correspondences
 from diff2i2p.mapping.compiled_map import CompiledMap
 from diff2i2p.mapping.retrieve import retrieve
 from diff2i2p.network.diff2i2p import Diff2I2P, ImageFeatures
-from diff2i2p.network.matching import PixelMatches, gather_matches, match_coarse, match_fine, patch_cells
+from diff2i2p.network.matching import PixelMatches, match_patches, patch_cells
 from diff2i2p.weights import WeightsError
 
 DEPTH_REACH = 6.0  # metres; farther query depth counts as unknown, as in the paper's data
@@ -69,28 +69,12 @@ class NetworkMatcher:
         return Correspondences(pixels.cpu().numpy().astype(float), found.cpu().numpy().astype(float), scores, "network")
 
     def _matches(self, image: ImageFeatures, cells, fine, nodes, members, depth: torch.Tensor | None) -> PixelMatches:
-        """Coarse pairs, then the matches inside them, level by level of the patches."""
-        matching = self.config.matching
+        """In mode rgbd, with the depth (G,) of the cells, only patches that have any are matched."""
         patches, fused = self.network.fuse(image.tokens, self.nodes[nodes][None], self.node_points[nodes][None])
         levels = patch_cells(image.tokens.shape[-2:], image.fine.shape[-2:], self.network.config.network.patch_levels)
         levels = [level.to(self.device) for level in levels]
-        filled = ((members < len(fine)).sum(1) >= matching.min_node_points).nonzero()[:, 0]
-        known = self._known(levels, depth)
-        patch, node = match_coarse(patches[0][known], fused[0][filled], matching)
-        patch, node = known[patch], filled[node]
-        parts, first = [], 0
-        for level in levels:
-            own = (patch >= first) & (patch < first + len(level))
-            parts.append(match_fine(cells, fine, level[patch[own] - first], members[node[own]], matching))
-            first += len(level)
-        return gather_matches(parts, len(fine), matching)
-
-    def _known(self, levels: list[torch.Tensor], depth: torch.Tensor | None) -> torch.Tensor:
-        """Indices of the patches that can be matched: all, or in mode rgbd those with any known depth (G,)."""
-        if depth is None:
-            return torch.arange(sum(map(len, levels)), device=self.device)
-        valid = F.pad(depth > 0, (0, 1))
-        return torch.cat([valid[level].any(1) for level in levels]).nonzero()[:, 0]
+        known = None if depth is None else depth > 0
+        return match_patches(patches[0], fused[0], cells, fine, levels, members, self.config.matching, known)[1]
 
     def _members(self, nodes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Fine points of the candidate (N,), and for each node the indices among them (M, most), padded with N."""

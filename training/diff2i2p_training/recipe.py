@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a training is made of besides the network: data, losses and schedule. One YAML file holds both, under the same rules."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from diff2i2p.config import Config, ConfigError, override, parameter
+
+
+@dataclass(frozen=True)
+class DataRecipe:
+    source: str = parameter("worlds", "Where views come from: endless synthetic offices, or prepared pairs.", choices=("worlds", "pairs"))
+    pairs: str = parameter("", "Folder of pairs, as 'diff2i2p-train prepare' makes it.")
+    min_overlap: float = parameter(0.3, "Overlap below which a pair is left out.", "", 0, 1)
+    batch: int = parameter(6, "Views of a batch, all of one map or fragment.", "", 1, 256)
+    turn: bool = parameter(True, "Turn and zoom the image of a pair, about its optical centre.")
+    relight: bool = parameter(True, "Change light, blur and noise of the image of a pair.")
+    move: bool = parameter(False, "Move the fragment of a pair by up to 10 degrees and some centimetres.")
+    workers: int = parameter(2, "Processes that draw batches.", "", 0, 64)
+
+
+@dataclass(frozen=True)
+class LossRecipe:
+    matching: str = parameter(
+        "naming", "How features learn to match: every cell names its map point among many, or the paper's circle losses.",
+        choices=("naming", "circle"),
+    )  # fmt: skip
+    votes: float = parameter(0.5, "Weight of the multi-scale loss, on tokens and nodes before fusion.", "", 0, 100)
+    tuning: float = parameter(0.5, "Weight of what trains the Deformable Correspondence Tuning.", "", 0, 100)
+    pose: float = parameter(0.0, "Weight of the pose error, through the differentiable PnP on the network's own matches.", "", 0, 100)
+    csd: float = parameter(0.0, "Weight of the Control-Side Score Distillation.", "", 0, 100)
+    csd_from: float = parameter(0.43, "Share of the training after which the distillation joins.", "", 0, 1)
+    csd_form: str = parameter(
+        "score", "Gradient on the rendered depth: score distillation, the true one, or as released.", choices=("score", "full", "released")
+    )
+    prior: str = parameter("", "Depth-conditioned diffusion model: hub id or folder of a diffusers ControlNet pipeline.")
+
+
+@dataclass(frozen=True)
+class ScheduleRecipe:
+    rate: float = parameter(2e-3, "Learning rate at its highest; times the number of processes.", "", 1e-7, 1)
+    decay: str = parameter("cosine", "Warm up and fall to zero, or lose 5 % every epoch.", choices=("cosine", "epochs"))
+    weight_decay: float = parameter(1e-3, "Decoupled weight decay.", "", 0, 1)
+    clip: float = parameter(1.0, "Largest norm of the gradient; 0 leaves it.", "", 0, 1000)
+    epochs: int = parameter(0, "Epochs over the pairs; 0 trains for the time given instead.", "", 0, 100000)
+    precision: str = parameter("no", "Mixed precision of the whole step.", choices=("no", "bf16", "fp16"))
+
+
+@dataclass(frozen=True)
+class Recipe:
+    data: DataRecipe = DataRecipe()
+    losses: LossRecipe = LossRecipe()
+    schedule: ScheduleRecipe = ScheduleRecipe()
+
+
+def load_recipe(path: Path | str) -> tuple[Config, Recipe]:
+    """Read a training configuration: groups of `Config`, and those of `Recipe` under 'training'. Raises ConfigError naming the file.
+
+    A 'preset' names overrides of `diff2i2p.config` to start from: PAPER or PAPER_RGBD.
+    """
+    from diff2i2p import config as presets
+
+    try:
+        values = yaml.safe_load(Path(path).read_text()) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error}") from error
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{path} holds no parameters: expected 'name: value' lines")
+    values = dict(values)
+    recipe = override(Recipe(), values.pop("training", None) or {}, "training.")
+    preset = values.pop("preset", None)
+    if preset is not None and preset not in ("PAPER", "PAPER_RGBD"):
+        raise ConfigError(f"{path}: the preset is PAPER or PAPER_RGBD, not {preset!r}")
+    base = override(Config(), getattr(presets, preset)) if preset else Config()
+    return override(base, values), recipe
