@@ -128,7 +128,7 @@ def test_a_coloured_map_comes_back_as_it_was_compiled(painted, site):
         ({"appearance.words": torch.zeros(3)}, "unknown array 'appearance.words'"),
         ({"appearance.angles": torch.zeros(3)}, "'appearance.angles' is float32"),
         ({"appearance.descriptors": torch.zeros(3, 64, dtype=torch.uint8)}, "'appearance.descriptors' is uint8"),
-        ({"appearance.starts": torch.tensor([0, 1])}, "'appearance.starts' does not end with"),
+        ({"appearance.starts": torch.tensor([0, 1])}, "'appearance.starts' does not divide"),
         ({"dense.shades": torch.zeros(3, dtype=torch.uint8)}, "differ in length"),
         ({"points": None}, "'points' is missing"),
     ],

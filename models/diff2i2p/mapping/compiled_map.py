@@ -2,6 +2,7 @@
 """The compiled map: one safetensors file with a JSON header, memory-mapped, written atomically."""
 
 import json
+import math
 import os
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,7 +33,11 @@ AS_LONG = (  # arrays with a row for each of the same things
     ("points", "grey", "fine"), ("node_points", "nodes"), ("dense.points", "dense.shades"),
     ("appearance.descriptors", "appearance.points", "appearance.angles", "appearance.octaves"),
 )  # fmt: skip
-OWNERS = ("node_starts", "points"), ("dense.starts", "dense.points"), ("appearance.starts", "appearance.points")
+OWNERS = (  # where the rows of each owner begin, the rows, the owners
+    ("node_starts", "points", "node_points"), ("dense.starts", "dense.points", "dense.centres"),
+    ("appearance.starts", "appearance.points", None),
+)  # fmt: skip
+FINITE = ("points", "grey", "node_points", "nodes", "dense.centres", "appearance.points", "appearance.octaves", "appearance.grain")
 REMEDY = "compile the map again with 'diff2i2p compile-map'"
 
 
@@ -137,7 +142,7 @@ def _problem(header: dict, tensors: dict[str, torch.Tensor]) -> str:
         flat = tensor.ndim == 1 if width == 1 else tensor.ndim == 2 and width in (None, tensor.shape[1])
         if tensor.dtype != kind or not flat:
             return f"array '{name}' is {str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
-    return _mismatch(tensors)
+    return _mismatch(tensors) or _nonsense(header, tensors)
 
 
 def _mismatch(tensors: dict[str, torch.Tensor]) -> str:
@@ -145,7 +150,27 @@ def _mismatch(tensors: dict[str, torch.Tensor]) -> str:
     for names in AS_LONG:
         if len({len(tensors[name]) for name in names if name in tensors}) > 1:
             return f"arrays {', '.join(names)} differ in length"
-    for starts, rows in OWNERS:
-        if starts in tensors and (not len(tensors[starts]) or tensors[starts][-1] != len(tensors[rows])):
-            return f"array '{starts}' does not end with '{rows}'"
+    for starts, rows, owners in OWNERS:
+        if starts in tensors and not _are_starts(tensors[starts], len(tensors[rows]), len(tensors[owners]) if owners else None):
+            return f"array '{starts}' does not divide '{rows}'"
     return ""
+
+
+def _are_starts(starts: torch.Tensor, rows: int, owners: int | None) -> bool:
+    """Whether (n + 1,) starts divide so many rows among n owners."""
+    if not len(starts) or owners not in (None, len(starts) - 1):
+        return False
+    return bool(starts[0] == 0 and starts[-1] == rows and (starts[1:] >= starts[:-1]).all())
+
+
+def _nonsense(header: dict, tensors: dict[str, torch.Tensor]) -> str:
+    """What would make nonsense of an image's pose later; empty when nothing does. The largest arrays are not read for it."""
+    up = [value for value in header["up"] if isinstance(value, float)]
+    if len(header["up"]) != 3 or not abs(np.linalg.norm(up) - 1) < 1e-3:
+        return "'up' in its header is no unit vector"
+    if not header["frame_id"] or not all(0 < header[name] < math.inf for name in ("voxel", "spacing")):
+        return "its header names no frame, or no positive voxel and spacing"
+    if not len(tensors["points"]) or len(tensors.get("appearance.grain", [0])) != 1:
+        return "it has no points, or not one grain"
+    broken = (name for name in FINITE if name in tensors and not torch.isfinite(tensors[name]).all())
+    return f"array '{name}' holds values that are no numbers" if (name := next(broken, "")) else ""
