@@ -78,10 +78,15 @@ class Tracking:
 
 def evaluate(localizer, sequence: Sequence, on_frame: Callable[[Record], None] | None = None) -> list[Record]:
     """Localize every frame that has a true pose, each on its own without any prior. Raises SequenceError, CameraError."""
+    return localize_all(localizer, with_truth(sequence), on_frame)
+
+
+def with_truth(sequence: Sequence) -> Sequence:
+    """The frames that have a true pose. Raises SequenceError when none has."""
     frames = tuple(frame for frame in sequence if frame.T_map_camera is not None)
     if not frames:
         raise SequenceError(f"{sequence.name} has no true poses to compare with: add groundtruth.txt, poses.txt or frame-*.pose.txt")
-    return localize_all(localizer, replace(sequence, frames=frames), on_frame)
+    return replace(sequence, frames=frames)
 
 
 def localize_all(

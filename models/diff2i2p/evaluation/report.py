@@ -10,7 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from diff2i2p.evaluation import pictures
+from diff2i2p.evaluation import pictures, tables
+from diff2i2p.evaluation.frame_pictures import matches_picture
 from diff2i2p.evaluation.metrics import FALSE_ACCEPT, MATCH_PIXELS, MATCH_RATIO, Record, frame_row
 from diff2i2p.evaluation.page import PAGE
 from diff2i2p.mapping.compiled_map import CompiledMap
@@ -30,37 +31,48 @@ class Run:
 def write_report(out: Path | str, runs: list[Run], site: CompiledMap, title: str) -> Path:
     """Write report.html and pictures/ into `out`; gives the page's path.
 
-    The first run is shown in detail, the others are compared with it. Records without matches, as of a node, are drawn without them.
+    The first run is shown in detail, the others are compared with it. Records without matches, as of a node, are drawn
+    without them; without truth, what needs it is left out.
     """
-    out, main = Path(out), runs[0]
+    out = Path(out)
     (out / "pictures").mkdir(parents=True, exist_ok=True)
-    album = _Album(out / "pictures")
-    sections = [
-        ("Where the camera was", album.figure("map", pictures.top_view(main.records, site.points, site.up, _spacing(site))), MAP_NOTE),
-        (
-            "Errors",
-            album.figure("errors", pictures.error_curves({run.name: run.records for run in runs})),
-            "All frames count; dotted: the bounds of recall.",
-        ),
-        ("Errors along the way", album.figure("errors_by_frame", pictures.errors_by_frame(main.records)), "Red bars: no answer."),
-        ("Time", album.figure("latency", pictures.latencies(main.summary["latency_ms"])), escape(main.summary["machine"])),
-        ("Does it know?", album.figure("confidence", pictures.confidences(main.records)), CONFIDENCE_NOTE),
-        ("Frames: best, median, and the worst", _frames(main.records, site, album), FRAMES_NOTE),
-        ("Every frame", _frame_table(main.records), ""),
-    ]
-    body = "".join(f"<section><h2>{name}</h2>{content}<p class=note>{note}</p></section>" for name, content, note in sections)
-    page = PAGE.format(
-        title=escape(title), origin=_origin(main), tiles=_tiles(main), table=_comparison(runs), definitions=DEFINITIONS, body=body
+    sections = _sections(runs, site, _Album(out / "pictures"))
+    body = "".join(
+        f'<section id="{_anchor(name)}"><h2>{name}</h2>{content}<p class=note>{note}</p></section>' for name, content, note in sections
     )
+    links = "".join(f'<a href="#{_anchor(name)}">{name}</a>' for name, *_ in sections)
+    page = PAGE.format(title=escape(title), origin=_origin(runs[0]), links=links, tiles=tables.tiles(runs[0].summary), body=body)
     (out / "report.html").write_text(page)
     return out / "report.html"
 
 
+def _sections(runs: list[Run], site: CompiledMap, album: "_Album") -> list[tuple[str, str, str]]:
+    """(title, HTML, note) of each section, in the order in which questions come up."""
+    main, by_name = runs[0], {run.name: run.records for run in runs}
+    judged = any(record.judged for record in main.records)
+    where = album.figure("map", pictures.top_view(main.records, site.points, site.up, _spacing(site)))
+    errors = [("Errors", album.figure("errors", pictures.error_curves(by_name)), ERRORS_NOTE)] if judged else []
+    stages = main.summary["latency_ms"]["stages"]
+    return [
+        ("Figures", tables.comparison({run.name: run.summary for run in runs}, by_name), DEFINITIONS if judged else ""),
+        ("Where the camera was", where, MAP_NOTE),
+        *errors,
+        ("Along the way", album.figure("timeline", pictures.timeline(by_name)), TIMELINE_NOTE),
+        ("Does it know?", album.figure("confidence", pictures.confidences(by_name)), CONFIDENCE_NOTE if judged else ""),
+        ("Time", album.figure("latency", pictures.latencies(by_name, stages)), TIME_NOTE + escape(main.summary["machine"])),
+        ("Frames, worst first", _frames(main.records, site, album), FRAMES_NOTE),
+        ("Every frame", tables.frames(main.records), ""),
+    ]
+
+
 MAP_NOTE = "Seen from above, cut just over the camera. Ticks show where the camera looks; thin lines join an estimate to its truth."
+ERRORS_NOTE = "All frames with truth count; dotted: the bounds of recall."
+TIMELINE_NOTE = "Grey bars: no answer; red bars: a false pose (of the first matcher). Dotted: 25 cm and 5 deg."
 CONFIDENCE_NOTE = (
-    "Left: confidence of right (25 cm, 5 deg), wrong and withheld poses. Right: the share of published poses that were right;"
-    " on the dotted line it knows exactly how sure it may be."
+    "Left: confidence of right (25 cm, 5 deg), wrong and withheld poses. Right: the share of published poses that were right,"
+    " larger dots stand for more frames; on the dotted line it knows exactly how sure it may be."
 )
+TIME_NOTE = "Left: median time of each stage, with a line up to the 95th percentile. "
 FRAMES_NOTE = (
     "Left: the rectified frame. Right: the map from the estimated pose, or from the true one where there is no estimate."
     " Green: inliers; red: outliers."
@@ -68,16 +80,9 @@ FRAMES_NOTE = (
 DEFINITIONS = (
     "Recall counts frames without an answer as failures. <b>rmse 10cm</b>: the map points in view move less than 10 cm (root mean square)"
     f" between true and estimated pose. <b>False poses</b>: published, yet more than {FALSE_ACCEPT[0]:g} m or {FALSE_ACCEPT[1]:g} deg off."
+    " <b>APE, RPE</b> by evo, of the answered frames, without alignment."
     f" <b>Inlier ratio</b>: matches whose map point the true pose puts within {MATCH_PIXELS:g} px of its pixel. <b>Feature matching"
     f" recall</b>: frames with an inlier ratio above {MATCH_RATIO:.0%}. Medians are over the answered frames."
-)
-PLAIN_ROWS = (
-    ("false poses", "false_accepts", "{}"),
-    ("median translation", "median_translation_m", "{:.3f} m"),
-    ("median rotation", "median_rotation_deg", "{:.2f}°"),
-    ("inlier ratio", "inlier_ratio", "{:.1%}"),
-    ("feature matching recall", "feature_matching_recall", "{:.1%}"),
-    ("peak memory", "peak_rss_mb", "{} MB"),
 )
 
 
@@ -104,60 +109,39 @@ def _embedded(kind: str, data: bytes, name: str) -> str:
     return f'<img alt="{escape(name)}" src="data:image/{kind};base64,{base64.b64encode(data).decode()}">'
 
 
+def _anchor(name: str) -> str:
+    return "".join(letter if letter.isalnum() else "-" for letter in name.lower())
+
+
 def _origin(run: Run) -> str:
     facts = run.summary
     weights = f"weights {facts['weights']}" if facts["weights"] else "no weights"
     colour = "with colour" if facts["colour"] else "without colour"
-    return escape(
-        f"{facts['frames']} frames · map {facts['map']}, {colour} · matcher {run.name} · {weights} · {facts['git']} · {facts['machine']}"
-    )
-
-
-def _tiles(run: Run) -> str:
-    facts = run.summary
-    answered = facts["median_translation_m"] is not None
-    error = f"{100 * facts['median_translation_m']:.1f} cm · {facts['median_rotation_deg']:.2f}°" if answered else "none"
-    tiles = [
-        (f"{facts['recall']['25cm_5deg']:.1%}", "within 25 cm and 5°"),
-        (error, "median error"),
-        (str(facts["false_accepts"]), "false poses published"),
-        (f"{facts['latency_ms']['p50']:.0f} ms", "per frame, median"),
-    ]
-    return "".join(f"<div><strong>{value}</strong><span>{name}</span></div>" for value, name in tiles)
-
-
-def _comparison(runs: list[Run]) -> str:
-    """Every figure of every run, a column each."""
-    rows = [("answered", [f"{run.summary['answered']} of {run.summary['frames']}" for run in runs])]
-    for name in runs[0].summary["recall"]:
-        rows.append((f"recall {name.replace('_', ' ')}", [f"{run.summary['recall'][name]:.1%}" for run in runs]))
-    rows += [(name, [_shown(run.summary[key], form) for run in runs]) for name, key, form in PLAIN_ROWS]
-    rows += [(f"latency {key}", [f"{run.summary['latency_ms'][key]:.0f} ms" for run in runs]) for key in ("p50", "p95")]
-    return _table(["", *(run.name for run in runs)], [[name, *values] for name, values in rows])
-
-
-def _shown(value, form: str) -> str:
-    return "–" if value is None else form.format(value)
+    parts = [f"{facts['frames']} frames", f"map {facts['map']}, {colour}", f"matcher {run.name}", weights]
+    parts += [f"{what}: {source}" for what, source in facts.get("sources", {}).items()]
+    parts += ["truth aligned to the answers"] if facts.get("aligned") else []
+    return escape(" · ".join([*parts, facts["git"], facts["machine"]]))
 
 
 def _frames(records: list[Record], site: CompiledMap, album: _Album) -> str:
-    """Match pictures of the best, the median and the worst frames."""
-    ranked = sorted((record for record in records if record.answer.view is not None), key=_badness)
+    """Match pictures of the worst frames, and of the median and the best."""
+    ranked = sorted((record for record in records if record.answer.view is not None), key=_badness, reverse=True)
     if not ranked:
         return "<p>The matches of these frames were not recorded.</p>"
     parts = []
     for label, record in _chosen(ranked).items():
-        picture = pictures.matches_picture(record, site.points, site.grey, _spacing(site))
-        photo = album.photo(f"frame_{label.replace(' ', '_')}", picture)
-        parts.append(f"<figure>{photo}<figcaption><b>{label}</b> · {escape(reason(record))}</figcaption></figure>")
+        photo = album.photo(f"frame_{label.replace(' ', '_')}", matches_picture(record, site.points, site.grey, _spacing(site)))
+        badge = "<span class=badge>false pose</span> · " if record.false_accept else ""
+        parts.append(f"<figure>{photo}<figcaption><b>{label}</b> · {badge}{escape(reason(record))}</figcaption></figure>")
     return "".join(parts)
 
 
 def _chosen(ranked: list[Record]) -> dict[str, Record]:
-    """Best, median and worst of records ordered from best to worst, each once."""
-    places = {"best": 0, "median": len(ranked) // 2} | {f"worst {i}": len(ranked) - i for i in range(1, WORST + 1)}
-    labels = {place: label for label, place in reversed(places.items()) if place >= 0}
-    return {label: ranked[place] for place, label in sorted(labels.items(), key=lambda item: list(places).index(item[1]))}
+    """Worst, median and best of records ordered from worst to best, each once."""
+    last = len(ranked) - 1
+    places = {f"worst {i}": i - 1 for i in range(1, WORST + 1)} | {"median": len(ranked) // 2, "best": last}
+    labels = {place: label for label, place in places.items() if place <= last}
+    return {label: ranked[place] for place, label in sorted(labels.items())}
 
 
 def _spacing(site: CompiledMap) -> float:
@@ -165,9 +149,11 @@ def _spacing(site: CompiledMap) -> float:
 
 
 def _badness(record: Record) -> tuple:
-    """Wrong poses are worst, then silence, then error."""
+    """Wrong poses are worst, then silence, then error; without truth the less sure is the worse."""
     if not record.answer.ok:
-        return 1, -record.inlier_ratio
+        return 1, -np.nan_to_num(record.inlier_ratio)
+    if not record.judged:
+        return 0, -record.answer.confidence
     return (2 if record.false_accept else 0), max(record.translation_m / 0.25, record.rotation_deg / 5)
 
 
@@ -175,35 +161,8 @@ def reason(record: Record) -> str:
     """What came of a frame and why, in a sentence."""
     row, answer = frame_row(record), record.answer
     found = f"{row['inliers']} of {row['matches']} matches are inliers" if answer.ok else f"{row['matches']} matches"
-    right = f"{record.inlier_ratio:.0%} are right by the truth"
-    sure = f"confidence {answer.confidence:.2f}"
-    result = f"{100 * record.translation_m:.1f} cm, {record.rotation_deg:.2f}° off" if answer.ok else f"no answer: {answer.status.value}"
-    return f"{record.frame.name}: {result} ({answer.matcher or 'no matcher'}, {found}, {right}, {sure})"
-
-
-def _frame_table(records: list[Record]) -> str:
-    keys = (
-        "name",
-        "status",
-        "matcher",
-        "confidence",
-        "translation_m",
-        "rotation_deg",
-        "rmse_m",
-        "matches",
-        "inliers",
-        "inlier_ratio",
-        "latency_ms",
-    )
-    rows = [[str(frame_row(record)[key]).replace("inf", "–") for key in keys] for record in records]
-    marks = ["false" if record.false_accept else "" if record.answer.ok else "silent" for record in records]
-    return f"<details><summary>{len(records)} rows</summary>{_table([key.replace('_', ' ') for key in keys], rows, marks)}</details>"
-
-
-def _table(head: list[str], rows: list[list[str]], marks: list[str] | None = None) -> str:
-    marks = marks or [""] * len(rows)
-    top = "".join(f"<th>{escape(name)}</th>" for name in head)
-    body = "".join(
-        f'<tr class="{mark}">{"".join(f"<td>{escape(cell)}</td>" for cell in row)}</tr>' for row, mark in zip(rows, marks, strict=True)
-    )
-    return f"<div class=wide><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
+    right = [f"{record.inlier_ratio:.0%} are right by the truth"] if record.judged else []
+    facts = ", ".join([answer.matcher or "no matcher", found, *right, f"confidence {answer.confidence:.2f}"])
+    off = f"{100 * record.translation_m:.1f} cm, {record.rotation_deg:.2f}° off" if record.judged else "answered, truth unknown"
+    result = off if answer.ok else f"no answer: {record.problem or answer.status.value}"
+    return f"{record.frame.name}: {result} ({facts})"
