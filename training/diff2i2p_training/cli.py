@@ -112,6 +112,35 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
+@app.command()
+def prior(
+    out: Annotated[Path, typer.Option(help="Pipeline folder to write; OUT.ckpt beside it lets training go on after an interruption.")],
+    cloud: Annotated[Path | None, typer.Option(help="A site's point cloud, to learn from its images too; needs --sequence.")] = None,
+    sequence: Annotated[Path | None, typer.Option(help="Folder of that site's posed images.")] = None,
+    start: Annotated[int | None, typer.Option(help="First frame used.")] = None,
+    stop: Annotated[int | None, typer.Option(help="Frame before which to stop.")] = None,
+    minutes: Annotated[float, typer.Option(help="Training time.")] = 25,
+    width: Annotated[int, typer.Option(help="Pixels of its images, a multiple of 16.")] = 64,
+    channels: Annotated[int, typer.Option(help="Size of the model: 16 for a CPU, 96 for a GPU; a multiple of 8.")] = 32,
+    batch: Annotated[int, typer.Option(help="Images of a step.")] = 16,
+    workers: Annotated[int, typer.Option(help="Processes that make worlds; 0 makes them between steps.")] = 1,
+    sheet: Annotated[Path | None, typer.Option(help="PNG to write: depth, photo and imagined images of a world it never saw.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+):
+    """Train the small depth-conditioned diffusion model that CSD may use in place of Stable Diffusion."""
+    from diff2i2p.cloud import read_cloud
+    from diff2i2p.evaluation.sequences import read_sequence
+    from diff2i2p_training.prior import PriorShape, train_prior, unseen_sheet
+    from diff2i2p_training.prior_views import site_views
+
+    if (cloud is None) != (sequence is None):
+        raise ValueError("a site is learnt from its cloud and its images: give both --cloud and --sequence, or neither")
+    site = site_views(read_cloud(cloud), read_sequence(sequence, start, stop), width) if cloud else None
+    trained = train_prior(out, minutes, PriorShape(width, channels), site, batch, workers, seed)
+    if sheet:
+        unseen_sheet(trained, sheet)
+
+
 def main() -> None:
     """Run the command line; a problem of the user's input is one sentence and exit code 2."""
     import sys
