@@ -9,8 +9,11 @@ import cv2
 import numpy as np
 import yaml
 
+from diff2i2p.yaml_files import read_yaml
+
 # number of distortion coefficients each ROS model may carry
 COEFFICIENTS = {"plumb_bob": (0, 4, 5), "rational_polynomial": (0, 8), "equidistant": (0, 4)}
+LONGEST, SLIMMEST = 16384, 16  # pixels of a side, and how many times the other one; beyond, memory is wasted on a mistake
 
 
 class CameraError(ValueError):
@@ -33,6 +36,8 @@ class Camera:
     def __post_init__(self):
         if self.width <= 0 or self.height <= 0:
             raise CameraError(f"the camera has no image size ({self.width}x{self.height}): is camera_info filled in?")
+        if max(self.width, self.height) > min(LONGEST, SLIMMEST * min(self.width, self.height)):
+            raise CameraError(f"no camera takes images of {self.width}x{self.height} pixels: check width and height in camera_info")
         if not np.isfinite(self.K).all() or self.K[0] <= 0 or self.K[1] <= 0:
             raise CameraError(
                 f"focal length {self.K[0]:g}, {self.K[1]:g}: the camera is not calibrated; calibrate it and publish K in camera_info"
@@ -56,15 +61,16 @@ class Camera:
     def from_yaml(cls, path: Path | str) -> "Camera":
         """Read a ROS camera_info YAML as camera_calibration writes it. Raises CameraError naming the file."""
         try:
-            info = yaml.safe_load(Path(path).read_text())
+            info = read_yaml(path)
             return cls.from_calibration(
                 info["image_width"], info["image_height"], info["camera_matrix"]["data"],
                 info["distortion_coefficients"]["data"], info["distortion_model"],
             )  # fmt: skip
         except CameraError as error:
             raise CameraError(f"{path}: {error}") from error
-        except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
-            raise CameraError(f"{path} is not a camera_info YAML (camera_calibration writes one): {error}") from error
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            why = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+            raise CameraError(f"{path} is not a camera_info YAML (camera_calibration writes one): {why:.200}") from error
 
     def to_yaml(self, path: Path | str) -> None:
         """Write the ROS camera_info YAML that `from_yaml` reads."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+from diff2i2p.yaml_files import YamlError, read_yaml
 
 
 class ConfigError(ValueError):
@@ -44,12 +44,14 @@ class NetworkConfig:
     contrast_window: int = parameter(
         65, "Window of the local contrast normalisation of the image; 0 only subtracts the mean.", "px", 0, 513
     )
-    image_channels: tuple[int, ...] = parameter((32, 48, 96, 160), "Channels of the image stem and of each stage.")
-    image_strides: tuple[int, ...] = parameter((2, 2, 2), "Stride of each image stage after the stem, which has stride 2.")
+    image_channels: tuple[int, ...] = parameter((32, 48, 96, 160), "Channels of the image stem and of each stage.", "", 1, 1024)
+    image_strides: tuple[int, ...] = parameter((2, 2, 2), "Stride of each image stage after the stem, which has stride 2.", "", 1, 4)
     thin_decoder: bool = parameter(True, "Decode at the width of the finer stage, at half the cost of the original.")
     fine_stride: int = parameter(4, "Pixels per fine image feature.", "px", 1, 16)
     fine_step: int = parameter(1, "Outside training only every n-th row and column of the fine features is computed.", "", 1, 8)
-    token_grid: tuple[int, ...] = parameter((), "Rows and columns that the coarse image features are resized to; empty keeps them.")
+    token_grid: tuple[int, ...] = parameter(
+        (), "Rows and columns that the coarse image features are resized to; empty keeps them.", "", 1, 512
+    )
     patch_levels: int = parameter(1, "Levels of the image patch pyramid.", "", 1, 4)
     point_input: str = parameter("grey", "What the point network is told of a point.", choices=("grey", "ones", "xyz"))
     point_width: int = parameter(24, "Channels of the first point convolution; every stage doubles them.", "", 4, 256)
@@ -196,24 +198,29 @@ def override_dotted(config, values: Mapping[str, Any]):
 
 def load_config(path: Path | str, base: Config = Config()) -> Config:
     """Read a YAML file of overrides. Raises ConfigError naming the file."""
+    return override(base, read_overrides(path))
+
+
+def read_overrides(path: Path | str) -> dict:
+    """What a YAML file of overrides says, not checked yet. Raises ConfigError naming the file."""
     try:
-        values = yaml.safe_load(Path(path).read_text()) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        values = read_yaml(path) or {}
+    except YamlError as error:
         raise ConfigError(f"cannot read the configuration {path}: {error}") from error
-    if not isinstance(values, Mapping):
+    if not isinstance(values, dict):
         raise ConfigError(f"{path} holds no parameters: expected 'name: value' lines")
-    return override(base, values)
+    return values
 
 
 def _checked(name: str, value: Any, current: Any, metadata: Mapping) -> Any:
     if isinstance(current, tuple) and isinstance(value, list | tuple):
-        value = tuple(value)
-    if isinstance(current, float) and isinstance(value, int) and not isinstance(value, bool):
+        return tuple(_checked(name, element, 0, metadata) for element in value)
+    if isinstance(current, float) and isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1e300:
         value = float(value)
     if type(value) is not type(current):
-        raise ConfigError(f"'{name}' takes a {type(current).__name__}, not {value!r}")
+        raise ConfigError(f"'{name}' takes a {type(current).__name__}, not {value!r:.80}")
     if metadata.get("choices") and value not in metadata["choices"]:
-        raise ConfigError(f"'{name}' is one of {', '.join(metadata['choices'])}, not {value!r}")
+        raise ConfigError(f"'{name}' is one of {', '.join(metadata['choices'])}, not {value!r:.80}")
     if isinstance(value, int | float) and not isinstance(value, bool) and not metadata["low"] <= value <= metadata["high"]:
-        raise ConfigError(f"'{name}' lies within [{metadata['low']:g}, {metadata['high']:g}] {metadata['unit']}, not {value:g}")
+        raise ConfigError(f"'{name}' lies within [{metadata['low']:g}, {metadata['high']:g}] {metadata['unit']}, not {value!r:.80}")
     return value

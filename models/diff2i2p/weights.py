@@ -12,7 +12,7 @@ import yaml
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from diff2i2p.config import Config, ConfigError, override
+from diff2i2p.config import Config, override
 from diff2i2p.network.diff2i2p import Diff2I2P
 
 FORMAT = "diff2i2p-weights-1"
@@ -27,14 +27,19 @@ class WeightsError(ValueError):
 
 
 def save_weights(path: Path | str, network: Diff2I2P, card: dict, precision: torch.dtype = torch.float16) -> None:
-    """Write weights with their configuration and `card` (data, licence, commit, score), atomically."""
+    """Write weights with their configuration and `card` (data, licence, commit, score), atomically. Raises WeightsError."""
     path = Path(path)
     config = dataclasses.asdict(network.config)
     metadata = {"format": FORMAT, "config": json.dumps({key: config[key] for key in TRAINED}), "card": json.dumps(card)}
     tensors = {name: tensor.to(precision).contiguous() for name, tensor in network.state_dict().items()}
     partial = path.with_name(path.name + ".part")
-    save_file(tensors, partial, metadata)
-    os.replace(partial, path)
+    try:
+        save_file(tensors, partial, metadata)
+        os.replace(partial, path)
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"cannot write {path}: {error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def load_weights(name: Path | str, config: Config = Config(), device: str = "cpu") -> tuple[Diff2I2P, str]:
@@ -49,14 +54,30 @@ def load_weights(name: Path | str, config: Config = Config(), device: str = "cpu
             tensors = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{path} cannot be read as weights ({error}): copy it again") from error
+    if broken := next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), ""):
+        raise WeightsError(f"{path} is damaged, '{broken}' holds values that are no numbers: copy it again")
     if metadata.get("format") != FORMAT:
         raise WeightsError(f"{path} is not a diff2i2p weights file; released checkpoints go through 'diff2i2p convert-checkpoint' first")
     try:
-        network = Diff2I2P(override(config, json.loads(metadata["config"])))
-        network.load_state_dict(tensors)
-    except (KeyError, ValueError, ConfigError, RuntimeError) as error:
-        raise WeightsError(f"{path} was made by another version of diff2i2p: {str(error).splitlines()[0]}") from error
+        network = _network_of(metadata["config"], tensors, config)
+    except (KeyError, ValueError, RecursionError, RuntimeError) as error:
+        raise WeightsError(f"{path} was made by another version of diff2i2p: {str(error).splitlines()[0]:.200}") from error
     return network.eval().to(device), sha256(path)
+
+
+def _network_of(trained: str, tensors: dict[str, torch.Tensor], config: Config) -> Diff2I2P:
+    """The network of a configuration in JSON, filled. Raises ValueError, RecursionError, RuntimeError."""
+    changes = json.loads(trained)
+    if not isinstance(changes, dict) or not set(changes) <= set(TRAINED):
+        raise ValueError("it carries no configuration of a network")
+    config = override(config, changes)
+    with torch.device("meta"):  # shapes are compared before memory is taken for them
+        planned = {name: tensor.shape for name, tensor in Diff2I2P(config).state_dict().items()}
+    if different := planned.items() ^ {name: tensor.shape for name, tensor in tensors.items()}.items():
+        raise ValueError(f"its tensors are not those of its configuration, '{min(different)[0]}' for one")
+    network = Diff2I2P(config)
+    network.load_state_dict(tensors)
+    return network
 
 
 def find_weights(name: Path | str) -> Path:

@@ -1,13 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a training is made of besides the network: data, losses and schedule. One YAML file holds both, under the same rules."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
-from diff2i2p.config import Config, ConfigError, override, parameter
+from diff2i2p.config import Config, ConfigError, override, parameter, read_overrides
 
 
 @dataclass(frozen=True)
@@ -63,13 +60,7 @@ def load_recipe(path: Path | str) -> tuple[Config, Recipe]:
     """
     from diff2i2p import config as presets
 
-    try:
-        values = yaml.safe_load(Path(path).read_text()) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"cannot read the configuration {path}: {error}") from error
-    if not isinstance(values, Mapping):
-        raise ConfigError(f"{path} holds no parameters: expected 'name: value' lines")
-    values = dict(values)
+    values = read_overrides(path)
     recipe = override(Recipe(), values.pop("training", None) or {}, "training.")
     preset = values.pop("preset", None)
     if preset is not None and preset not in ("PAPER", "PAPER_RGBD"):

@@ -66,7 +66,7 @@ class CompiledMap:
             with safe_open(path, "pt") as file:
                 header = json.loads((file.metadata() or {}).get("header", "{}"))
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (OSError, SafetensorError, ValueError) as error:
+        except (OSError, SafetensorError, ValueError, RecursionError) as error:
             raise MapError(f"{path} is truncated or no compiled map ({error}): {REMEDY}") from error
         if not isinstance(header, dict) or header.get("format") != FORMAT:
             raise MapError(f"{path} is not a compiled map of format {FORMAT}: {REMEDY}")
