@@ -87,7 +87,8 @@ def test_what_is_not_known_raises_and_says_why(buffer, target, source, seconds, 
 
 
 def test_transforms_are_forgotten_after_the_cache_time(buffer):
-    buffer.set_transform(transform("map", "odom", 20.5, x=3.0), "test")
+    for seconds in (20.5, 20.6):  # the first outdates the old ones, the second drops them
+        buffer.set_transform(transform("map", "odom", seconds, x=3.0), "test")
     with pytest.raises(tf2_ros.ExtrapolationException):
         buffer.lookup_transform("map", "odom", at(10.25))
 

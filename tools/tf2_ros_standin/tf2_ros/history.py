@@ -48,15 +48,16 @@ class History:
         return self.stamps[-1]
 
     def insert(self, stamp: int, link: Link) -> bool:
-        """Add a link, or replace the one of the same stamp; False when it is too old to be of use."""
+        """Add a link, or replace the one of the same stamp; False when it is too old to be of use. What is outdated goes first, as in tf2."""
+        if self.stamps:
+            expired = bisect.bisect_left(self.stamps, self.newest - self.length)
+            del self.stamps[:expired], self.links[:expired]
         if self.stamps and stamp < self.newest - self.length:
             return False
         place = bisect.bisect_left(self.stamps, stamp)
         repeated = self.stamps[place : place + 1] == [stamp]
         self.stamps[place : place + repeated] = [stamp]
         self.links[place : place + repeated] = [link]
-        expired = bisect.bisect_left(self.stamps, self.newest - self.length)
-        del self.stamps[:expired], self.links[:expired]
         return True
 
     def at(self, stamp: int) -> Link:
