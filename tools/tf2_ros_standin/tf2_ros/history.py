@@ -48,7 +48,7 @@ class History:
         return self.stamps[-1]
 
     def insert(self, stamp: int, link: Link) -> bool:
-        """Add a link, or replace the one of the same stamp; False when it is too old to be of use. What is outdated goes first, as in tf2."""
+        """Add a link, or replace the one of its stamp; False when it is too old to be of use. What is outdated goes first, as in tf2."""
         if self.stamps:
             expired = bisect.bisect_left(self.stamps, self.newest - self.length)
             del self.stamps[:expired], self.links[:expired]
