@@ -1,12 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """`diff2i2p world`."""
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from diff2i2p.cli.common import app
+from diff2i2p.cli.common import app, progress_bar
+
+
+class Storage(str, Enum):
+    """What ROS 2 writes bags in."""
+
+    mcap = "mcap"
+    sqlite3 = "sqlite3"
 
 
 @app.command()
@@ -15,9 +23,23 @@ def world(
     seed: Annotated[int, typer.Option(help="Another seed is another office.")] = 0,
     mapping_frames: Annotated[int, typer.Option(help="Images of the mapping run.", min=2)] = 1000,
     drive_frames: Annotated[int, typer.Option(help="Images of the drive on another day.", min=2)] = 200,
+    bag: Annotated[bool, typer.Option("--bag", help="Record the drive as a ROS 2 bag, too: drive_bag/, with odometry and truth.")] = False,
+    storage: Annotated[Storage, typer.Option(help="Format of the bag.")] = Storage.mcap,
+    compressed: Annotated[bool, typer.Option("--compressed", help="JPEG images in the bag.")] = False,
 ):
     """Make a synthetic office: its scan, a mapping run, a drive on another day with true poses, and an SDF world."""
     from diff2i2p.world import World, write_world
 
     write_world(World.office(seed), out, seed, mapping_frames=mapping_frames, drive_frames=drive_frames)
     print(out)
+    if bag:
+        print(_record(out, storage.value, compressed))
+
+
+def _record(out: Path, storage: str, compressed: bool) -> Path:
+    from diff2i2p.evaluation.bag_record import record_bag
+    from diff2i2p.evaluation.sequences import read_sequence
+
+    with progress_bar("recording") as bar:
+        record_bag(out / "drive_bag", read_sequence(out / "drive"), storage, compressed, progress=bar)
+    return out / "drive_bag"

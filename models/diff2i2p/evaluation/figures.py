@@ -3,6 +3,9 @@
 
 from dataclasses import dataclass
 
+RIGHT = (0.25, 5.0)  # metres, degrees: what confidence promises
+FALSE_ACCEPT = (0.5, 10.0)  # metres, degrees; a published pose beyond either is a false one
+
 
 @dataclass(frozen=True)
 class Figure:

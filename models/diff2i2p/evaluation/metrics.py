@@ -13,16 +13,16 @@ import numpy as np
 
 from diff2i2p.camera import Camera
 from diff2i2p.config import TrackConfig
+from diff2i2p.evaluation.figures import FALSE_ACCEPT
 from diff2i2p.evaluation.origin import git_commit, machine
 from diff2i2p.evaluation.sequences import Frame, Sequence, SequenceError, write_trajectory
 from diff2i2p.evaluation.trajectory import Trajectory, ape_rpe
-from diff2i2p.image_messages import ImageError
+from diff2i2p.image_bytes import ImageError
 from diff2i2p.localization.result import Correspondences, Localization, Status
 from diff2i2p.localization.track import Tracker
 
 RECALL = {"5cm_5deg": (0.05, 5.0), "25cm_2deg": (0.25, 2.0), "25cm_5deg": (0.25, 5.0), "50cm_5deg": (0.5, 5.0)}  # metres, degrees
 RMSE_RECALL = 0.1  # metres
-FALSE_ACCEPT = (0.5, 10.0)  # metres, degrees; a published pose beyond either is a false one
 MATCH_PIXELS = 6.0  # a match is right when the true pose puts its point this close to its pixel, rectified view
 MATCH_RATIO = 0.1  # share of right matches from which the features of a frame count as matched
 OCCLUSION_CELLS, OCCLUSION_SLACK = 32, 1.15  # a map point is hidden when another in its cell is nearer by this factor

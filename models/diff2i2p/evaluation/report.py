@@ -11,8 +11,9 @@ import cv2
 import numpy as np
 
 from diff2i2p.evaluation import pictures, tables
+from diff2i2p.evaluation.figures import FALSE_ACCEPT
 from diff2i2p.evaluation.frame_pictures import matches_picture
-from diff2i2p.evaluation.metrics import FALSE_ACCEPT, MATCH_PIXELS, MATCH_RATIO, Record, frame_row
+from diff2i2p.evaluation.metrics import MATCH_PIXELS, MATCH_RATIO, Record, frame_row
 from diff2i2p.evaluation.page import PAGE
 from diff2i2p.mapping.compiled_map import CompiledMap
 

@@ -12,13 +12,13 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from diff2i2p.camera import Camera, CameraError
+from diff2i2p.image_bytes import ImageError, decode_bytes
 from diff2i2p.evaluation.trajectory import Trajectory
 
 MAX_GAP = 0.02  # seconds between an image and the truth or depth that is taken for it
 SEVEN_SCENES = Camera(640, 480, (585.0, 585.0, 320.0, 240.0))  # what the data set's page gives
 SEVEN_SCENES_RATE = 30.0  # Hz
 IMAGES = (".jpg", ".jpeg", ".png")
-JPEG, PNG = (b"\xff\xd8", b"\xff\xd9"), (b"\x89PNG", b"IEND\xae\x42\x60\x82")  # how a whole file begins and ends
 
 
 class SequenceError(ValueError):
@@ -92,7 +92,7 @@ def read_sequence(directory: Path | str, start: int | None = None, stop: int | N
 
 def read_image(path: Path | str) -> np.ndarray:
     """(H, W, 3) uint8 RGB of a JPEG or PNG. Raises SequenceError when it is missing or cut off."""
-    return cv2.cvtColor(_decode(Path(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION), cv2.COLOR_BGR2RGB)
+    return cv2.cvtColor(_decode(Path(path), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 
 def read_trajectory(path: Path | str) -> Trajectory:
@@ -228,21 +228,12 @@ def _matrix(row: np.ndarray) -> np.ndarray | None:
 
 
 def _decode(path: Path, flags: int) -> np.ndarray:
-    """Decode an image; OpenCV fills what is cut off with grey and says nothing, so the end marker is checked."""
     try:
-        data = path.read_bytes()
+        return decode_bytes(path.read_bytes(), flags)
     except OSError as error:
         raise SequenceError(f"the image {path} cannot be read: {error.strerror or error}") from error
-    first, last = PNG if data.startswith(PNG[0]) else JPEG
-    if not data.startswith(first) or last not in data[-64:]:
-        raise SequenceError(f"the image {path} is truncated or no JPEG or PNG: copy it again")
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error:
-        image = None
-    if image is None:
-        raise SequenceError(f"the image {path} is damaged: copy it again")
-    return image
+    except ImageError as error:
+        raise SequenceError(f"the image {path} {error}: copy it again") from error
 
 
 def _encode(path: Path, image: np.ndarray) -> None:

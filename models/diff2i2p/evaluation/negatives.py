@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What must not get a wrong pose: spoiled images, places that look alike, maps that hold a place twice."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from diff2i2p.localization.appearance import AppearanceMatcher
+from diff2i2p.localization.localizer import Localizer
+from diff2i2p.mapping.compiled_map import CompiledMap
+from diff2i2p.world import World
+from diff2i2p.world.office import Furnisher
+from diff2i2p.world.parts import Style
+from diff2i2p.world.plan import make_shells
+
+BLUR = 11  # pixels that the camera moves while the shutter is open, at 320 wide
+DARK_GAMMA, DARK_GAIN, DARK_NOISE = 1.6, 0.22, 0.035  # shares of full scale
+EXPOSURE = 3.5  # times too long
+STRUCTURE = ("shell_", "wall_", "door_", "window_", "panel_", "exit_")
+
+
+def blurred(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Motion blur of (H, W, 3) uint8 along a random line."""
+    size = max(3, BLUR * image.shape[1] // 320)
+    kernel, angle = np.zeros((size, size), np.float32), rng.uniform(0, np.pi)
+    middle, reach = (size - 1) / 2, (size - 1) / 2 * np.array([np.cos(angle), np.sin(angle)])
+    start, end = ((middle + side * reach).round().astype(int).tolist() for side in (-1, 1))
+    cv2.line(kernel, start, end, 1.0)
+    return cv2.filter2D(image, -1, kernel / kernel.sum())
+
+
+def dark(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Too little light: darkened (H, W, 3) uint8, with the noise of a short exposure."""
+    level = DARK_GAIN * (image / 255.0) ** DARK_GAMMA + rng.normal(0, DARK_NOISE, image.shape)
+    return (255 * level).clip(0, 255).astype(np.uint8)
+
+
+def overexposed(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Too much light: most of (H, W, 3) uint8 is white."""
+    return (image * EXPOSURE).clip(0, 255).astype(np.uint8)
+
+
+def covered(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A hand before the lens: a dim, smooth gradient of skin and shadow with sensor noise, shape of `image`."""
+    height, width = image.shape[:2]
+    coarse = rng.uniform(10, 70, (3, 4)).astype(np.float32)
+    shade = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)[..., None] * (1.0, 0.7, 0.6)
+    return (shade + rng.normal(0, 3, (height, width, 3))).clip(0, 255).astype(np.uint8)
+
+
+def mirrored(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The mirror image of a place, as the other half of a symmetric building shows it. The lens must be centred."""
+    return np.ascontiguousarray(image[:, ::-1])
+
+
+SPOILED = {"blurred": blurred, "dark": dark, "overexposed": overexposed, "covered": covered}
+
+
+def other_floor(world: World, seed: int, rooms: int, floor: int) -> World:
+    """Another floor of `World.office(seed, rooms)`: the same walls, windows and doors, furnished from the same shop by other people."""
+    style, counts, items = Style.of(np.random.default_rng([seed, 7, floor])), {}, []
+    for shell in make_shells(np.random.default_rng([seed, 7]), rooms):
+        furnisher = Furnisher(shell, style, counts)
+        furnisher.furnish()
+        items += furnisher.items
+    structure = [item for item in world.items if item.name.startswith(STRUCTURE)]
+    return replace(world, items=(*structure, *items))
+
+
+def repeated(localizer: Localizer, shift: np.ndarray) -> Localizer:
+    """The appearance localizer of a map that holds its place twice, the second time moved by `shift` (3,) metres."""
+    site = localizer.map
+    twice = {name: _twice(name, tensor, torch.as_tensor(shift)) for name, tensor in site.tensors.items()}
+    both = CompiledMap(Path(f"{site.path}.twice"), site.header, twice)
+    return Localizer(both, [AppearanceMatcher(**both.appearance, config=localizer.config.appearance)], localizer.config)
+
+
+def _twice(name: str, tensor: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
+    """An array of a compiled map, once more for the second copy of the place."""
+    if name.endswith(("points", "centres")):
+        return torch.cat([tensor, (tensor + shift).to(tensor.dtype)])
+    if name.endswith("starts"):
+        return torch.cat([tensor, tensor[1:] + tensor[-1]])
+    return tensor if name.endswith("grain") else torch.cat([tensor, tensor])
