@@ -8,13 +8,11 @@ import numpy as np
 from rosbags.image.image import ImageError as UnsupportedImage
 from rosbags.image.image import convert_color, to_cvtype
 
+from diff2i2p.image_bytes import ImageError, decode_bytes
+
 # what drivers call their OpenCV matrices; OpenCV keeps colour as BGR
 PLAIN_ENCODINGS = {"8UC1": "mono8", "8UC3": "bgr8", "8UC4": "bgra8"}
 GREY_ENCODINGS = ("mono8", "mono16")
-
-
-class ImageError(ValueError):
-    """An image message that holds no usable image: says what is wrong with it."""
 
 
 def decode_image(message) -> np.ndarray:
@@ -29,7 +27,7 @@ def _raw(message) -> np.ndarray:
         pixels = _pixels(message, np.dtype(kind), channels)
         return convert_color(pixels, encoding, "mono8" if encoding in GREY_ENCODINGS else "rgb8")
     except (UnsupportedImage, cv2.error) as error:
-        raise ImageError(f"encoding '{message.encoding}' is not a camera image we can read; publish rgb8, bgr8 or mono8") from error
+        raise ImageError(f"encoding '{message.encoding:.40}' is not a camera image we can read; publish rgb8, bgr8 or mono8") from error
 
 
 def _pixels(message, kind: np.dtype, channels: int) -> np.ndarray:
@@ -38,7 +36,7 @@ def _pixels(message, kind: np.dtype, channels: int) -> np.ndarray:
     width = message.width * channels * kind.itemsize
     if not rows or not width or message.step < width or len(message.data) != rows * message.step:
         raise ImageError(
-            f"a {message.width}x{message.height} image in {message.encoding} with step {message.step} cannot have {len(message.data)} bytes"
+            f"a {message.width}x{message.height} image in {message.encoding:.40} with step {message.step} cannot have {len(message.data)} bytes"
         )
     data = np.frombuffer(message.data, np.uint8).reshape(rows, message.step)[:, :width]
     pixels = np.ascontiguousarray(data).view(kind)
@@ -48,17 +46,8 @@ def _pixels(message, kind: np.dtype, channels: int) -> np.ndarray:
 
 
 def _decompressed(message) -> np.ndarray:
-    data = bytes(message.data)
-    if not _is_whole(data):
-        raise ImageError(f"a compressed image ('{message.format}', {len(data)} bytes) is cut off")
-    decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_ANYCOLOR)
-    if decoded is None:
-        raise ImageError(f"a compressed image ('{message.format}', {len(data)} bytes) is neither JPEG nor PNG, or is damaged")
-    return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB) if decoded.ndim == 3 else decoded
-
-
-def _is_whole(data: bytes) -> bool:
-    """OpenCV fills the missing part of a cut-off JPEG with grey and says nothing: look for the end marker ourselves."""
-    if data.startswith(b"\xff\xd8"):
-        return data.rstrip(b"\0").endswith(b"\xff\xd9")
-    return bool(data) and (not data.startswith(b"\x89PNG") or b"IEND" in data[-16:])
+    try:
+        pixels = decode_bytes(bytes(message.data), cv2.IMREAD_ANYCOLOR)
+    except ImageError as error:
+        raise ImageError(f"a compressed image ('{message.format:.40}', {len(message.data)} bytes) {error}") from error
+    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB) if pixels.ndim == 3 else pixels

@@ -12,8 +12,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from diff2i2p.camera import Camera, CameraError
-from diff2i2p.image_bytes import ImageError, decode_bytes
 from diff2i2p.evaluation.trajectory import Trajectory
+from diff2i2p.image_bytes import ImageError, decode_bytes
 
 MAX_GAP = 0.02  # seconds between an image and the truth or depth that is taken for it
 SEVEN_SCENES = Camera(640, 480, (585.0, 585.0, 320.0, 240.0))  # what the data set's page gives
