@@ -19,6 +19,9 @@ ARGUMENTS = {
     "image": ("image", "Topic of the images; with image_transport compressed without its ending /compressed."),
     "camera_info": ("camera_info", "Topic of their calibration."),
     "image_transport": ("", "raw or compressed; empty: as in params_file."),
+    "reliability": ("", "QoS asked of the camera, best_effort or reliable; empty: as in params_file."),
+    "map_cloud": ("", "Topic of a latched cloud to compile the map from, instead of map; empty: as in params_file."),
+    "last_pose_file": ("", "File that keeps the last pose as a first guess after a restart; empty: as in params_file."),
     "tf_mode": ("", "map_odom (needs odometry in TF) or map_camera; empty: as in params_file."),
     "params_file": (os.path.join(SHARE, "params", "localizer.yaml"), "Parameters of the node."),
     "namespace": ("", "Namespace of the node and of its topics."),
@@ -28,26 +31,44 @@ ARGUMENTS = {
     "log_level": ("info", "Log level of the node."),
 }
 # arguments that set a parameter of the node when they are given
-PARAMETERS = {"map": "map_file", "weights": "weights", "image_transport": "image_transport", "tf_mode": "tf_mode"}
+PARAMETERS = {
+    "map": "map_file",
+    "weights": "weights",
+    "image_transport": "image_transport",
+    "reliability": "reliability",
+    "tf_mode": "tf_mode",
+    "last_pose_file": "last_pose_file",
+}
 
 
-def localizer(context) -> list[Node]:
-    """The node. An argument that is not given leaves its parameter to params_file."""
+def nodes(context) -> list[Node]:
+    """Localizer and RViz. An argument that is not given leaves its parameter to params_file."""
     given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
     switches = {name: yaml.safe_load(given[name]) for name in ("use_sim_time", "autostart")}
     parameters = {parameter: given[name] for name, parameter in PARAMETERS.items() if given[name]}
-    return [
-        Node(
-            package="diff2i2p_ros",
-            executable="localizer_node",
-            name="localizer",
-            namespace=given["namespace"],
-            parameters=[given["params_file"], switches | parameters],
-            remappings=[("image", given["image"]), ("camera_info", given["camera_info"])],
-            arguments=["--ros-args", "--log-level", f"localizer:={given['log_level']}"],
-            output="screen",
-        )
-    ]
+    if given["map_cloud"]:
+        parameters["map_from_topic"] = True
+    topics = {name: given[name] for name in ("image", "camera_info", "map_cloud") if given[name]}
+    localizer = Node(
+        package="diff2i2p_ros",
+        executable="localizer_node",
+        name="localizer",
+        namespace=given["namespace"],
+        parameters=[given["params_file"], switches | parameters],
+        remappings=topics.items(),
+        arguments=["--ros-args", "--log-level", f"localizer:={given['log_level']}"],
+        output="screen",
+    )
+    rviz = Node(
+        package="rviz2",
+        executable="rviz2",
+        namespace=given["namespace"],
+        arguments=["-d", os.path.join(SHARE, "rviz", "localizer.rviz")],
+        parameters=[{"use_sim_time": switches["use_sim_time"]}],
+        remappings=topics.items(),
+        condition=IfCondition(LaunchConfiguration("rviz")),
+    )
+    return [localizer, rviz]
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -59,13 +80,6 @@ def generate_launch_description() -> LaunchDescription:
             SetEnvironmentVariable(
                 "FASTRTPS_DEFAULT_PROFILES_FILE", EnvironmentVariable("FASTRTPS_DEFAULT_PROFILES_FILE", default_value=profile)
             ),
-            OpaqueFunction(function=localizer),
-            Node(
-                package="rviz2",
-                executable="rviz2",
-                arguments=["-d", os.path.join(SHARE, "rviz", "localizer.rviz")],
-                parameters=[{"use_sim_time": LaunchConfiguration("use_sim_time")}],
-                condition=IfCondition(LaunchConfiguration("rviz")),
-            ),
+            OpaqueFunction(function=nodes),
         ]
     )

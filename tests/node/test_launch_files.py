@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the launch files hand over exists. (`launch` has no wheel: that they start is seen on a robot.)"""
+
+import ast
+
+import pytest
+import yaml
+
+from diff2i2p.config import parameters
+from diff2i2p_ros.interface import PUBLISHED, SUBSCRIBED
+from diff2i2p_ros.parameters import NodeConfig
+from diff2i2p_ros.replay_node import ReplayConfig
+
+
+def constants(path) -> dict:
+    """The module's dictionaries of literals, those with names in them left out."""
+    found = {}
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict):
+            keys = [key.value for key in node.value.keys]
+            values = [ast.literal_eval(value) if is_literal(value) else None for value in node.value.values]
+            found[node.targets[0].id] = dict(zip(keys, values, strict=True))
+    return found
+
+
+def is_literal(node: ast.AST) -> bool:
+    return all(isinstance(part, ast.Constant | ast.Tuple | ast.List | ast.Load) for part in ast.walk(node))
+
+
+def names(config) -> set[str]:
+    return {name for name, _, _ in parameters(config)}
+
+
+def test_arguments_that_set_parameters_of_the_localizer_set_those_that_it_has(root):
+    found = constants(root / "launch/localize.launch.py")
+    assert found["PARAMETERS"] and set(found["PARAMETERS"].values()) <= names(NodeConfig())
+    assert found["PARAMETERS"].keys() <= found["ARGUMENTS"].keys()
+
+
+def test_arguments_of_the_replay_are_parameters_that_it_has(root):
+    assert constants(root / "launch/replay.launch.py")["PARAMETERS"].keys() <= names(ReplayConfig())
+
+
+@pytest.mark.parametrize("name", ["localize", "replay", "demo"])
+def test_every_argument_is_described(root, name):
+    tables = constants(root / f"launch/{name}.launch.py")
+    described = tables.get("ARGUMENTS") or tables["PARAMETERS"]
+    assert all(value is None or value[1].endswith(".") for value in described.values())
+
+
+def test_rviz_shows_topics_that_there_are(root):
+    view = yaml.safe_load((root / "launch/rviz/localizer.rviz").read_text())["Visualization Manager"]
+    shown = {part["Topic"]["Value"] for part in view["Displays"] + view["Tools"] if "Topic" in part}
+    assert {"map_points", "pose", "initialpose", "debug/matches"} <= shown <= {topic.name for topic in SUBSCRIBED + PUBLISHED}
+
+
+def test_nav2s_lifecycle_manager_finds_the_localizer_and_waits_for_no_bond(root):
+    (manager,) = yaml.safe_load((root / "launch/params/nav2_localizer.yaml").read_text()).values()
+    assert "localizer" in manager["ros__parameters"]["node_names"]
+    assert manager["ros__parameters"]["bond_timeout"] == 0.0
