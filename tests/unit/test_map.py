@@ -15,7 +15,7 @@ from diff2i2p.localization.localizer import Localizer
 from diff2i2p.mapping.compile_map import compile_map
 from diff2i2p.mapping.compiled_map import FORMAT, CompiledMap, MapError
 from diff2i2p.mapping.dense import DenseMap
-from diff2i2p.mapping.retrieve import retrieve
+from diff2i2p.mapping.retrieve import NodeIndex, retrieve
 from diff2i2p.network.diff2i2p import Diff2I2P
 from diff2i2p.render import render_cloud
 from diff2i2p.weights import save_weights
@@ -184,16 +184,33 @@ def test_a_cloud_denser_than_anything_needs_is_thinned(cloud):
 
 
 def test_votes_find_the_part_of_a_large_map_that_looks_like_the_image():
-    generator = torch.manual_seed(0)
-    nodes = torch.nn.functional.normalize(torch.randn(900, 32, generator=generator), dim=1)
-    grid = torch.stack(torch.meshgrid(torch.arange(30.0), torch.arange(30.0), indexing="ij"), -1).flatten(0, 1)
-    places = torch.cat([grid, torch.zeros(900, 1)], 1)
-    here = ((grid - torch.tensor([20.0, 7.0])).norm(dim=1) < 2.5).nonzero()[:, 0]
-    patches = torch.nn.functional.normalize(nodes[here] + 0.1 * torch.randn(len(here), 32, generator=generator), dim=1)
-    candidates = retrieve(patches, nodes, places, RetrievalConfig(candidates=2, nodes=64))
+    index, here, patches = office_floor(30)
+    candidates = retrieve(patches, index, RetrievalConfig(candidates=2, nodes=64))
     assert [len(nodes) for nodes in candidates] == [64, 64]
     assert set(here.tolist()) <= set(candidates[0].tolist())
 
 
+def test_the_lists_of_a_huge_map_find_the_same_place_as_comparing_all(monkeypatch):
+    monkeypatch.setattr("diff2i2p.mapping.retrieve.EXACT", 500)
+    listed, here, patches = office_floor(60)
+    monkeypatch.undo()
+    exact, _, _ = office_floor(60)
+    assert listed.lists is not None and exact.lists is None
+    (near, found), (_, true) = listed.alike(patches), exact.alike(patches)
+    assert (found[:, 0] == true[:, 0]).float().mean() > 0.9
+    assert torch.allclose(near[:, 0], (patches * listed.nodes[found[:, 0]]).sum(1), atol=1e-5)
+    assert set(here.tolist()) <= set(retrieve(patches, listed, RetrievalConfig(nodes=64))[0].tolist())
+
+
+def office_floor(side: int):
+    """Nodes on a square of `side` metres, which of them the image shows, and its patches."""
+    generator = torch.manual_seed(0)
+    nodes = torch.nn.functional.normalize(torch.randn(side**2, 32, generator=generator), dim=1)
+    grid = torch.stack(torch.meshgrid(torch.arange(float(side)), torch.arange(float(side)), indexing="ij"), -1).flatten(0, 1)
+    here = ((grid - torch.tensor([20.0, 7.0])).norm(dim=1) < 2.5).nonzero()[:, 0]
+    patches = torch.nn.functional.normalize(nodes[here] + 0.1 * torch.randn(len(here), 32, generator=generator), dim=1)
+    return NodeIndex(nodes, torch.cat([grid, torch.zeros(len(grid), 1)], 1)), here, patches
+
+
 def test_a_small_map_is_one_candidate():
-    assert len(retrieve(torch.rand(5, 8), torch.rand(20, 8), torch.rand(20, 3), RetrievalConfig())[0]) == 20
+    assert len(retrieve(torch.rand(5, 8), NodeIndex(torch.rand(20, 8), torch.rand(20, 3)), RetrievalConfig())[0]) == 20

@@ -13,12 +13,17 @@ import torch
 from diff2i2p.camera import Camera, View, rectify
 from diff2i2p.config import Config
 from diff2i2p.localization.appearance import AppearanceMatcher
-from diff2i2p.localization.pnp import solve_pnp
+from diff2i2p.localization.compare import Comparison, compare, refine
+from diff2i2p.localization.depth import rectify_depth, refine_by_depth
+from diff2i2p.localization.hypotheses import Hypothesis, propose
+from diff2i2p.localization.pnp import Pose
 from diff2i2p.localization.result import Correspondences, Localization, Status
 from diff2i2p.localization.verify import confidence, evidence
 from diff2i2p.mapping.compiled_map import CompiledMap, MapError
 from diff2i2p.network.runtime import NetworkMatcher
 from diff2i2p.weights import load_weights
+
+PLACES = 2  # hypotheses that are rendered and verified
 
 
 class Localizer:
@@ -40,35 +45,57 @@ class Localizer:
             raise MapError(f"nothing can match images to {site.path}: the map has no colour for appearance, and no weights are given")
         return cls(site, matchers, config)
 
-    def localize(self, image: np.ndarray, camera: Camera, prior: np.ndarray | None = None) -> Localization:
+    def localize(
+        self, image: np.ndarray, camera: Camera, prior: np.ndarray | None = None,
+        depth: np.ndarray | None = None, up: np.ndarray | None = None,
+    ) -> Localization:  # fmt: skip
         """Register `image`, (H, W) or (H, W, 3) RGB uint8 taken by `camera`, in the map.
 
-        prior: (4, 4) T_map_camera that narrows the search; verified like any other. Raises CameraError when image and
-        camera do not fit; every other failure is a status of the result.
+        prior: (4, 4) T_map_camera that narrows the search; verified like any other. depth: (H, W) metres as the camera
+        sees them, 0 where unknown. up: (3,) unit vector against gravity, camera frame, where an IMU knows it. Raises
+        CameraError when image and camera do not fit; every other failure is a status of the result.
         """
         timer = StageTimer()
         with timer("rectify"):
             view = rectify(image, camera, self.config.image.width, self.config.image.max_fov)
-        candidates = [found for matcher in self.matchers for found in matcher.match(view, prior, timer)]
-        answers = [self._verified_pose(correspondences, view, timer) for correspondences in candidates]
-        best = max(answers, key=_merit, default=Localization(Status.NO_CANDIDATES, view=view))
+            view = view if depth is None else replace(view, depth=rectify_depth(depth, camera, view.camera))
+        matched = [found for matcher in self.matchers for found in matcher.match(view, prior, timer)]
+        with timer("pnp"):
+            places = propose(matched, view.camera, self.config.pnp, None if up is None else (up, self.map.up))
+        answers = [self._verified(place, view, timer) for place in places[:PLACES]]
+        best = max(answers, key=_merit, default=_unanswered(matched, view, self.config.pnp.min_inliers))
         return replace(best, milliseconds=timer.milliseconds)
 
-    def _verified_pose(self, correspondences: Correspondences, view: View, timer: "StageTimer") -> Localization:
-        answer = Localization(Status.NO_MATCHES, matcher=correspondences.matcher, correspondences=correspondences, view=view)
-        if len(correspondences) < self.config.pnp.min_inliers:
-            return answer
-        with timer("pnp"):
-            pose = solve_pnp(correspondences, view.camera, self.config.pnp)
-        if pose is None:
-            return replace(answer, status=Status.PNP_FAILED)
+    def _verified(self, place: Hypothesis, view: View, timer: "StageTimer") -> Localization:
+        """The pose of a place or its refinement, whichever verifies better, with what is believed of it."""
+        with timer("render"):
+            comparison = compare(view, self.map.dense, place.pose.T_map_camera)
         with timer("verify"):
-            proof = evidence(pose, correspondences, view, self.map.points, self.map.up)
-            belief = confidence(proof, correspondences.matcher)
-        answer = replace(answer, confidence=belief, inliers=pose.inliers)
+            pose, belief = self._sharpest(place, comparison, view)
+        answer = Localization(
+            Status.REJECTED_LOW_CONFIDENCE, confidence=belief, matcher=place.correspondences.matcher,
+            correspondences=place.correspondences, inliers=pose.inliers, view=view,
+        )  # fmt: skip
         if belief < self.config.verify.min_confidence:
-            return replace(answer, status=Status.REJECTED_LOW_CONFIDENCE)
+            return answer
         return replace(answer, status=Status.OK, T_map_camera=pose.T_map_camera, covariance=pose.covariance)
+
+    def _sharpest(self, place: Hypothesis, comparison: Comparison, view: View) -> tuple[Pose, float]:
+        """The pose of a place after every refinement that verifies no worse, and the confidence in it."""
+        matches, pnp = place.correspondences, self.config.pnp
+
+        def believe(pose: Pose) -> float:
+            return confidence(evidence(pose, place, comparison, view), matches.matcher)
+
+        refinements = [lambda pose: refine(pose, comparison, matches, view.camera, pnp)]
+        if view.depth is not None:
+            refinements.append(lambda pose: refine_by_depth(pose, view, self.map.dense, matches, pnp))
+        pose, belief = place.pose, believe(place.pose)
+        for sharpen in refinements:
+            sharper = sharpen(pose)
+            if sharper is not None and (better := believe(sharper)) >= belief:
+                pose, belief = sharper, better
+        return pose, belief
 
 
 class StageTimer:
@@ -91,6 +118,15 @@ def _network_matcher(site: CompiledMap, weights: str | None, config: Config) -> 
     network, digest = load_weights(weights, config, device)
     site.require_weights(digest)
     return NetworkMatcher(network, site, config)
+
+
+def _unanswered(matched: list[Correspondences], view: View, min_inliers: int) -> Localization:
+    """Why there is no place to verify."""
+    if not matched:
+        return Localization(Status.NO_CANDIDATES, view=view)
+    most = max(matched, key=len)
+    status = Status.NO_MATCHES if len(most) < min_inliers else Status.PNP_FAILED
+    return Localization(status, matcher=most.matcher, correspondences=most, view=view)
 
 
 def _merit(answer: Localization) -> tuple:

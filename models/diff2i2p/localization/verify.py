@@ -6,11 +6,13 @@ from dataclasses import astuple, dataclass
 import numpy as np
 
 from diff2i2p.camera import View
+from diff2i2p.localization.compare import Comparison, agreement, edge_rank, visible_share
+from diff2i2p.localization.hypotheses import Hypothesis
 from diff2i2p.localization.pnp import Pose
-from diff2i2p.localization.result import Correspondences
 
 GRID = 4  # the view is cut into GRID x GRID cells to see how far the inliers spread
-CELL, SLACK = 16, 0.15  # pixels, share of the depth: a point this much behind the nearest of its cell is hidden
+SLACK = 0.15  # share of the depth: a point this much behind what the map shows there is hidden
+NO_RIVAL = 6  # matches that any wrong pose may explain
 
 
 @dataclass(frozen=True)
@@ -20,50 +22,39 @@ class Evidence:
     inliers: float  # natural logarithm of their number
     inlier_ratio: float  # logarithm of the share of the matches
     spread: float  # share of the cells of the view that hold an inlier
-    sharpness: float  # minus the logarithm of the standard deviation of the position, metres
-    visible: float  # share of the inliers that no nearer map point hides
+    sharpness: float  # minus the logarithm of the standard deviation of the position by the matches, metres
+    visible: float  # share of the inliers that no nearer surface of the map hides
+    margin: float  # logarithm of inliers over those of the best pose elsewhere
+    edges: float  # how much the image has edges where the map's depth jumps, -0.5 to 0.5
+    agreement: float  # share of the map's corners that the image shows where the pose puts them
 
 
-# logistic regression on Evidence, bias last: tests/benchmarks/fit_confidence.py on kitchen 500-699 and fr1_rpy 360-399,
-# against images of the other site and of an office
+# logistic regression on Evidence, bias last: tests/benchmarks/fit_confidence.py
 COEFFICIENTS = {
-    "network": (1.69, 1.40, 0.46, 1.27, 0.06, -11.02),
-    "appearance": (1.37, 1.54, 0.44, 1.42, 0.87, -4.89),
+    "network": (1.69, 1.40, 0.46, 1.27, 0.06, 0.0, 0.0, 0.0, -11.02),
+    "appearance": (1.37, 1.54, 0.44, 1.42, 0.87, 0.0, 0.0, 0.0, -4.89),
 }
 
 
-def evidence(pose: Pose, correspondences: Correspondences, view: View, points: np.ndarray, up: np.ndarray) -> Evidence:
-    """Evidence for `pose`, found from `correspondences` in `view`; points (N, 3): the map's, metres."""
-    pixels = correspondences.pixels[pose.inliers]
-    cells = np.unique((pixels * GRID / (view.camera.width, view.camera.height)).astype(int).clip(0, GRID - 1), axis=0)
-    deviation = np.sqrt(np.trace(pose.covariance[:3, :3]))
+def evidence(pose: Pose, hypothesis: Hypothesis, comparison: Comparison, view: View) -> Evidence:
+    """Evidence for `pose`, which is that of `hypothesis` or its refinement; `comparison` was made at the former."""
+    matches, camera, T = hypothesis.correspondences, view.camera, pose.T_map_camera
+    pixels, count = matches.pixels[pose.inliers], max(int(pose.inliers.sum()), 1)
+    cells = np.unique((pixels * GRID / (camera.width, camera.height)).astype(int).clip(0, GRID - 1), axis=0)
+    deviation = np.sqrt(np.trace(hypothesis.pose.covariance[:3, :3]))
     return Evidence(
-        float(np.log(pose.inliers.sum())), float(np.log(pose.inliers.mean())), len(cells) / GRID**2, float(-np.log(deviation)),
-        _visible_share(pose, correspondences.points[pose.inliers], view, points),
-    )  # fmt: skip
+        inliers=float(np.log(count)),
+        inlier_ratio=float(np.log(count / len(matches))),
+        spread=len(cells) / GRID**2,
+        sharpness=float(-np.log(deviation)),
+        visible=visible_share(comparison, matches.points[pose.inliers], camera, T, SLACK),
+        margin=float(np.log(count / max(hypothesis.rival, NO_RIVAL))),
+        edges=edge_rank(comparison, view) - 0.5,
+        agreement=agreement(comparison, camera, T),
+    )
 
 
 def confidence(proof: Evidence, matcher: str) -> float:
     """Probability that the pose is within 0.25 m and 5 degrees."""
     *weights, bias = COEFFICIENTS[matcher]
     return float(1 / (1 + np.exp(-(np.dot(weights, astuple(proof)) + bias))))
-
-
-def _visible_share(pose: Pose, inliers: np.ndarray, view: View, points: np.ndarray) -> float:
-    """Share of the inlier points (M, 3) that lie in front of, or near, the nearest map point of their image cell."""
-    columns = -(-view.camera.width // CELL)
-    nearest = np.full(columns * -(-view.camera.height // CELL), np.inf)
-    cell, depth = _cells(points, pose.T_map_camera, view, columns)
-    np.minimum.at(nearest, cell, depth)
-    cell, depth = _cells(inliers, pose.T_map_camera, view, columns)
-    return float(np.mean(depth <= (1 + SLACK) * nearest[cell] + 0.2)) if len(cell) else 0.0
-
-
-def _cells(points: np.ndarray, T_map_camera: np.ndarray, view: View, columns: int) -> tuple[np.ndarray, np.ndarray]:
-    """Image cell and depth of the points (N, 3) that fall into the view."""
-    x, y, z = ((points - T_map_camera[:3, 3]) @ T_map_camera[:3, :3]).T
-    ahead = z > 0.05
-    fx, fy, cx, cy = view.camera.K
-    u, v = fx * x[ahead] / z[ahead] + cx, fy * y[ahead] / z[ahead] + cy
-    inside = (u >= 0) & (v >= 0) & (u < view.camera.width) & (v < view.camera.height)
-    return (v[inside] // CELL).astype(int) * columns + (u[inside] // CELL).astype(int), z[ahead][inside]

@@ -36,7 +36,7 @@ def compile_map(
     grid = config.map
     pyramid = build_pyramid(cloud.points, cloud.grey if colour else None, grid.fine_voxel, grid.levels, grid.neighbours, grid.search_radius)
     progress(1, 3, "point features")
-    tensors = _by_node(pyramid, network)
+    tensors = by_node(pyramid, network)
     progress(2, 3, "appearance index")
     dense = DenseMap.build(cloud, colour)
     tensors |= {f"dense.{name}": torch.from_numpy(array) for name, array in vars(dense).items() if isinstance(array, np.ndarray)}
@@ -55,7 +55,7 @@ def compile_map(
 
 
 @torch.inference_mode()
-def _by_node(pyramid: Pyramid, network: Diff2I2P | None) -> dict[str, torch.Tensor]:
+def by_node(pyramid: Pyramid, network: Diff2I2P | None) -> dict[str, torch.Tensor]:
     """Points, shades and features, fine points sorted by the node that owns them."""
     owners = pyramid.owners[0]
     order = torch.argsort(owners, stable=True)

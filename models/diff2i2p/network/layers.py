@@ -21,7 +21,7 @@ class ConvNorm(nn.Sequential):
         super().__init__(
             nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2),
             nn.GroupNorm(group_count(outputs), outputs),
-            nn.LeakyReLU(0.2) if act else nn.Identity(),
+            nn.LeakyReLU(0.2, inplace=True) if act else nn.Identity(),
         )
 
 

@@ -9,7 +9,7 @@ from diff2i2p.camera import View
 from diff2i2p.config import Config
 from diff2i2p.localization.result import Correspondences
 from diff2i2p.mapping.compiled_map import CompiledMap
-from diff2i2p.mapping.retrieve import retrieve
+from diff2i2p.mapping.retrieve import NodeIndex, retrieve
 from diff2i2p.network.diff2i2p import Diff2I2P, ImageFeatures
 from diff2i2p.network.matching import PixelMatches, match_patches, patch_cells
 from diff2i2p.weights import WeightsError
@@ -29,7 +29,7 @@ class NetworkMatcher:
         self.node_starts = tensors["node_starts"]
         self.node_points = tensors["node_points"].to(self.device)
         self.nodes = tensors["nodes"].to(self.device).float()
-        self.unit_nodes = F.normalize(self.nodes, dim=1)
+        self.index = NodeIndex(F.normalize(self.nodes, dim=1), self.node_points)
 
     @torch.inference_mode()
     def match(self, view: View, prior: np.ndarray | None, timer) -> list[Correspondences]:
@@ -48,9 +48,8 @@ class NetworkMatcher:
 
     def _candidates(self, tokens: torch.Tensor, prior: np.ndarray | None) -> list[torch.Tensor]:
         if prior is not None and len(self.nodes) > self.config.retrieval.nodes:
-            ahead = torch.from_numpy(prior[:3, 3] + 2.0 * prior[:3, 2]).to(self.node_points)
-            return [(self.node_points - ahead).norm(dim=1).topk(self.config.retrieval.nodes, largest=False).indices]
-        return retrieve(self.network.patches(tokens)[0], self.unit_nodes, self.node_points, self.config.retrieval)
+            return [self.index.around(prior[:3, 3] + 2.0 * prior[:3, 2], self.config.retrieval.nodes)]
+        return retrieve(self.network.patches(tokens)[0], self.index, self.config.retrieval)
 
     def _match_candidate(self, image: ImageFeatures, seen: torch.Tensor | None, nodes: torch.Tensor) -> Correspondences:
         points, members = self._members(nodes.cpu())

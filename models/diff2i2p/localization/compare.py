@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Render and compare: the map as a pose sees it, beside the image, and what of it is found there."""
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from diff2i2p.camera import Camera, View
+from diff2i2p.config import PnpConfig
+from diff2i2p.localization.pnp import Pose, reprojection_errors, solve_pnp
+from diff2i2p.localization.result import Correspondences
+from diff2i2p.mapping.dense import DenseMap
+from diff2i2p.render import Surfaces, close_cracks
+
+CORNERS, APART = 300, 5  # corners of the rendered map that are looked for in the image, pixels between them
+CORNER_QUALITY = 0.005  # of the best one
+BLUR, CONTRAST_WINDOW, FLAT = 1.0, 12.0, 25.0  # pixels, pixels, grey levels squared that count as noise
+TRACKER = {"winSize": (21, 21), "maxLevel": 2, "criteria": (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 15, 0.03)}
+RETURN = 0.7  # pixels by which a track followed there and back may miss its start
+TRACK_ERROR, TRACK_ITERATIONS = 3.0, 200  # of the pose solver on tracks, pixels
+AGREES = 2.0  # pixels at 320 wide; a track that ends this close to where a pose puts it speaks for the pose
+RANKS = 2048  # pixels that the strength of an image edge is ranked among
+FEW = 40  # pixels or corners that say nothing yet
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What the map should look like from a pose, and where the image shows its corners."""
+
+    surfaces: Surfaces
+    tried: int  # corners looked for; 0 where the map has no looks
+    tracks: Correspondences  # the corners found, in the image and on the map
+
+
+def compare(view: View, dense: DenseMap, T_map_camera: np.ndarray) -> Comparison:
+    """Render the map at `T_map_camera` (4, 4) and follow its corners into the image (Lucas-Kanade, there and back)."""
+    surfaces = close_cracks(dense.render(view.camera, T_map_camera))
+    nothing = Correspondences(np.zeros((0, 2)), np.zeros((0, 3)), np.zeros(0, np.float32), "tracks")
+    if dense.shades is None:
+        return Comparison(surfaces, 0, nothing)
+    ours, theirs = _normalised(surfaces.image), _normalised(view.grey)
+    trusted = np.where(surfaces.doubtful, 0, 255).astype(np.uint8)
+    corners = cv2.goodFeaturesToTrack(ours, CORNERS, CORNER_QUALITY, APART, mask=trusted)
+    if corners is None:
+        return Comparison(surfaces, 0, nothing)
+    ends, found, mismatch = cv2.calcOpticalFlowPyrLK(ours, theirs, corners, None, **TRACKER)
+    back, returned, _ = cv2.calcOpticalFlowPyrLK(theirs, ours, ends, None, **TRACKER)
+    good = (found[:, 0] > 0) & (returned[:, 0] > 0) & (np.linalg.norm((corners - back)[:, 0], axis=1) < RETURN)
+    points = _lifted(corners[good, 0], surfaces.depth, view.camera, T_map_camera)
+    return Comparison(surfaces, len(corners), Correspondences(ends[good, 0].astype(float), points, 1 / (1 + mismatch[good, 0]), "tracks"))
+
+
+def refine(pose: Pose, comparison: Comparison, matches: Correspondences, camera: Camera, config: PnpConfig) -> Pose | None:
+    """The pose that the tracks agree on, with the inliers it has among `matches`; None without agreement."""
+    strict = replace(config, max_error=TRACK_ERROR, max_iterations=min(TRACK_ITERATIONS, config.max_iterations))
+    found = solve_pnp(comparison.tracks, camera, strict)
+    return None if found is None else replace(found, inliers=_errors(matches, camera, found.T_map_camera) <= config.max_error)
+
+
+def agreement(comparison: Comparison, camera: Camera, T_map_camera: np.ndarray) -> float:
+    """Share of the map's corners that the image shows where the pose puts them."""
+    if comparison.tried < FEW or not len(comparison.tracks):
+        return 0.0
+    limit = AGREES * camera.width / 320
+    return float((_errors(comparison.tracks, camera, T_map_camera) < limit).sum() / comparison.tried)
+
+
+def edge_rank(comparison: Comparison, view: View) -> float:
+    """How much stronger the image's edges are where the map's depth jumps than elsewhere: a mean rank, 0.5 by chance."""
+    x, y = (cv2.Sobel(cv2.GaussianBlur(view.grey, (0, 0), BLUR), cv2.CV_32F, *order) for order in ((1, 0), (0, 1)))
+    strength = cv2.dilate(cv2.magnitude(x, y), np.ones((3, 3)))
+    at_edges = strength[comparison.surfaces.edges & ~comparison.surfaces.holes]
+    if len(at_edges) < FEW:
+        return 0.5
+    everywhere = np.sort(strength.ravel()[:: max(1, strength.size // RANKS)])
+    below, upto = (np.searchsorted(everywhere, at_edges, side) for side in ("left", "right"))
+    return float((below + upto).mean() / 2 / len(everywhere))
+
+
+def visible_share(comparison: Comparison, points: np.ndarray, camera: Camera, T_map_camera: np.ndarray, slack: float) -> float:
+    """Share of `points` (M, 3), map frame, that no surface hides which is nearer by more than the share `slack`."""
+    local = (points - T_map_camera[:3, 3]) @ T_map_camera[:3, :3]
+    local = local[local[:, 2] > 0.05]
+    if not len(local):
+        return 0.0
+    u, v = (local[:, :2] / local[:, 2:] * camera.K[:2] + camera.K[2:]).round().astype(int).T
+    depth = comparison.surfaces.depth[v.clip(0, camera.height - 1), u.clip(0, camera.width - 1)]
+    return float(((depth == 0) | (local[:, 2] <= (1 + slack) * depth + 0.2)).mean())
+
+
+def _normalised(image: np.ndarray) -> np.ndarray:
+    """(H, W) uint8 with its local mean taken away and its local contrast made equal: light and exposure leave it alone."""
+    image = cv2.GaussianBlur(image.astype(np.float32), (0, 0), BLUR)
+    small = cv2.resize(image, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)  # wide windows need no more
+    size = image.shape[1], image.shape[0]
+    mean, square = (cv2.resize(cv2.GaussianBlur(a, (0, 0), CONTRAST_WINDOW / 4), size) for a in (small, small * small))
+    return ((image - mean) * (45 / np.sqrt(np.maximum(square - mean * mean, 0) + FLAT)) + 128).clip(0, 255).astype(np.uint8)
+
+
+def _lifted(pixels: np.ndarray, depth: np.ndarray, camera: Camera, T_map_camera: np.ndarray) -> np.ndarray:
+    """(M, 3) map points that a rendering shows at `pixels` (M, 2)."""
+    u, v = pixels.round().astype(int).T
+    z = depth[v.clip(0, camera.height - 1), u.clip(0, camera.width - 1)]
+    return (camera.rays(pixels) * z[:, None]) @ T_map_camera[:3, :3].T + T_map_camera[:3, 3]
+
+
+def _errors(matches: Correspondences, camera: Camera, T_map_camera: np.ndarray) -> np.ndarray:
+    return reprojection_errors(matches.pixels, matches.points, camera, T_map_camera[:3, :3].T, T_map_camera[:3, 3])

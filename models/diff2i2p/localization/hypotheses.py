@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Correspondences -> the places they speak for, and how much speaks for another place."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from diff2i2p.camera import Camera
+from diff2i2p.config import PnpConfig
+from diff2i2p.localization.pnp import Pose, reprojection_errors, solve_pnp
+from diff2i2p.localization.result import Correspondences
+
+SAME_PLACE, SAME_VIEW = 0.5, np.cos(np.radians(15))  # metres, cosine: nearer poses are one place
+APART = 4  # matches within so many times the largest error belong to the place, not to a rival
+RIVAL_ITERATIONS = 300  # of RANSAC, in search of a rival
+TILT = np.cos(np.radians(10))  # cosine between true and measured gravity
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One place where the camera may be."""
+
+    pose: Pose
+    correspondences: Correspondences
+    rival: int  # matches that the best pose elsewhere explains
+
+
+def propose(matched: list[Correspondences], camera: Camera, config: PnpConfig, level=None) -> list[Hypothesis]:
+    """The places that `matched` speak for, the one pinned down best first.
+
+    level: (up_camera, up_map), unit vectors against gravity; a pose that tilts one away from the other is none.
+    """
+    solved = [(solve_pnp(c, camera, config), c) for c in matched if len(c) >= config.min_inliers]
+    solved = [(pose, c) for pose, c in solved if pose is not None and (level is None or upright(pose.T_map_camera, *level))]
+    solved.sort(key=lambda found: np.trace(found[0].covariance[:3, :3]))
+    places: list[tuple[Pose, Correspondences]] = []
+    for pose, c in solved:
+        if not any(same_place(pose.T_map_camera, other.T_map_camera) for other, _ in places):
+            places.append((pose, c))
+    return [Hypothesis(pose, c, _rival(pose, c, solved, camera, config)) for pose, c in places]
+
+
+def same_place(T_a: np.ndarray, T_b: np.ndarray) -> bool:
+    """Whether two poses (4, 4) may be taken for one."""
+    cosine = (np.trace(T_a[:3, :3].T @ T_b[:3, :3]) - 1) / 2
+    return bool(np.linalg.norm(T_a[:3, 3] - T_b[:3, 3]) < SAME_PLACE and cosine > SAME_VIEW)
+
+
+def upright(T_map_camera: np.ndarray, up_camera: np.ndarray, up_map: np.ndarray) -> bool:
+    """Whether a pose agrees with gravity: (3,) unit vectors against it, in the camera's frame and in the map's."""
+    return bool((T_map_camera[:3, :3] @ np.asarray(up_camera, float)) @ up_map > TILT)
+
+
+def _rival(pose: Pose, c: Correspondences, solved, camera: Camera, config: PnpConfig) -> int:
+    """Most matches that a pose elsewhere explains: one found already by the same matcher, or one of what `pose` leaves over."""
+    counts = [
+        int(other.inliers.sum()) for other, theirs in solved
+        if theirs.matcher == c.matcher and not same_place(pose.T_map_camera, other.T_map_camera)
+    ]  # fmt: skip
+    errors = reprojection_errors(c.pixels, c.points, camera, pose.T_map_camera[:3, :3].T, pose.T_map_camera[:3, 3])
+    left = errors > APART * config.max_error
+    others = Correspondences(c.pixels[left], c.points[left], c.scores[left], c.matcher)
+    second = solve_pnp(others, camera, replace(config, max_iterations=min(RIVAL_ITERATIONS, config.max_iterations), min_inliers=6))
+    if second is not None and not same_place(pose.T_map_camera, second.T_map_camera):
+        counts.append(int(second.inliers.sum()))
+    return max(counts, default=0)
