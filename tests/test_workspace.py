@@ -15,6 +15,7 @@ EXECUTABLES = (
     "diff2i2p/lib/diff2i2p/diff2i2p",
     "diff2i2p_ros/lib/diff2i2p_ros/localizer_node",
     "diff2i2p_ros/lib/diff2i2p_ros/replay_node",
+    "diff2i2p_ros/lib/diff2i2p_ros/sim_camera_node",
     "diff2i2p_ros/lib/diff2i2p_ros/demo",
 )
 LOAD_ENTRY_POINTS = """

@@ -13,7 +13,7 @@ ROSDEP = {
     "yaml": "python3-yaml",
 }  # fmt: skip
 FROM_PIP = {"rosbags"}
-NOT_IMPORTED = {"lifecycle_msgs", "rviz2", "diff2i2p_ros"}  # spoken over topics and services, or started
+NOT_IMPORTED = {"lifecycle_msgs", "rviz2", "diff2i2p_ros", "tf2_ros"}  # spoken over topics and services, or started
 
 
 @pytest.mark.parametrize("folder, package", [("ros2_ws/src/diff2i2p_ros", "diff2i2p_ros"), ("launch", "diff2i2p_bringup")])

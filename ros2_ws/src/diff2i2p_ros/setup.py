@@ -22,7 +22,10 @@ setup(
         "console_scripts": [
             "localizer_node = diff2i2p_ros.localizer_node:main",
             "replay_node = diff2i2p_ros.replay_node:main",
+            "sim_camera_node = diff2i2p_ros.sim_camera_node:main",
             "demo = diff2i2p_ros.demo:main",
+            "quickstart = diff2i2p_ros.quickstart:main",
+            "check_bringup = diff2i2p_ros.check_bringup:main",
         ]
     },
 )
