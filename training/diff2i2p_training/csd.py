@@ -23,6 +23,10 @@ L is low when the depth fits the photo: then the control tells the model what th
               are squeezed to squares; D is copied to all channels of the latent, and sums are not means (the code's weight: 0.001).
               Its mask is the depth at the *true* pose: give that as `known`.
 
+Only `full` is a descent direction whatever photos look like. With x^ the image that e^ stands for, e^ - eps = k (x - x^), k > 0: `score`
+brings the depth nearer where the photo is brighter than imagined, wherever the latent's mean grows or falls with depth. That helps where
+near is bright, and harms where near is dark (tests/training/test_csd.py shows both).
+
 The mask is constant in the gradient, so that a pose gains nothing by looking away from the map.
 """
 

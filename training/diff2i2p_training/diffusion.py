@@ -36,7 +36,10 @@ def load_prior(where: str | Path = STABLE_DIFFUSION, controlnet: str = CONTROL, 
         return DiffusionPrior(loader.from_pretrained(where, **given), device)
     except (OSError, ValueError, TypeError, KeyError) as error:
         reason = str(error).strip().split("\n")[0][:160]
-        raise PriorError(f"no diffusion model could be loaded from '{where}': give a diffusers ControlNet pipeline ({reason})") from error
+        raise PriorError(
+            f"no diffusion model could be loaded from '{where}': give the folder or hub id of a diffusers Stable Diffusion ControlNet"
+            f" pipeline, as 'diff2i2p-train prior' writes one ({reason})"
+        ) from error
 
 
 def control_image(depth: torch.Tensor, known: torch.Tensor) -> torch.Tensor:

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from diffusers import ControlNetModel, DDIMScheduler, StableDiffusionControlNetPipeline, UNet2DConditionModel
 from diffusers.training_utils import EMAModel
+from diffusers.utils import logging
 from rich.console import Console
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, IterableDataset
@@ -97,7 +98,10 @@ class PriorTrainer:
         """The averaged weights as a pipeline folder."""
         self.average.store(self.model.parameters())
         self.average.copy_to(self.model.parameters())
+        verbosity = logging.get_verbosity()
+        logging.set_verbosity_error()  # of the parts that it has not
         self.pipeline.save_pretrained(out)
+        logging.set_verbosity(verbosity)
         self.average.restore(self.model.parameters())
 
     def state(self) -> dict:
