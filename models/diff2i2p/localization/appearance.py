@@ -31,6 +31,7 @@ class AppearanceMatcher:
         self.view_of = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
         self.sift = cv2.SIFT_create(config.features, contrastThreshold=CONTRAST / 2)
         self.searched = descriptors.astype(np.float32)  # the index keeps no copy of its own
+        cv2.setRNGSeed(0)  # the trees split at random: the same map is to give the same answers in every process
         self.index = cv2.flann_Index(self.searched, {"algorithm": 1, "trees": 4}) if len(points) else None
 
     def match(self, view: View, prior, timer) -> list[Correspondences]:
