@@ -22,10 +22,6 @@ class Pilot:
         self._path: np.ndarray | None = None  # (M, 2) to the first goal
         self._at = 0  # point of the path that the robot is at
 
-    @property
-    def is_idle(self) -> bool:
-        return not self.goals and not self._wander
-
     def replan(self) -> None:
         """The robot is not where it was: find another path to the same goal."""
         self._path = None
