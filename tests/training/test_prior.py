@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The prior of our own: what it learns from fits together, training goes on where it stopped, and what it writes is a pipeline."""
+
+import dataclasses
+import json
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from diff2i2p.cloud import write_cloud
+from diff2i2p_training import prior as prior_module
+from diff2i2p_training import prior_views
+from diff2i2p_training.cli import app
+from diff2i2p_training.diffusion import load_prior
+from diff2i2p_training.prior import PriorShape, sample_sheet, train_prior
+from diff2i2p_training.prior_views import PriorViews, Views, draw, site_views
+
+SHAPE = PriorShape(32, 8)
+
+
+@pytest.fixture(scope="module")
+def views(site):
+    return site_views(*site, SHAPE.width)
+
+
+@pytest.fixture
+def no_worlds(views, monkeypatch):
+    """The site in place of worlds, which take seconds to make."""
+    for module in (prior_module, prior_views):
+        monkeypatch.setattr(module, "world_views", lambda seed, width: views)
+
+
+def test_the_depth_of_a_view_is_that_of_its_photo(room, site, views):
+    _, sequence = site
+    camera = sequence.camera.resized(48)
+    assert views.photos.shape == (len(views), 3, 36, 48) and 30 < len(views) <= 40
+    poses = np.stack([frame.T_map_camera for frame in sequence.frames])
+    images, depths = room.render(camera, poses)
+    apart = [np.abs(images.astype(float) - photo.permute(1, 2, 0).numpy()).mean((1, 2, 3)).argmin() for photo in views.photos]
+    errors = [(np.abs(depths[i] - depth.numpy()) / depths[i])[depth.numpy() > 0] for i, depth in zip(apart, views.depths, strict=True)]
+    assert np.median(np.concatenate(errors)) < 0.02
+    assert np.mean(np.diff(apart) > 0) > 0.9
+
+
+def test_a_distorted_camera_is_rectified_in_colour(site):
+    cloud, sequence = site
+    distorted = dataclasses.replace(sequence.camera, D=(-0.3, 0.1, 0.0, 0.0))
+    bent = site_views(cloud, dataclasses.replace(sequence, camera=distorted), SHAPE.width)
+    straight = site_views(cloud, sequence, SHAPE.width)
+    assert bent.photos.shape == straight.photos.shape
+    assert (bent.photos[0].float() - straight.photos[0].float()).abs().mean() > 1
+    assert (bent.photos.float().std(1).mean()) > 2
+
+
+def test_a_photo_and_its_control_are_cut_from_one_place():
+    u = torch.arange(48.0).expand(36, 48)
+    v = torch.arange(36.0)[:, None].expand(36, 48)
+    depth = (1 + 0.02 * u + 0.05 * v)[None]
+    views = Views((255 / depth).round().to(torch.uint8)[:, None].expand(-1, 3, -1, -1), depth)
+    photos, controls = draw(views, 64, torch.Generator().manual_seed(0))
+    assert photos.shape == (64, 3, 24, 32) and controls.shape == (64, 1, 24, 32)
+    for photo, control in zip(photos, controls, strict=True):
+        assert torch.corrcoef(torch.stack([photo[0].ravel(), control[0].ravel()]))[0, 1] > 0.97
+    rising = (controls.diff(dim=3).mean((1, 2, 3)) > 0).double().mean()
+    assert 0.3 < rising < 0.7  # mirrored, half of them
+
+
+def test_a_cloud_of_another_place_is_refused(site):
+    cloud, sequence = site
+    T = np.eye(4)
+    T[:3, 3] = 100
+    with pytest.raises(ValueError, match="is it the map of that run"):
+        site_views(cloud.transformed(T), sequence, SHAPE.width)
+
+
+def test_with_a_site_half_the_batches_are_of_it(views, no_worlds, monkeypatch):
+    monkeypatch.setattr(prior_views, "draw", lambda chosen, *rest: chosen)
+    site = Views(views.photos[:5], views.depths[:5])
+    data = iter(PriorViews(SHAPE.width, 2, site))
+    share = np.mean([next(data) is site for _ in range(100)])
+    assert 0.3 < share < 0.7
+
+
+def test_an_interrupted_training_goes_on_and_its_pipeline_is_one_like_any_other(no_worlds, tmp_path):
+    out = tmp_path / "prior"
+    train_prior(out, 0.005, SHAPE, batch_size=2, workers=0)
+    begun = json.loads((out / "card.json").read_text())
+    trained = train_prior(out, 0.02, SHAPE, batch_size=2, workers=0)
+    card = json.loads((out / "card.json").read_text())
+    assert 0 < begun["step"] < card["step"] and card["data"] == "synthetic offices"
+    again = load_prior(out)
+    weights = trained.unet.state_dict()
+    assert all((value == weights[name]).all() for name, value in again.unet.state_dict().items())
+    assert again.grid(480, 640) == (24, 32) and again.photo_scale == again.control_scale == 1
+    with pytest.raises(ValueError, match="channels=8.*not .*channels=16"):
+        train_prior(out, 1, PriorShape(32, 16), workers=0)
+
+
+def test_the_sample_sheet_shows_depth_photo_and_imagined_images(views, no_worlds, tmp_path):
+    prior = train_prior(tmp_path / "prior", 0.001, SHAPE, batch_size=2, workers=0)
+    photos, controls = draw(views, 3, torch.Generator().manual_seed(0))
+    sample_sheet(prior, photos, controls, tmp_path / "docs" / "sheet.png", samples=2, enlarged=1)
+    sheet = cv2.imread(str(tmp_path / "docs" / "sheet.png"))[..., ::-1] / 255
+    assert sheet.shape == (3 * 24, 4 * 32, 3)
+    assert np.abs(sheet[24:48, :32, 0] - controls[1, 0].numpy()).max() < 0.01
+    assert np.abs(sheet[24:48, 32:64] - photos[1].permute(1, 2, 0).numpy()).max() < 0.01
+    assert np.abs(sheet[:, 64:96] - sheet[:, 96:]).mean() > 0.01
+
+
+@pytest.mark.parametrize("shape", [(40, 8), (32, 12), (0, 8)])
+def test_a_shape_that_its_levels_cannot_halve_is_refused(shape):
+    with pytest.raises(ValueError, match="multiple of 16 pixels wide"):
+        PriorShape(*shape)
+
+
+def test_the_command_learns_a_site_and_writes_the_sheet(site, no_worlds, tmp_path, monkeypatch):
+    cloud, sequence = site
+    write_cloud(tmp_path / "cloud.ply", cloud)
+    folder = sequence.frames[0].image_path.parent.parent
+    arguments = ["prior", "--out", str(tmp_path / "prior"), "--minutes", "0.001", "--width", "32", "--channels", "8", "--workers", "0"]
+    place = ["--cloud", str(tmp_path / "cloud.ply"), "--sequence", str(folder), "--sheet", str(tmp_path / "sheet.png")]
+    result = CliRunner().invoke(app, [*arguments, *place])
+    assert result.exit_code == 0, result.output
+    assert "views of a site" in (tmp_path / "prior" / "card.json").read_text()
+    assert cv2.imread(str(tmp_path / "sheet.png")).shape == (6 * 24 * 2, 5 * 32 * 2, 3)
+    alone = CliRunner().invoke(app, [*arguments, *place[:2]])
+    assert isinstance(alone.exception, ValueError) and "both --cloud and --sequence" in str(alone.exception)
