@@ -19,6 +19,7 @@ BLUR, CONTRAST_WINDOW, FLAT = 1.0, 12.0, 25.0  # pixels, pixels, grey levels squ
 TRACKER = {"winSize": (21, 21), "maxLevel": 2, "criteria": (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 15, 0.03)}
 RETURN = 0.7  # pixels by which a track followed there and back may miss its start
 TRACK_ERROR, TRACK_ITERATIONS = 3.0, 200  # of the pose solver on tracks, pixels
+SHARED = 45.0  # tracks err together: variance of a pose over that of independent ones (bench_uncertainty.py)
 AGREES = 2.0  # pixels at 320 wide; a track that ends this close to where a pose puts it speaks for the pose
 RANKS = 2048  # pixels that the strength of an image edge is ranked among
 FEW = 40  # pixels or corners that say nothing yet
@@ -55,7 +56,10 @@ def refine(pose: Pose, comparison: Comparison, matches: Correspondences, camera:
     """The pose that the tracks agree on, with the inliers it has among `matches`; None without agreement."""
     strict = replace(config, max_error=TRACK_ERROR, max_iterations=min(TRACK_ITERATIONS, config.max_iterations))
     found = solve_pnp(comparison.tracks, camera, strict)
-    return None if found is None else replace(found, inliers=_errors(matches, camera, found.T_map_camera) <= config.max_error)
+    if found is None:
+        return None
+    inliers = _errors(matches, camera, found.T_map_camera) <= config.max_error
+    return replace(found, inliers=inliers, covariance=SHARED * found.covariance)
 
 
 def agreement(comparison: Comparison, camera: Camera, T_map_camera: np.ndarray) -> float:

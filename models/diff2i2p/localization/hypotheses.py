@@ -13,6 +13,7 @@ from diff2i2p.localization.result import Correspondences
 SAME_PLACE, SAME_VIEW = 0.5, np.cos(np.radians(15))  # metres, cosine: nearer poses are one place
 APART = 4  # matches within so many times the largest error belong to the place, not to a rival
 RIVAL_ITERATIONS = 300  # of RANSAC, in search of a rival
+SHARED = 17.0  # matches err together, by the map's noise and thinning: variance of a pose over that of independent ones (bench_uncertainty.py)
 TILT = np.cos(np.radians(10))  # cosine between true and measured gravity
 
 
@@ -36,7 +37,7 @@ def propose(matched: list[Correspondences], camera: Camera, config: PnpConfig, l
     places: list[tuple[Pose, Correspondences]] = []
     for pose, c in solved:
         if not any(same_place(pose.T_map_camera, other.T_map_camera) for other, _ in places):
-            places.append((pose, c))
+            places.append((replace(pose, covariance=SHARED * pose.covariance), c))
     return [Hypothesis(pose, c, _rival(pose, c, solved, camera, config)) for pose, c in places]
 
 

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A painted corner of a room: its cloud, its compiled map, and photographs of it."""
+
+import cv2
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from diff2i2p.camera import Camera
+from diff2i2p.cloud import PointCloud
+from diff2i2p.config import Config, override
+from diff2i2p.localization.localizer import Localizer
+from diff2i2p.mapping.compile_map import compile_map
+from diff2i2p.render import render_cloud
+
+EYE = Camera(320, 240, (260.0, 260.0, 159.5, 119.5))
+
+
+def paint(rng, origin, along, upward, spacing=0.02):
+    """Points and shades of a painted rectangle: blurred noise of two sizes."""
+    size = [int(np.linalg.norm(side) / spacing) for side in (along, upward)]
+    paint = sum(cv2.GaussianBlur(rng.normal(size=size[::-1]).astype(np.float32), (0, 0), s) * s for s in (2, 6))
+    i, j = np.meshgrid(*(np.arange(n) / n for n in size))
+    points = np.array(origin) + i[..., None] * np.array(along) + j[..., None] * np.array(upward)
+    return points.reshape(-1, 3), (128 + 110 * paint / np.abs(paint).max()).ravel()
+
+
+def corner_cloud(seed: int) -> PointCloud:
+    """Floor and two walls, 4 m x 4 m, 2.5 m high, and a pillar before them."""
+    rng = np.random.default_rng(seed)
+    parts = [
+        paint(rng, (0, 0, 0), (4, 0, 0), (0, 4, 0)),
+        paint(rng, (0, 4, 0), (4, 0, 0), (0, 0, 2.5)),
+        paint(rng, (4, 0, 0), (0, 4, 0), (0, 0, 2.5)),
+        paint(rng, (2.6, 3.0, 0), (0.4, 0, 0), (0, 0, 1.6)),
+        paint(rng, (2.6, 3.0, 0), (0, 0.4, 0), (0, 0, 1.6)),
+    ]
+    points, shades = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return PointCloud(points.astype(np.float32), intensity=(shades / 255).astype(np.float32))
+
+
+@pytest.fixture(scope="session")
+def eye() -> Camera:
+    """The camera of the photographs."""
+    return EYE
+
+
+@pytest.fixture(scope="session")
+def corner() -> PointCloud:
+    return corner_cloud(0)
+
+
+@pytest.fixture(scope="session")
+def other_corner() -> PointCloud:
+    """The same walls, painted otherwise."""
+    return corner_cloud(1)
+
+
+@pytest.fixture(scope="session")
+def corner_localizer(corner, tmp_path_factory) -> Localizer:
+    """The corner, compiled with few looks."""
+    config = override(Config(), {"appearance": {"spacing": 1.5, "headings": 8}})
+    path = tmp_path_factory.mktemp("corner") / "corner.i2pmap"
+    compile_map(corner, path, config=config, up=np.array([0, 0, 1.0]))
+    return Localizer.open(path, config=config)
+
+
+@pytest.fixture(scope="session")
+def looking():
+    """A function: T_map_camera (4, 4) of a level camera at a place, heading in degrees from x, rolled by so many."""
+
+    def pose(place, heading: float, roll: float = 0.0) -> np.ndarray:
+        T = np.eye(4)
+        level = Rotation.from_euler("zy", (heading - 90, 0), degrees=True) * Rotation.from_euler("xz", (-90, roll), degrees=True)
+        T[:3, :3], T[:3, 3] = level.as_matrix(), place
+        return T
+
+    return pose
+
+
+@pytest.fixture(scope="session")
+def photograph():
+    """A function: the RGB image (240, 320, 3) that the camera takes of a cloud."""
+
+    def take(cloud: PointCloud, T_map_camera: np.ndarray) -> np.ndarray:
+        image = render_cloud(cloud.points, (cloud.grey * 255).astype(np.uint8), EYE, T_map_camera, 0.025).image
+        return np.repeat(cv2.GaussianBlur(image, (0, 0), 0.8)[..., None], 3, 2)
+
+    return take

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A pose is held against what the map looks like from it: right ones become sharper, wrong ones show."""
+
+from dataclasses import astuple, replace
+
+import cv2
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from diff2i2p.camera import Camera, CameraError, rectify
+from diff2i2p.config import PnpConfig
+from diff2i2p.evaluation.metrics import pose_error
+from diff2i2p.localization.compare import agreement, compare, edge_rank, refine
+from diff2i2p.localization.depth import rectify_depth, refine_by_depth
+from diff2i2p.localization.hypotheses import propose, upright
+from diff2i2p.localization.pnp import Pose
+from diff2i2p.localization.result import Correspondences, Status
+from diff2i2p.localization.verify import COEFFICIENTS, confidence, evidence
+from diff2i2p.mapping.dense import DenseMap
+from diff2i2p.render import render_cloud
+
+PNP = PnpConfig()
+HERE = (1.1, 1.7, 1.2), 60  # place and heading
+NO_MATCHES = Correspondences(np.zeros((0, 2)), np.zeros((0, 3)), np.zeros(0, np.float32), "appearance")
+
+
+@pytest.fixture(scope="module")
+def dense(corner):
+    return DenseMap.build(corner)
+
+
+@pytest.fixture(scope="module")
+def truth(looking):
+    return looking(*HERE)
+
+
+@pytest.fixture(scope="module")
+def view(corner, truth, photograph, eye):
+    return rectify(photograph(corner, truth), eye, 320)
+
+
+def shifted(T: np.ndarray, metres, degrees=(0, 0, 0)) -> np.ndarray:
+    moved = T.copy()
+    moved[:3, 3] += metres
+    moved[:3, :3] = moved[:3, :3] @ Rotation.from_euler("xyz", degrees, degrees=True).as_matrix()
+    return moved
+
+
+def as_pose(T: np.ndarray) -> Pose:
+    return Pose(T, np.zeros(0, bool), np.eye(6))
+
+
+def test_comparing_the_map_with_the_image_sharpens_a_pose(view, dense, truth):
+    near = shifted(truth, (0.05, -0.04, 0.03), (1, -1.5, 0.5))
+    sharp = refine(as_pose(near), compare(view, dense, near), NO_MATCHES, view.camera, PNP)
+    metres, degrees = pose_error(truth, sharp.T_map_camera)
+    assert metres < 0.01 and degrees < 0.2
+
+
+def test_corners_are_found_where_a_right_pose_puts_them_in_any_light(view, dense, truth):
+    dark = replace(view, grey=(60 * (view.grey / 255.0) ** 1.6).astype(np.uint8))
+    for seen in (view, dark):
+        comparison = compare(seen, dense, truth)
+        assert agreement(comparison, seen.camera, truth) > 0.5
+        assert agreement(comparison, seen.camera, shifted(truth, (0.3, 0, 0))) < 0.1
+
+
+def test_a_wrong_pose_does_not_agree_with_the_image(view, dense, looking):
+    for place, heading in (((2.3, 1.4, 1.0), 20), ((0.6, 0.6, 1.4), 45), ((1.1, 1.7, 1.2), 85)):
+        wrong = looking(place, heading)
+        assert agreement(compare(view, dense, wrong), view.camera, wrong) < 0.1
+
+
+def test_the_image_has_edges_where_the_depth_of_a_right_pose_jumps(view, dense, truth, looking):
+    right = edge_rank(compare(view, dense, truth), view)
+    wrong = [edge_rank(compare(view, dense, looking(HERE[0], HERE[1] + turn)), view) for turn in (-15, 12)]
+    assert right > 0.6 and right > max(wrong) + 0.05
+
+
+def test_a_map_without_looks_is_compared_by_its_depth_alone(corner, view, truth):
+    comparison = compare(view, DenseMap.build(corner, colour=False), truth)
+    assert comparison.tried == 0 and agreement(comparison, view.camera, truth) == 0
+    assert refine(as_pose(truth), comparison, NO_MATCHES, view.camera, PNP) is None
+    assert edge_rank(comparison, view) > 0.6
+
+
+def matches_at(T: np.ndarray, camera: Camera, count: int, rng, shift=(0, 0, 0)) -> Correspondences:
+    """Matches that are right at T for a map moved by `shift`."""
+    pixels = rng.uniform((0, 0), (camera.width, camera.height), (count, 2))
+    local = camera.rays(pixels) * rng.uniform(1, 4, (count, 1))
+    points = local @ T[:3, :3].T + T[:3, 3] + shift
+    return Correspondences(pixels + rng.normal(0, 0.5, pixels.shape), points, np.ones(count, np.float32), "appearance")
+
+
+def joined(*parts: Correspondences) -> Correspondences:
+    return Correspondences(*(np.concatenate([getattr(p, name) for p in parts]) for name in ("pixels", "points", "scores")), "appearance")
+
+
+def test_matches_that_a_second_place_explains_as_well_leave_no_margin(truth, eye, view, dense):
+    rng = np.random.default_rng(0)
+    once, again = matches_at(truth, eye, 60, rng), matches_at(truth, eye, 50, rng, (12, 0, 0))
+    alone, twice = propose([once], eye, PNP)[0], propose([joined(once, again)], eye, PNP)[0]
+    assert alone.rival <= 6 and 45 <= twice.rival <= 60
+    comparison = compare(view, dense, truth)
+    margins = [evidence(h.pose, h, comparison, view).margin for h in (alone, twice)]
+    assert margins[0] > 2 and margins[1] < 0.3
+
+
+def test_matchers_that_agree_are_one_place_and_others_are_two(truth, eye):
+    rng = np.random.default_rng(0)
+    here, near = matches_at(truth, eye, 60, rng), matches_at(truth, eye, 40, rng, (0.02, 0, 0))
+    elsewhere = matches_at(truth, eye, 40, rng, (5, 0, 0))
+    assert len(propose([here, near], eye, PNP)) == 1
+    places = propose([elsewhere, here], eye, PNP)
+    assert len(places) == 2 and {place.rival for place in places} == {40, 60}
+
+
+def test_a_pose_that_contradicts_gravity_is_none(truth, eye):
+    matches, up_map = matches_at(truth, eye, 60, np.random.default_rng(0)), np.array([0, 0, 1.0])
+    up_camera = truth[:3, :3].T @ up_map
+    tilted = Rotation.from_euler("z", 25, degrees=True).apply(up_camera)
+    assert upright(truth, up_camera, up_map) and not upright(truth, tilted, up_map)
+    assert len(propose([matches], eye, PNP, (up_camera, up_map))) == 1
+    assert propose([matches], eye, PNP, (tilted, up_map)) == []
+
+
+def test_no_evidence_counts_against_a_pose(view, dense, truth, eye):
+    place = propose([matches_at(truth, eye, 60, np.random.default_rng(0))], eye, PNP)[0]
+    proof = evidence(place.pose, place, compare(view, dense, truth), view)
+    for matcher, weights in COEFFICIENTS.items():
+        assert len(weights) == len(astuple(proof)) + 1 and min(weights[:-1]) >= 0
+        assert 0 < confidence(proof, matcher) <= 1
+
+
+def depth_of(corner, eye, T: np.ndarray) -> np.ndarray:
+    return render_cloud(corner.points, np.zeros(len(corner), np.uint8), eye, T, 0.025).depth
+
+
+def test_a_depth_image_draws_a_pose_onto_the_map(corner, dense, view, truth, eye):
+    seen = replace(view, depth=rectify_depth(depth_of(corner, eye, truth), eye, view.camera))
+    matches = matches_at(truth, eye, 60, np.random.default_rng(0))
+    near = Pose(shifted(truth, (0.06, 0.05, -0.05), (1, 1, 0)), np.ones(60, bool), np.eye(6))
+    sharp = refine_by_depth(near, seen, dense, matches, PNP)
+    metres, degrees = pose_error(truth, sharp.T_map_camera)
+    assert metres < 0.02 and degrees < 0.5 and sharp.inliers.all()
+
+
+def test_a_depth_image_that_fits_no_better_leaves_the_pose_alone(corner, dense, view, truth, eye):
+    depth = depth_of(corner, eye, truth)
+    matches = matches_at(truth, eye, 60, np.random.default_rng(0))
+    for seen in (depth, np.zeros_like(depth), np.full_like(depth, np.nan)):
+        fitted = replace(view, depth=rectify_depth(seen, eye, view.camera))
+        assert refine_by_depth(Pose(truth, np.ones(60, bool), np.eye(6)), fitted, dense, matches, PNP) is None
+
+
+def test_a_depth_image_of_another_size_is_an_error(eye):
+    with pytest.raises(CameraError, match="depth image is 160x120 but its camera_info says 320x240"):
+        rectify_depth(np.zeros((120, 160)), eye, eye)
+
+
+def test_depth_is_rectified_as_the_image_is():
+    bent = Camera(640, 480, (460.0, 460.0, 319.5, 239.5), (-0.25, 0.08, 0.0, 0.0))
+    straight = rectify(np.zeros((480, 640), np.uint8), bent, 320).camera
+    rows = np.repeat(np.arange(480.0)[:, None], 640, 1)
+    expected = rectify((rows / 2).astype(np.uint8), bent, 320).grey.astype(float) * 2
+    assert np.abs(rectify_depth(rows, bent, straight) - expected)[20:-20, 20:-20].max() < 4
+
+
+def test_an_answer_is_sharper_than_what_its_matches_alone_say(corner_localizer, corner, looking, photograph, eye):
+    truth = looking((1.4, 1.5, 1.1), 50)
+    answer = corner_localizer.localize(photograph(corner, truth), eye)
+    metres, degrees = pose_error(truth, answer.T_map_camera)
+    assert answer.status is Status.OK and metres < 0.02 and degrees < 0.3
+    assert {"render", "verify"} <= set(answer.milliseconds)
+
+
+def test_gravity_and_depth_may_be_given_with_an_image(corner_localizer, corner, looking, photograph, eye):
+    truth = looking((1.4, 1.5, 1.1), 50)
+    image, up = photograph(corner, truth), truth[:3, :3].T @ (0, 0, 1)
+    assert corner_localizer.localize(image, eye, depth=depth_of(corner, eye, truth), up=up).ok
+    assert not corner_localizer.localize(image, eye, up=cv2.Rodrigues(np.array([0, 0, 1.0]))[0] @ up).ok
