@@ -13,7 +13,7 @@ from diff2i2p.localization.result import Correspondences
 SAME_PLACE, SAME_VIEW = 0.5, np.cos(np.radians(15))  # metres, cosine: nearer poses are one place
 APART = 4  # matches within so many times the largest error belong to the place, not to a rival
 RIVAL_ITERATIONS = 300  # of RANSAC, in search of a rival
-SHARED = 17.0  # matches err together, by the map's noise and thinning: variance of a pose over that of independent ones (bench_uncertainty.py)
+SHARED = 17.0  # the map makes matches err together: variance of a pose over that by independent ones (bench_uncertainty.py)
 TILT = np.cos(np.radians(10))  # cosine between true and measured gravity
 
 
