@@ -113,6 +113,13 @@ def test_a_world_is_written_from_its_seed(diff2i2p, monkeypatch, tmp_path):
     assert asked == [("office 3", tmp_path, 3, {"mapping_frames": 1000, "drive_frames": 5})]
 
 
+def test_a_world_is_taken_from_an_sdf_file(diff2i2p, monkeypatch, root, tmp_path):
+    asked = []
+    monkeypatch.setattr("diff2i2p.world.write_world", lambda world, *arguments, **more: asked.append(world))
+    assert diff2i2p("world", "--sdf", root / "launch/worlds/office.sdf", "--out", tmp_path)[0] == 0
+    assert [room.kind for room in asked[0].rooms] == ["corridor", "lab"]
+
+
 def test_the_doctor_speaks_in_sentences(diff2i2p):
     code, out, _ = diff2i2p("doctor")
     assert code == 0 and "Python 3." in out and "weights" in out.lower() and "ROS 2" in out

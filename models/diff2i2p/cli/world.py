@@ -21,6 +21,7 @@ class Storage(str, Enum):
 def world(
     out: Annotated[Path, typer.Option(help="Folder for cloud.ply, mapping/, drive/ and world.sdf.")],
     seed: Annotated[int, typer.Option(help="Another seed is another office.")] = 0,
+    sdf: Annotated[Path | None, typer.Option(help="World to take instead of a new one, such as launch/worlds/office.sdf.")] = None,
     mapping_frames: Annotated[int, typer.Option(help="Images of the mapping run.", min=2)] = 1000,
     drive_frames: Annotated[int, typer.Option(help="Images of the drive on another day.", min=2)] = 200,
     bag: Annotated[bool, typer.Option("--bag", help="Record the drive as a ROS 2 bag, too: drive_bag/, with odometry and truth.")] = False,
@@ -30,7 +31,7 @@ def world(
     """Make a synthetic office: its scan, a mapping run, a drive on another day with true poses, and an SDF world."""
     from diff2i2p.world import World, write_world
 
-    write_world(World.office(seed), out, seed, mapping_frames=mapping_frames, drive_frames=drive_frames)
+    write_world(World.from_sdf(sdf) if sdf else World.office(seed), out, seed, mapping_frames=mapping_frames, drive_frames=drive_frames)
     print(out)
     if bag:
         print(_record(out, storage.value, compressed))
