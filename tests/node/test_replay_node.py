@@ -138,7 +138,7 @@ def write_bag(path, storage, camera: Camera) -> None:
     [
         ({}, "either the parameter `sequence` or the parameter `bag`"),
         ({"sequence": "/no/such/folder"}, "there is no sequence folder /no/such/folder"),
-        ({"bag": "/no/such/bag"}, "cannot read the bag /no/such/bag"),
+        ({"bag": "/no/such/bag"}, "there is no bag /no/such/bag"),
         ({"rate": -1.0, "sequence": "x"}, "rate"),
     ],
 )

@@ -3,8 +3,7 @@
 
 import numpy as np
 
-# axes of a ROS body (x forward, y left, z up) of a camera looking forward (x right, y down, z forward), REP-103
-T_BODY_OPTICAL = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]], float)
+from diff2i2p.evaluation.odometry import T_BODY_OPTICAL as T_BODY_OPTICAL
 
 
 def inverse(T: np.ndarray) -> np.ndarray:

@@ -18,10 +18,14 @@ from diff2i2p.evaluation.sequences import read_sequence
 from diff2i2p_ros import convert, parameters
 from diff2i2p_ros.parameters import TRANSPORTS
 from diff2i2p_ros.running import run
-from diff2i2p_ros.sources import BagSource, DriftingOdometry, Event, SequenceSource, SourceError
+from diff2i2p_ros.sources import BagSource, Event, OdometryPublisher, SequenceSource
 
 RESEND, GIVE_UP = 2.0, 20.0  # seconds without an answer, in lockstep
 GRACE = 0.3  # seconds: a publisher knows its subscriber a moment before the subscriber knows it, and what is sent in between is lost
+
+
+class ReplayError(ValueError):
+    """Nothing to replay: says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class ReplayConfig:
     loop: bool = parameter(False, "Start again at the end; the stamps jump back, as those of a bag do.")
     clock: bool = parameter(False, "Publish /clock, for nodes with use_sim_time.")
     wait: bool = parameter(True, "Wait until somebody listens to the camera.")
-    lockstep: bool = parameter(False, "Publish an image only when the last one has been answered on `status`; sequences only.")
+    lockstep: bool = parameter(False, "Publish an image only when the last one has been answered on `status`.")
     image_transport: str = parameter("raw", "Publish a sequence's images on image, or on image/compressed.", choices=TRANSPORTS)
     frame_id: str = parameter("camera", "Optical frame of a sequence's camera.")
     odometry: bool = parameter(False, "Publish odom -> base_link -> camera in TF from a sequence's true poses.")
@@ -44,7 +48,7 @@ class ReplayConfig:
 
 
 class ReplayNode(Node):
-    """Plays once or in a loop, in real time or in lockstep with the localizer. Raises SourceError, SequenceError, CameraError."""
+    """Plays once or in a loop, in real time or in lockstep with the localizer. Raises ReplayError, BagError, SequenceError, CameraError."""
 
     def __init__(self, **options):
         super().__init__("replay", **options)
@@ -58,11 +62,11 @@ class ReplayNode(Node):
 
     def _open(self, config: ReplayConfig) -> SequenceSource | BagSource:
         if bool(config.sequence) == bool(config.bag):
-            raise SourceError("name what to replay: either the parameter `sequence` or the parameter `bag`")
+            raise ReplayError("name what to replay: either the parameter `sequence` or the parameter `bag`")
         if config.bag:
             return BagSource(self, Path(config.bag))
         sequence = read_sequence(config.sequence, config.start, None if config.stop < 0 else config.stop)
-        odometry = DriftingOdometry(self, config.drift, config.frame_id) if config.odometry else None
+        odometry = OdometryPublisher(self, config.drift, config.frame_id) if config.odometry else None
         return SequenceSource(self, sequence, config.image_transport == "compressed", config.frame_id, odometry)
 
     def _on_status(self, message: String) -> None:
@@ -72,7 +76,7 @@ class ReplayNode(Node):
         """Publish everything, in its time."""
         if self._config.wait:
             self.get_logger().info("waiting for somebody who listens to the camera")
-            self._spin_until(lambda: all(publisher.get_subscription_count() for publisher in self._source.awaited))
+            self._spin_until(lambda: self._source.is_heard)
             self._spin_until(lambda: False, GRACE)
         while True:
             self._play_once()
@@ -86,8 +90,10 @@ class ReplayNode(Node):
             first = event.stamp if first is None else first
             due = began + (event.stamp - first) / self._config.rate
             self._spin_until(lambda due=due: time.monotonic() >= due)
+            if self._config.lockstep and event.image:
+                self._source.flush()
             self._publish(event)
-            if self._config.lockstep:
+            if self._config.lockstep and event.image:
                 self._await_answer(event)
 
     def _publish(self, event: Event) -> None:
@@ -97,12 +103,11 @@ class ReplayNode(Node):
             publisher.publish(message)
 
     def _await_answer(self, event: Event) -> None:
-        stamp = convert.text(convert.stamp(event.stamp))
         for _ in range(round(GIVE_UP / RESEND)):
-            if self._spin_until(lambda: self._answered == stamp, RESEND):
+            if self._spin_until(lambda: self._answered == event.image, RESEND):
                 return
             self._publish(event)  # the subscriber is best effort: it may have been lost
-        self.get_logger().warning(f"no answer to the image of {stamp}")
+        self.get_logger().warning(f"no answer to the image of {event.image}")
 
     def _spin_until(self, condition: Callable[[], bool], seconds: float = float("inf")) -> bool:
         end = time.monotonic() + seconds

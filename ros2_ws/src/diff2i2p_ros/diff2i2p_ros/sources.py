@@ -2,29 +2,29 @@
 """What can be replayed: a sequence folder or a ROS 2 bag, as messages in the order of their times."""
 
 import importlib
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
+from builtin_interfaces.msg import Time
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rosbags.interfaces import Connection
-from rosbags.rosbag2 import Reader, ReaderError
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
+from tf2_msgs.msg import TFMessage
 from tf2_ros import StaticTransformBroadcaster, TransformBroadcaster
 
+from diff2i2p.evaluation.bag import Bag
+from diff2i2p.evaluation.odometry import T_BODY_OPTICAL, DriftingOdometry
 from diff2i2p.evaluation.sequences import Frame, Sequence
 from diff2i2p_ros import convert
-from diff2i2p_ros.frames import T_BODY_OPTICAL, inverse
 
+ARRIVAL = Duration(seconds=1.0)  # that the transforms of an image are given to arrive before it
 LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-
-
-class SourceError(ValueError):
-    """Nothing to replay: says why and what to do."""
 
 
 class Event(NamedTuple):
@@ -32,17 +32,25 @@ class Event(NamedTuple):
 
     stamp: float  # seconds
     messages: list[tuple[Publisher, Any]]
+    image: str = ""  # exact stamp of the image among them that somebody listens to, if there is one
 
 
 class SequenceSource:
     """A sequence folder as a camera: camera_info and image, or image/compressed with the bytes of the file; odometry if asked for."""
 
-    def __init__(self, node: Node, sequence: Sequence, compressed: bool, frame_id: str, odometry: "DriftingOdometry | None"):
+    def __init__(self, node: Node, sequence: Sequence, compressed: bool, frame_id: str, odometry: "OdometryPublisher | None"):
         self._sequence, self._compressed, self._frame_id, self._odometry = sequence, compressed, frame_id, odometry
         self._info = node.create_publisher(CameraInfo, "camera_info", 10)
         topic = node.resolve_topic_name("image") + ("/compressed" if compressed else "")
         self._image = node.create_publisher(CompressedImage if compressed else Image, topic, 10)
-        self.awaited = [self._info, self._image]  # they must be heard from the first message on
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether somebody listens to the camera; both topics must be heard from the first message on."""
+        return bool(self._info.get_subscription_count() and self._image.get_subscription_count())
+
+    def flush(self) -> None:
+        """Nothing that an image must wait for."""
 
     def __iter__(self) -> Iterator[Event]:
         for frame in self._sequence:
@@ -50,7 +58,8 @@ class SequenceSource:
             if self._odometry:
                 self._odometry.publish(frame, header)
             info = convert.camera_info(self._sequence.camera, header)
-            yield Event(frame.stamp, [(self._info, info), (self._image, self._message(frame, header))])
+            messages = [(self._info, info), (self._image, self._message(frame, header))]
+            yield Event(frame.stamp, messages, convert.text(header.stamp))
 
     def _message(self, frame: Frame, header: Header) -> Image | CompressedImage:
         if not self._compressed:
@@ -59,45 +68,47 @@ class SequenceSource:
         return CompressedImage(header=header, format=kind, data=frame.image_path.read_bytes())
 
 
-class DriftingOdometry:
-    """odom -> base_link -> camera in TF, from the true poses, every step too long by a share `drift`: what wheels would say."""
+class OdometryPublisher:
+    """odom -> base_link -> camera in TF, from the true poses, drifting."""
 
     def __init__(self, node: Node, drift: float, frame_id: str):
-        self._scale = 1 + drift
+        self._odometry = DriftingOdometry(drift)
         self._broadcaster = TransformBroadcaster(node)
         self._static = StaticTransformBroadcaster(node)
         self._static.sendTransform(convert.transform(T_BODY_OPTICAL, convert.stamp(0.0), "base_link", frame_id))
-        self._T_map_camera: np.ndarray | None = None
-        self._T_odom_camera = T_BODY_OPTICAL
 
     def publish(self, frame: Frame, header: Header) -> None:
         """The next step; a frame without truth is one without a step."""
-        if frame.T_map_camera is not None:
-            if self._T_map_camera is not None:
-                step = inverse(self._T_map_camera) @ frame.T_map_camera
-                step[:3, 3] *= self._scale
-                self._T_odom_camera = self._T_odom_camera @ step
-            self._T_map_camera = frame.T_map_camera
-        T_odom_base = self._T_odom_camera @ inverse(T_BODY_OPTICAL)
+        T_odom_base = self._odometry.step(frame.T_map_camera)
         self._broadcaster.sendTransform(convert.transform(T_odom_base, header.stamp, "odom", "base_link"))
 
 
 class BagSource:
-    """A ROS 2 bag, sqlite3 or mcap, message by message as recorded: nothing is decoded. Raises SourceError."""
+    """A ROS 2 bag, sqlite3 or mcap, message by message as recorded: nothing is decoded. Raises BagError."""
 
     def __init__(self, node: Node, path: Path):
-        try:
-            self._reader = Reader(path)
-            self._reader.open()
-        except (ReaderError, OSError) as error:
-            raise SourceError(f"cannot read the bag {path}: {error} (a ROS 1 bag becomes one of ROS 2 with `rosbags-convert`)") from error
-        self._publishers = {connection.id: self._publisher(node, connection) for connection in self._reader.connections}
-        self.awaited = [p for p in self._publishers.values() if p and p.msg_type in (Image, CompressedImage, CameraInfo)]
+        self._bag = Bag(path)
+        self._publishers = {connection.id: self._publisher(node, connection) for connection in self._bag.connections}
+        made = [publisher for publisher in self._publishers.values() if publisher]
+        self._images = [publisher for publisher in made if publisher.msg_type in (Image, CompressedImage)]
+        self._infos = [publisher for publisher in made if publisher.msg_type is CameraInfo]
+        self._transforms = [publisher for publisher in made if publisher.msg_type is TFMessage]
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether somebody listens to one of the cameras, and to one calibration where there is any."""
+        return all(any(p.get_subscription_count() for p in topics) for topics in (self._images, self._infos) if topics)
+
+    def flush(self) -> None:
+        """Wait until the transforms sent have arrived: an image that overtakes them would be looked at without its odometry."""
+        for publisher in self._transforms:
+            publisher.wait_for_all_acked(ARRIVAL)
 
     def __iter__(self) -> Iterator[Event]:
-        for connection, nanoseconds, data in self._reader.messages():
+        for connection, nanoseconds, data in self._bag.serialized(self._bag.connections):
             if publisher := self._publishers[connection.id]:
-                yield Event(nanoseconds * 1e-9, [(publisher, bytes(data))])
+                heard = publisher in self._images and publisher.get_subscription_count()
+                yield Event(nanoseconds * 1e-9, [(publisher, bytes(data))], _stamp_text(data) if heard else "")
 
     def _publisher(self, node: Node, connection: Connection) -> Publisher | None:
         package, _, name = connection.msgtype.split("/")
@@ -108,3 +119,10 @@ class BagSource:
             return None
         latched = any(qos.durability.name == "TRANSIENT_LOCAL" for qos in connection.ext.offered_qos_profiles)
         return node.create_publisher(message_type, connection.topic, LATCHED if latched else 10)
+
+
+def _stamp_text(data: bytes) -> str:
+    """The stamp of a serialized message that begins with a header, as `convert.text` gives it."""
+    order = "<" if data[1] & 1 else ">"  # of the bytes, from the second one of the CDR encapsulation
+    sec, nanosec = struct.unpack_from(f"{order}iI", data, 4)
+    return convert.text(Time(sec=sec, nanosec=nanosec))
