@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A painted corner of a room: its cloud, its compiled map, and photographs of it."""
+"""A painted corner of a room: its cloud, its compiled map, and photographs of it; and the command line."""
+
+import sys
 
 import cv2
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from diff2i2p import cli
 from diff2i2p.camera import Camera
 from diff2i2p.cloud import PointCloud
 from diff2i2p.config import Config, override
@@ -87,3 +90,19 @@ def photograph():
         return np.repeat(cv2.GaussianBlur(image, (0, 0), 0.8)[..., None], 3, 2)
 
     return take
+
+
+@pytest.fixture
+def diff2i2p(monkeypatch, capfd):
+    """Run a command: diff2i2p("compile-map", ...) -> exit code, stdout, stderr."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["diff2i2p", *map(str, arguments)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code or 0
+        return code, *capfd.readouterr()
+
+    return run

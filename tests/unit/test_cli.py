@@ -2,14 +2,12 @@
 """The command line does what its help says, and answers bad input with one sentence and exit code 2."""
 
 import json
-import sys
 from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
-from diff2i2p import cli
 from diff2i2p.camera import Camera, View
 from diff2i2p.cloud import PointCloud, write_cloud
 from diff2i2p.evaluation.sequences import write_sequence
@@ -19,22 +17,6 @@ from diff2i2p.mapping.compiled_map import CompiledMap
 
 CAMERA = Camera(160, 120, (130.0, 130.0, 79.5, 59.5))
 FLOOR = np.random.default_rng(0).uniform((-2, -2, 0), (2, 2, 0.01), (3000, 3)).astype(np.float32)
-
-
-@pytest.fixture
-def diff2i2p(monkeypatch, capfd):
-    """Run a command: diff2i2p("compile-map", ...) -> exit code, stdout, stderr."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["diff2i2p", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code or 0
-        return code, *capfd.readouterr()
-
-    return run
 
 
 @pytest.fixture
