@@ -111,6 +111,16 @@ def test_viewpoints_are_free_and_stand_above_the_ground_around_them():
     assert set(height[sure].round(6)) == set(looks.HEIGHTS)
 
 
+def test_every_storey_of_a_house_gets_viewpoints():
+    x, y = (a.ravel() for a in np.mgrid[0:8:0.1, 0:6:0.1])
+    slabs = [np.stack([x, y, np.full_like(x, z)], 1) for z in (0, 2.6, 3.0, 5.6)]  # floors and ceilings
+    table = np.stack([x, y, np.full_like(x, 0.75)], 1)[(x > 3) & (x < 5) & (y > 2) & (y < 4)]
+    places = looks._viewpoints(np.concatenate([*slabs, table]), 0.8)
+    expected = [storey + height for storey in (0, 3) for height in looks.HEIGHTS]
+    assert np.allclose(np.unique(places[:, 2].round(6)), np.sort(expected))
+    assert (places[:, 2] > 3).mean() > 0.4
+
+
 def test_a_huge_map_gets_no_more_viewpoints_than_a_large_one():
     ground = np.random.default_rng(0).uniform((0, 0, 0), (1000, 1000, 0.1), (20000, 3))
     assert len(looks._viewpoints(ground, 0.8)) < 1.3 * looks.MAX_PLACES
