@@ -67,6 +67,7 @@ class NetworkConfig:
     site_octaves: int = parameter(
         0, "Octaves of the map position fed to the point network; 0 keeps the weights free of any site.", "", 0, 12
     )
+    place_memory: bool = parameter(False, "Remember the places of one site: codes learned on grids over its map.")
     tuning: bool = parameter(True, "Deformable Correspondence Tuning: move every matched point by a learned offset.")
     tuning_extent: bool = parameter(
         False, "Offsets are shares of the extent of what the query sees, as released, not multiples of the map's spacing."

@@ -16,11 +16,12 @@ from diff2i2p.mapping.pyramid import build_pyramid
 from diff2i2p.network.diff2i2p import Diff2I2P
 from diff2i2p.network.runtime import NetworkMatcher
 from diff2i2p.weights import load_weights
+from diff2i2p_training import datasets
 from diff2i2p_training.adapt import adapt
 from diff2i2p_training.datasets import SiteDataset
 from diff2i2p_training.losses import matching_losses, total
 from diff2i2p_training.synthesis import ViewSynthesizer
-from diff2i2p_training.train import train
+from diff2i2p_training.train import _groups, train
 from diff2i2p_training.worlds import WorldDataset, world_site
 
 TINY = override(
@@ -48,6 +49,22 @@ def test_every_parameter_but_the_last_tuning_layers_gets_a_gradient(dataset):
     total(losses).backward()
     without = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
     assert without == []
+
+
+def test_training_begins_in_a_corner_of_the_site(dataset, monkeypatch):
+    monkeypatch.setattr(datasets, "FIRST", 2)
+    rng = np.random.default_rng(0)
+    furthest = []
+    for effort in (0.0, 1.0):
+        dataset.effort.fill_(effort)
+        furthest.append(max(dataset._neighbourhood(rng)[0].max() for _ in range(30)))
+    assert furthest[0] == 1 and furthest[1] >= len(dataset.seen) // 2
+
+
+def test_codes_of_places_learn_faster_and_forget_nothing():
+    groups = _groups(Diff2I2P(override(TINY, {"network": {"place_memory": True}})))
+    codes = [group for group in groups if any(p.shape == (4 * 2**14, 16) for p in group["params"])]
+    assert len(codes) == 1 and codes[0]["pace"] > 1 and codes[0]["weight_decay"] == 0
 
 
 def test_training_learns_to_name_map_nodes(dataset, tmp_path):

@@ -19,18 +19,15 @@ from diff2i2p_training.datasets import SiteDataset
 from diff2i2p_training.synthesis import ViewSynthesizer
 from diff2i2p_training.train import train
 
-SITE = {"network": {"site_octaves": 6}}  # the weights of one site may know where in the map a point is
+SITE = {"network": {"site_octaves": 6, "place_memory": True}}  # the weights of one site may know where in the map a point is
 BATCH = 6
 
 
 def adapt(
     cloud: PointCloud, sequence: Sequence, out: Path, minutes: float, config: Config = Config(), start: str | None = None,
-    batch: int = BATCH, seed: int = 0,
+    seed: int = 0,
 ):  # fmt: skip
-    """Train weights for the site of `cloud` from the posed `sequence` and write them to `out`; resumes from `out`.ckpt.
-
-    batch: views per step; a large site wants more of them, for each shows a small part of it.
-    """
+    """Train weights for the site of `cloud` from the posed `sequence` and write them to `out`; resumes from `out`.ckpt."""
     console = Console()
     torch.manual_seed(seed)
     config = override(config, SITE)
@@ -43,7 +40,7 @@ def adapt(
     synthesizer = ViewSynthesizer(
         thin, 0.35 * config.map.fine_voxel, sequence, config.image.width, config.image.max_fov, lambda x: track(x, "depth of the images")
     )
-    dataset = SiteDataset(synthesizer, pyramid, batch, config.network.fine_stride, config.retrieval.nodes, seed)
+    dataset = SiteDataset(synthesizer, pyramid, BATCH, config.network.fine_stride, config.retrieval.nodes, seed)
     progress = train(network, dataset, out.with_suffix(".ckpt"), minutes, console=console)
     save_weights(out, network, card(f"{sequence.name}, {len(sequence)} images", progress))
     return network

@@ -40,7 +40,6 @@ def adapt(
     colour: Annotated[bool, typer.Option(help="Use the cloud's colour or intensity.")] = True,
     weights: Annotated[str | None, typer.Option(help="Weights to start from.")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML of parameters that differ from the defaults.")] = None,
-    batch: Annotated[int, typer.Option(help="Views per step; a large site wants more.", min=1)] = 6,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
 ):
     """Make the weights of one site from its cloud and the posed images of a mapping run."""
@@ -55,7 +54,7 @@ def adapt(
     if not colour:
         points = dataclasses.replace(points, colours=None, intensity=None)
     settings = load_config(config) if config else Config()
-    adapt_site(points, read_sequence(sequence, start, stop), out, minutes, settings, weights, batch, seed)
+    adapt_site(points, read_sequence(sequence, start, stop), out, minutes, settings, weights, seed)
 
 
 @app.command()

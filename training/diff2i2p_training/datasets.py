@@ -13,6 +13,7 @@ from diff2i2p_training.light import relight
 from diff2i2p_training.synthesis import ViewSynthesizer
 
 TARGETS = 3  # map points that share the label of a cell
+FIRST = 100  # images of the mapping run that training begins with
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,9 @@ class SiteDataset(IterableDataset):
     def __init__(self, synthesizer: ViewSynthesizer, pyramid: Pyramid, batch_size: int, fine_stride: int, max_nodes: int, seed: int = 0):
         self.synthesizer, self.pyramid = synthesizer, pyramid
         self.batch_size, self.stride, self.max_nodes, self.seed = batch_size, fine_stride, max_nodes, seed
-        self.effort = torch.ones(()).share_memory_()  # how hard the views are, 0 to 1; training raises it, workers read it
+        self.effort = torch.ones(
+            ()
+        ).share_memory_()  # how hard the views are, and from how much of the site, 0 to 1; training raises it, workers read it
         self.tree = cKDTree(pyramid.points[0].numpy())
         self.owners = pyramid.owners[0].numpy()
         self.seen = [self._seen_nodes(view) for view in synthesizer.views]
@@ -55,13 +58,15 @@ class SiteDataset(IterableDataset):
     def _neighbourhood(self, rng: np.random.Generator) -> tuple[np.ndarray, torch.Tensor]:
         """Views that see one part of the map, and the nodes of that part: all of a small map."""
         count = len(self.pyramid.nodes)
+        begun = max(FIRST, round(self.effort.item() * len(self.seen)))  # a corner of the site first: images in a row are of one place
+        seen = self.seen[:begun]
         if count <= self.max_nodes:
-            return rng.integers(len(self.seen), size=self.batch_size), torch.ones(count, dtype=torch.bool)
-        first = self.seen[rng.integers(len(self.seen))]
+            return rng.integers(len(seen), size=self.batch_size), torch.ones(count, dtype=torch.bool)
+        first = seen[rng.integers(len(seen))]
         centre = self.pyramid.nodes.numpy()[first].mean(0)
         distance = np.linalg.norm(self.pyramid.nodes.numpy() - centre, axis=1)
         nodes = distance <= np.partition(distance, self.max_nodes - 1)[self.max_nodes - 1]
-        inside = np.flatnonzero([nodes[seen].mean() > 0.8 for seen in self.seen])
+        inside = np.flatnonzero([nodes[near].mean() > 0.8 for near in seen])
         return rng.choice(inside, self.batch_size), torch.from_numpy(nodes)
 
     def _sample(self, view, rng: np.random.Generator, effort: float):

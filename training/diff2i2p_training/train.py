@@ -19,7 +19,8 @@ CHECKPOINT_EVERY = 120.0  # seconds
 REPORT_EVERY = 30.0  # seconds
 DROP_GREY = 0.4  # share of steps in which the map has no grey value: bare geometry must work too
 WARM_UP = 0.03  # share of the time until the full learning rate
-EASY = 0.3  # share of the time until views are as hard as they get: without easy ones first, learning is slow to begin
+EASY = 0.3  # share of the time until views are as hard as they get, and from everywhere: without easy ones first, learning does not begin
+CODES_PACE = 5.0  # learning rate of the codes of places, in learning rates of the rest
 
 
 @dataclass
@@ -31,7 +32,7 @@ class Progress:
 
 
 def train(
-    network: Diff2I2P, dataset: IterableDataset, checkpoint: Path, minutes: float, rate: float = 2e-3, workers: int = 1, console=None
+    network: Diff2I2P, dataset: IterableDataset, checkpoint: Path, minutes: float, rate: float = 5e-4, workers: int = 1, console=None
 ) -> Progress:
     """Train `network` in place for `minutes` in all; goes on from `checkpoint` where there is one.
 
@@ -41,7 +42,7 @@ def train(
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network.to(device).train()
     network.image_backbone.to(memory_format=torch.channels_last)  # an eighth faster
-    optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=1e-3)
+    optimizer = torch.optim.AdamW(_groups(network), weight_decay=1e-3)
     progress = _resume(checkpoint, network, optimizer, console)
     dataset.seed += progress.step  # other views than before the interruption
     loader = iter(DataLoader(dataset, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None))
@@ -51,7 +52,7 @@ def train(
         started = time.monotonic()
         dataset.effort.fill_(min(1.0, 0.1 + progress.seconds / (60 * minutes * EASY)))
         for group in optimizer.param_groups:
-            group["lr"] = rate * _schedule(progress.seconds / (60 * minutes))
+            group["lr"] = rate * group["pace"] * _schedule(progress.seconds / (60 * minutes))
         losses = _step(network, optimizer, _moved(next(loader), device), bank)
         progress.step += 1
         progress.seconds += time.monotonic() - started
@@ -91,6 +92,13 @@ def _step(network: Diff2I2P, optimizer, batch: Batch, bank: VoteBank) -> dict[st
     torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
     optimizer.step()
     return {name: value.item() for name, value in losses.items()}
+
+
+def _groups(network: Diff2I2P) -> list[dict]:
+    """Parameters by pace: codes of places are seen rarely, so they learn faster, and forget nothing."""
+    codes = [network.place_memory.codes] if network.place_memory else []
+    rest = [parameter for name, parameter in network.named_parameters() if name != "place_memory.codes"]
+    return [{"params": rest, "pace": 1.0}, {"params": codes, "pace": CODES_PACE, "weight_decay": 0.0}]
 
 
 def _schedule(done: float) -> float:
