@@ -7,9 +7,11 @@ import torch
 
 from diff2i2p.config import PAPER, Config, MatchingConfig, override
 from diff2i2p.mapping.pyramid import build_pyramid
+from diff2i2p.network import point_backbone
 from diff2i2p.network.diff2i2p import Diff2I2P
 from diff2i2p.network.matching import gather_matches, match_coarse, match_fine
 from diff2i2p.network.point_backbone import KernelPointConvolution, kernel_disposition
+from diff2i2p.network.winograd import MIN_CHANNELS, Conv3x3
 
 SMALL = override(Config(), {"network": {"image_channels": [8, 8, 16, 16], "point_width": 4, "fine_dim": 16, "token_dim": 16}})
 
@@ -65,6 +67,36 @@ def test_a_point_convolution_follows_its_definition():
                 distance = (support[i] - support[query] - 0.1 * kernel_point).norm()
                 expected += (1 - distance / 0.2).clamp(min=0) * (features[i] @ weight)
         assert torch.allclose(got[query], expected / len(near) + conv.bias)
+
+
+def test_point_features_do_not_depend_on_how_many_are_computed_at_once(pyramid, monkeypatch):
+    network = Diff2I2P(SMALL).eval()
+    with torch.no_grad():
+        together = network.encode_map(pyramid)
+        monkeypatch.setattr(point_backbone, "AT_ONCE", 3000)
+        parts = network.encode_map(pyramid)
+    with_gradient = network.encode_map(pyramid)
+    for other in (parts, with_gradient):
+        assert torch.allclose(together.fine, other.fine, atol=1e-5) and torch.allclose(together.nodes, other.nodes, atol=1e-4)
+
+
+def test_a_wide_convolution_gives_the_same_the_quick_way():
+    torch.manual_seed(0)
+    conv, x = Conv3x3(MIN_CHANNELS, 24), torch.randn(1, MIN_CHANNELS, 61, 83)
+    with torch.no_grad():
+        quick = conv(x)
+    direct = conv(x)  # with a gradient
+    assert quick.shape == direct.shape and not torch.equal(quick, direct)
+    assert (quick - direct).abs().max() < 3e-5 * direct.abs().max()
+
+
+def test_every_second_fine_feature_alone_is_what_the_whole_map_has_there():
+    config = override(SMALL, {"network": {"fine_stride": 1, "fine_step": 2, "thin_decoder": False}})
+    backbone, image = Diff2I2P(config).image_backbone, torch.rand(1, 1, 64, 96)
+    with torch.no_grad():
+        whole, few = backbone.train()(image)[0], backbone.eval()(image)[0]
+    assert whole.shape[-2:] == (64, 96) and few.shape[-2:] == (32, 48)
+    assert torch.allclose(few, whole[..., ::2, ::2], atol=1e-5)
 
 
 def test_one_map_feature_does_not_depend_on_the_image_and_any_image_size_fits(pyramid):

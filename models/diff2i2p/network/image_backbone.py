@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from diff2i2p.config import NetworkConfig
 from diff2i2p.network.layers import BasicBlock, ConvNorm, upsample
+from diff2i2p.network.winograd import Conv3x3
 
 
 class Rung(nn.Module):
@@ -17,7 +18,7 @@ class Rung(nn.Module):
         width = fine if thin else coarse
         self.narrow = nn.Conv2d(coarse, fine, 1) if thin else nn.Identity()
         self.lateral = nn.Conv2d(fine, width, 1)
-        self.smooth = nn.Sequential(ConvNorm(width, width, 3), nn.Conv2d(width, fine, 3, padding=1))
+        self.smooth = nn.Sequential(ConvNorm(width, width, 3), Conv3x3(width, fine))
 
     def forward(self, coarse: torch.Tensor, skip: torch.Tensor, size=None) -> torch.Tensor:
         """The features at the size of `skip`, or brought to `size` (height, width) before they are smoothed."""

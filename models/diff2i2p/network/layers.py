@@ -5,6 +5,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from diff2i2p.network.winograd import Conv3x3
+
 
 def group_count(channels: int) -> int:
     """The largest power of two up to 32 that leaves at least 8 channels a group."""
@@ -19,7 +21,7 @@ class ConvNorm(nn.Sequential):
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, act: bool = True):
         super().__init__(
-            nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2),
+            Conv3x3(inputs, outputs) if (kernel, stride) == (3, 1) else nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2),
             nn.GroupNorm(group_count(outputs), outputs),
             nn.LeakyReLU(0.2, inplace=True) if act else nn.Identity(),
         )

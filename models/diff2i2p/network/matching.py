@@ -68,8 +68,7 @@ def match_fine(
     cells (G, C), points (N, C): unit fine features. patch_cells (K, A), node_points (K, B): members of each pair's two
     sides, padded with G and N.
     """
-    pixels = torch.cat([cells, cells.new_zeros(1, cells.shape[1])])[patch_cells]
-    candidates = torch.cat([points, points.new_zeros(1, points.shape[1])])[node_points]
+    pixels, candidates = cells[patch_cells.clamp(max=len(cells) - 1)], points[node_points.clamp(max=len(points) - 1)]
     similarity = pixels @ candidates.transpose(1, 2)  # (K, A, B)
     similarity.masked_fill_((patch_cells == len(cells))[:, :, None] | (node_points == len(points))[:, None], -2)
     best, partner = _highest(similarity, config.partners, 2)  # (K, A, partners)

@@ -15,7 +15,7 @@ from diff2i2p.network.layers import fourier, group_count
 KERNEL_POINTS = 15
 RADIUS, SIGMA, SHELL = 2.5, 2.0, 0.66  # convolution radius and influence in voxels; where the kernel points sit in the radius
 SITE_WAVELENGTH = 25.0  # metres, the longest wave of the map position
-AT_ONCE = 65536  # points convolved at once where no gradient is wanted
+AT_ONCE = 2**20  # gathered values held at once where no gradient is wanted: they stay in the cache, and any map fits in memory
 
 
 def kernel_disposition() -> np.ndarray:
@@ -32,10 +32,21 @@ def kernel_disposition() -> np.ndarray:
     return np.concatenate([np.zeros((1, 3)), sphere])
 
 
-def gather(features: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    """Rows of `features` (N, C) at `index` (M, K); padding gives zeros."""
-    padded = torch.cat([features, features.new_zeros(1, features.shape[1])])
+def gather(padded: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """Rows of features `padded` (N + 1, C) at `index` (M, K)."""
     return padded.index_select(0, index.reshape(-1)).view(*index.shape, -1)
+
+
+def in_parts(function, features: torch.Tensor, queries: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """function(padded, queries (M, 3), index (M, K)) -> (M, ...) with `padded` the features (N, C) and a row of zeros for the padding.
+
+    Where no gradient is wanted, the queries are taken part by part.
+    """
+    padded = F.pad(features, (0, 0, 0, 1))
+    if torch.is_grad_enabled():
+        return function(padded, queries, index)
+    rows = max(1, AT_ONCE // (index.shape[1] * features.shape[1]))
+    return torch.cat([function(padded, *part) for part in zip(queries.split(rows), index.split(rows), strict=True)])
 
 
 class PointNorm(nn.GroupNorm):
@@ -46,7 +57,13 @@ class PointNorm(nn.GroupNorm):
         self.over_cloud = over == "cloud"
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return super().forward(x.T[None])[0].T if self.over_cloud else super().forward(x)
+        if not self.over_cloud:
+            return super().forward(x)
+        groups = x.unflatten(1, (self.num_groups, -1))
+        variance, mean = torch.var_mean(groups, (0, 2), correction=0)
+        size = self.num_channels // self.num_groups
+        scale = self.weight * (variance + self.eps).rsqrt().repeat_interleave(size)
+        return torch.addcmul(self.bias - scale * mean.repeat_interleave(size), x, scale)
 
 
 class KernelPointConvolution(nn.Module):
@@ -62,17 +79,16 @@ class KernelPointConvolution(nn.Module):
 
     def forward(self, features: torch.Tensor, queries: torch.Tensor, support: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
         """features (N, C) on support (N, 3), gathered by index (M, K) around queries (M, 3) -> (M, C')."""
-        if len(queries) > AT_ONCE and not torch.is_grad_enabled():  # a whole building at once would not fit in memory
-            parts = zip(queries.split(AT_ONCE), index.split(AT_ONCE), strict=True)
-            return torch.cat([self.forward(features, some, support, around) for some, around in parts])
-        far = support.new_full((1, 3), 1e6)
-        offsets = (torch.cat([support, far])[index] - queries[:, None]) / self.voxel  # (M, K, 3)
-        influence = (1 - torch.cdist(offsets, self.kernel_points.expand(len(queries), -1, -1)) / SIGMA).clamp(min=0)
-        near = gather(features, index)  # (M, K, C)
-        weighted = torch.bmm(influence.transpose(1, 2), near)  # (M, kernel points, C)
-        out = weighted.flatten(1) @ self.weights.flatten(0, 1)
-        count = (near.sum(2) > 0).sum(1, keepdim=True).clamp(min=1)
-        return out / count + self.bias
+        support = torch.cat([support, support.new_full((1, 3), 1e6)])
+        filled = F.pad(features.sum(1) > 0, (0, 1))
+
+        def convolve(padded, queries, index):
+            offsets = (support[index] - queries[:, None]) / self.voxel  # (M, K, 3)
+            influence = (1 - torch.cdist(offsets, self.kernel_points.expand(len(queries), -1, -1)) / SIGMA).clamp(min=0)
+            weighted = torch.bmm(influence.transpose(1, 2), gather(padded, index))  # (M, kernel points, C)
+            return weighted.flatten(1) @ self.weights.flatten(0, 1) / filled[index].sum(1, keepdim=True).clamp(min=1)
+
+        return in_parts(convolve, features, queries, index) + self.bias
 
 
 class ConvolutionBlock(nn.Module):
@@ -107,7 +123,7 @@ class ResidualBlock(nn.Module):
 
     def forward(self, features, queries, support, index):
         out = self.unary2(self.conv(self.unary1(features), queries, support, index))
-        kept = gather(features, index).amax(1) if self.strided else features
+        kept = in_parts(lambda padded, _, near: gather(padded, near).amax(1), features, queries, index) if self.strided else features
         return F.leaky_relu(out + self.shortcut(kept), 0.2)
 
 
@@ -168,8 +184,12 @@ class PointBackbone(nn.Module):
 
 def interpolate(features: torch.Tensor, support: torch.Tensor, queries: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     """Inverse squared distance interpolation of `features` (N, C) over the neighbours in `index` (M, K)."""
-    far = support.new_full((1, 3), 1e6)
-    distance = (torch.cat([support, far])[index] - queries[:, None]).square().sum(2)
-    weight = torch.where(index < len(support), 1 / (distance + 1e-8), 0.0)
-    weight = weight / (weight.sum(1, keepdim=True) + 1e-8)
-    return torch.bmm(weight[:, None], gather(features, index))[:, 0]
+    support = torch.cat([support, support.new_full((1, 3), 1e6)])
+
+    def blend(padded, queries, index):
+        distance = (support[index] - queries[:, None]).square().sum(2)
+        weight = torch.where(index < len(features), 1 / (distance + 1e-8), 0.0)
+        weight = weight / (weight.sum(1, keepdim=True) + 1e-8)
+        return torch.bmm(weight[:, None], gather(padded, index))[:, 0]
+
+    return in_parts(blend, features, queries, index)

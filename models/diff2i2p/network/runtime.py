@@ -47,14 +47,16 @@ class NetworkMatcher:
             return [self._match_candidate(image, seen, nodes) for nodes in candidates]
 
     def _candidates(self, tokens: torch.Tensor, prior: np.ndarray | None) -> list[torch.Tensor]:
-        if prior is not None and len(self.nodes) > self.config.retrieval.nodes:
+        if len(self.nodes) <= self.config.retrieval.nodes:
+            return [torch.arange(len(self.nodes), device=self.device)]
+        if prior is not None:
             return [self.index.around(prior[:3, 3] + 2.0 * prior[:3, 2], self.config.retrieval.nodes)]
         return retrieve(self.network.patches(tokens)[0], self.index, self.config.retrieval)
 
     def _match_candidate(self, image: ImageFeatures, seen: torch.Tensor | None, nodes: torch.Tensor) -> Correspondences:
         points, members = self._members(nodes.cpu())
         fine = self.fine[points].to(self.device).float()
-        cells = image.fine[0].flatten(1).T
+        cells = image.fine[0].flatten(1).T.contiguous()
         depth = None if seen is None else self._at_cells(seen)[:, 2]
         matches = self._matches(image, cells, fine, nodes, members, depth)
         pixels = self._pixels(matches.cells, image.fine.shape[-1])
