@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The differentiable pose solver finds the minimum, knows its gradient, and is silent where no pose is fixed."""
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from scipy.spatial.transform import Rotation
@@ -45,6 +47,18 @@ def test_without_noise_the_pose_is_exact_also_far_from_the_origin(with_start):
     found, solved = differentiable_pnp(*data, disturbed(T) if with_start else None)
     assert solved.all()
     torch.testing.assert_close(found, T, atol=1e-6, rtol=0)
+
+
+def test_with_equal_weights_the_minimum_is_the_one_that_opencv_finds():
+    (pixels, points, weights, K), T = problem(count=40, noise=3.0, sets=1)
+    found, _ = differentiable_pnp(pixels, points, torch.ones_like(weights), K, T)
+    back = torch.linalg.inv(T[0]).numpy()
+    turn, shift = cv2.solvePnPRefineLM(
+        points[0].numpy(), pixels[0].numpy(), K[0].numpy(), None, cv2.Rodrigues(back[:3, :3])[0], back[:3, 3:].copy()
+    )
+    R = cv2.Rodrigues(turn)[0]
+    np.testing.assert_allclose(found[0, :3, :3].numpy(), R.T, atol=1e-5)
+    np.testing.assert_allclose(found[0, :3, 3].numpy(), -R.T @ shift[:, 0], atol=1e-5)
 
 
 def test_u_comes_first_and_v_second():

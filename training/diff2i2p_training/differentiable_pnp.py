@@ -81,10 +81,8 @@ def differentiable_pnp(
         start = ransac_start(pixels, points, weights, K)[0]
     start = start.detach().double()
     problem, origin, sound = _prepare(pixels, points, weights, K, start)
-    R, c = (
-        torch.where(sound.reshape(-1, 1, 1), part, torch.eye(*part.shape[1:]).to(part)) for part in (start[:, :3, :3], start[:, :3, 3:])
-    )
-    begin = _Pose(R, torch.where(sound[:, None], c[..., 0] - origin, 0.0))
+    safe = torch.where(sound[:, None, None], start, torch.eye(4).to(start))
+    begin = _Pose(safe[:, :3, :3], safe[:, :3, 3] - origin)
     frozen = problem.detached()
     pose = _minimise(frozen, begin)
     H, solved = _hessian(frozen, pose)
@@ -93,7 +91,8 @@ def differentiable_pnp(
     solved = solved & (_movement(frozen, pose, step.detach()) < CONVERGED)
     pose = pose.moved(torch.where(solved[:, None], step, 0.0))
     found = _matrix(pose.R, pose.c + origin)
-    fallback = torch.where(start.isfinite().all(-1).all(-1)[:, None, None], start, torch.eye(4).to(start))
+    known = start.isfinite().all(-1).all(-1)[:, None, None]
+    fallback = torch.where(known, start, torch.eye(4).to(start))
     return torch.where(solved[:, None, None], found, fallback).to(points.dtype), solved
 
 
