@@ -29,8 +29,11 @@ def world(
     compressed: Annotated[bool, typer.Option("--compressed", help="JPEG images in the bag.")] = False,
 ):
     """Make a synthetic office: its scan, a mapping run, a drive on another day with true poses, and an SDF world."""
+    from diff2i2p.evaluation.bag_record import require_new
     from diff2i2p.world import World, write_world
 
+    if bag:  # said before minutes are spent
+        require_new(out / "drive_bag")
     write_world(World.from_sdf(sdf) if sdf else World.office(seed), out, seed, mapping_frames=mapping_frames, drive_frames=drive_frames)
     print(out)
     if bag:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
-from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
+from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 from scipy.spatial.transform import Rotation
 
@@ -30,11 +30,15 @@ def record_bag(
     storage: mcap or sqlite3. TF holds odom -> base_link, too long by a share `drift`, and base_link -> camera. ROS takes a stamp
     of 0 for none: a sequence that begins there is shifted by a second. Raises BagError when there is such a folder already.
     """
-    try:
-        with Writer(path, version=9, storage_plugin=StoragePlugin[storage.upper()]) as writer:
-            _Recorder(writer, compressed, 0.0 if sequence.frames[0].stamp > 0 else 1.0).record(sequence, drift, progress)
-    except WriterError as error:
-        raise BagError(f"cannot record the bag {path}: {error}") from error
+    require_new(path)
+    with Writer(path, version=9, storage_plugin=StoragePlugin[storage.upper()]) as writer:
+        _Recorder(writer, compressed, 0.0 if sequence.frames[0].stamp > 0 else 1.0).record(sequence, drift, progress)
+
+
+def require_new(path: Path | str) -> None:
+    """Raise BagError when there is something at `path` already: bags are not recorded over."""
+    if Path(path).exists():
+        raise BagError(f"cannot record the bag {path}: it exists already; remove it, or record elsewhere")
 
 
 class _Recorder:
