@@ -76,6 +76,19 @@ def test_a_cloud_of_another_place_is_refused(site):
         site_views(cloud.transformed(T), sequence, SHAPE.width)
 
 
+def test_images_without_poses_are_refused(site):
+    cloud, sequence = site
+    lost = dataclasses.replace(sequence, frames=tuple(dataclasses.replace(frame, T_map_camera=None) for frame in sequence.frames))
+    with pytest.raises(ValueError, match="no image of .* has a pose"):
+        site_views(cloud, lost, SHAPE.width)
+
+
+def test_a_sparse_cloud_covers_the_views_too(site, views):
+    cloud, sequence = site
+    sparse = site_views(cloud.voxel_downsample(0.12), sequence, SHAPE.width)
+    assert (sparse.depths > 0).float().mean() > (views.depths > 0).float().mean() - 0.08
+
+
 def test_with_a_site_half_the_batches_are_of_it(views, no_worlds, monkeypatch):
     monkeypatch.setattr(prior_views, "draw", lambda chosen, *rest: chosen)
     site = Views(views.photos[:5], views.depths[:5])

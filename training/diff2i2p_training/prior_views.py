@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from rich.progress import track
 from torch.nn import functional as F
 from torch.utils.data import IterableDataset, get_worker_info
 
 from diff2i2p.camera import Camera, rectify
 from diff2i2p.cloud import PointCloud
 from diff2i2p.evaluation.sequences import Sequence
+from diff2i2p.mapping.dense import neighbour_distance
 from diff2i2p.world import CAMERA, World, scan_positions
 from diff2i2p_training.depth_render import render_depth
 from diff2i2p_training.diffusion import control_image
@@ -25,7 +27,8 @@ WORLD_VIEWS = 1200  # kept at a time, of the latest worlds
 BATCHES = 30  # drawn before the next world is added
 SITE_SHARE = 0.5  # of the batches, where there is a site
 MIN_KNOWN = 0.5  # share of the pixels that the cloud must cover
-VOXEL = 0.04  # metres, spacing of scanned clouds
+VOXEL = 0.04  # metres; clouds are thinned to that
+SPREAD = 1.3  # distances to the nearest neighbour that make the spacing of a cloud which is thinner already
 RENDERED = 8  # at a time
 
 
@@ -94,13 +97,15 @@ def world_views(seed: int, width: int) -> Views:
 
 
 def site_views(cloud: PointCloud, sequence: Sequence, width: int, max_fov: float = 100.0) -> Views:
-    """Views of a mapping run's posed frames. Raises ValueError when the cloud is seen in too few of them."""
+    """Views of a mapping run's posed frames. Raises ValueError without poses, or when few of them see the cloud."""
     frames = [frame for frame in sequence if frame.T_map_camera is not None]
-    photos = [_rectified(frame.image(), sequence.camera, round(MARGIN * width), max_fov) for frame in frames]
-    camera = photos[0][1] if photos else sequence.camera
+    if not frames:
+        raise ValueError(f"no image of {sequence.name} has a pose: its true poses are what ties image and cloud together")
+    size = round(MARGIN * width)
+    photos = [_rectified(frame.image(), sequence.camera, size, max_fov) for frame in track(frames, "images of the site", transient=True)]
     images, poses = np.stack([image for image, _ in photos]), np.stack([frame.T_map_camera for frame in frames])
     thin = cloud.voxel_downsample(VOXEL)
-    views = with_depth(thin, images, poses, camera, VOXEL)
+    views = with_depth(thin, images, poses, photos[0][1], max(VOXEL, SPREAD * neighbour_distance(thin.points)))
     if len(views) < 0.1 * len(frames):
         raise ValueError(f"the cloud is seen in {len(views)} of the {len(frames)} images of {sequence.name}: is it the map of that run?")
     return views
