@@ -2,7 +2,11 @@
 """The real node, a robot that hears all it says, real DDS between them; and a localizer whose answers are known."""
 
 import json
+import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -186,3 +190,55 @@ def sequence(tmp_path):
     images = [np.full((48, 64, 3), 30 * n, np.uint8) for n in range(6)]
     write_sequence(tmp_path / "walk", CAMERA, images, 100.0 + 0.1 * np.arange(6), poses)
     return tmp_path / "walk"
+
+
+CAMERA_PROCESS = """
+import json, sys, time
+import cv2, numpy as np, rclpy
+from conftest import BEST_EFFORT, CAMERA
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header
+from tf2_ros import StaticTransformBroadcaster
+from diff2i2p_ros import convert
+
+asked = json.loads(sys.argv[1])
+rclpy.init()
+node = rclpy.create_node("camera_" + asked["image"].split("/")[1])
+pixels = np.full((48, 64, 3), 7, np.uint8)
+jpeg = cv2.imencode(".jpg", pixels)[1].tobytes()
+compressed = asked["image"].endswith("/compressed")
+image = node.create_publisher(CompressedImage if compressed else Image, asked["image"], BEST_EFFORT)
+info = node.create_publisher(CameraInfo, asked["info"], BEST_EFFORT) if asked["info"] else None
+depth = node.create_publisher(Image, asked["depth"], BEST_EFFORT) if asked["depth"] else None
+if asked["odometry"]:
+    broadcaster = StaticTransformBroadcaster(node)
+    broadcaster.sendTransform(convert.transform(np.eye(4), convert.stamp(0.0), "odom", "camera"))
+
+def shoot():
+    header = Header(stamp=convert.stamp(time.time() - asked["seconds_late"]), frame_id="camera")
+    image.publish(CompressedImage(header=header, format="jpeg", data=jpeg) if compressed else convert.image_message(pixels, header))
+    if info:
+        info.publish(convert.camera_info(CAMERA, header))
+    if depth:
+        depth.publish(convert.image_message(pixels, header))
+
+node.create_timer(0.05, shoot)
+rclpy.spin(node)
+"""
+
+
+@pytest.fixture
+def camera_process():
+    """A function that starts a camera in a process of its own: 20 images a second, calibration, and odom -> camera in TF if asked."""
+    processes = []
+
+    def start(image: str, info: str | None = None, odometry: bool = False, depth: str = "", seconds_late: float = 0.0) -> None:
+        info = image.removesuffix("/compressed").rpartition("/")[0] + "/camera_info" if info is None else info
+        asked = {"image": image, "info": info, "odometry": odometry, "depth": depth, "seconds_late": seconds_late}
+        command = [sys.executable, "-c", CAMERA_PROCESS, json.dumps(asked)]
+        processes.append(subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)}))
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()

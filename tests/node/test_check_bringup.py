@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""check_bringup finds the camera that is up, and says in sentences what a localizer would miss."""
+
+import json
+
+import numpy as np
+import pytest
+from sensor_msgs.msg import CameraInfo, CompressedImage
+from std_msgs.msg import Header
+
+from diff2i2p_ros import check_bringup, convert
+from diff2i2p_ros.probe import CameraTopic, Heard
+from diff2i2p_ros.running import run
+
+QUICK = ["--listen", "0.5", "--patience", "20"]
+
+
+def look(capsys, *options: str) -> tuple[int, dict[str, dict]]:
+    """Exit code and findings by subject."""
+    code = check_bringup.main([*QUICK, "--json", *options])
+    return code, {finding["subject"]: finding for finding in json.loads(capsys.readouterr().out)}
+
+
+def test_a_robot_that_is_complete_passes(camera_process, capsys):
+    camera_process(image="/front/image_raw", odometry=True, depth="/front/depth/image_rect_raw")
+    code, found = look(capsys)
+    assert code == 0
+    assert found["camera"]["sentence"] == "/front/image_raw, raw."
+    assert "64x48 rgb8" in found["images"]["sentence"] and "best effort" in found["qos"]["sentence"]
+    assert found["calibration"]["good"] and "fx 60.0" in found["calibration"]["sentence"]
+    assert found["tf"]["good"] and found["stamps"]["good"]
+    assert not found["localizer"]["good"] and not found["localizer"]["required"]
+
+
+def test_what_is_missing_is_named_with_the_remedy_and_the_exit_code_tells(camera_process, capsys):
+    camera_process(image="/front/image_raw/compressed", info="", seconds_late=100.0)
+    code, found = look(capsys)
+    assert code == 1
+    assert found["camera"]["sentence"] == "/front/image_raw/compressed, compressed."
+    assert "Nothing came on /front/camera_info" in found["calibration"]["sentence"]
+    assert "No odom -> camera" in found["tf"]["sentence"] and found["tf"]["required"]
+    assert "100.0 s behind" in found["stamps"]["sentence"]
+
+
+def test_of_several_cameras_one_must_be_named(camera_process, capsys):
+    camera_process(image="/left/image_raw", info="/calibration_of_left")
+    camera_process(image="/right/image_raw")
+    run_until_both_are_up = ["--image", "/right/image_raw", "--tf-mode", "map_camera"]
+    code, found = look(capsys, *run_until_both_are_up)
+    assert code == 0 and found["camera"]["sentence"] == "/right/image_raw, raw."
+    code, found = look(capsys, "--image", "/left/image_raw", "--camera-info", "/calibration_of_left", "--tf-mode", "map_camera")
+    assert code == 0 and "/calibration_of_left" in found["calibration"]["sentence"]
+    code, found = look(capsys, "--image", "/behind", "--patience", "0.5")
+    assert code == 1 and "nobody publishes /behind; there are: " in found["camera"]["sentence"]
+    assert "/left/image_raw" in found["camera"]["sentence"]
+
+
+def test_without_a_camera_it_says_so_in_one_sentence(capsys):
+    assert check_bringup.main(["--patience", "0.1"]) == 1
+    told = capsys.readouterr().out
+    assert "nobody publishes a camera image" in told and len(told.splitlines()) == 1
+
+
+def heard(**changes) -> Heard:
+    """What a good camera would have let us hear."""
+    from conftest import CAMERA
+
+    header = Header(stamp=convert.stamp(100.0), frame_id="camera")
+    result = Heard(CameraTopic.of("/image", "raw"), 1.0, "reliable", 10, 10, age=0.01)
+    result.image = convert.image_message(np.zeros((48, 64, 3), np.uint8), header)
+    result.info = convert.camera_info(CAMERA, header)
+    for name, value in changes.items():
+        setattr(result, name, value)
+    return result
+
+
+@pytest.mark.parametrize(
+    "changes, subject, sentence",
+    [
+        ({"image": None, "images": 0}, "images", "None came on /image in 1 s"),
+        ({"info": CameraInfo(width=64, height=48)}, "calibration", "not calibrated"),
+        ({"info": CameraInfo(width=640, height=480, k=[500.0, 0, 320, 0, 500, 240, 0, 0, 1])}, "calibration", "is 64x48 but"),
+        ({"image": CompressedImage(format="jpeg", data=b"\xff\xd8")}, "calibration", "cut off"),
+    ],
+)
+def test_what_keeps_the_localizer_from_working_is_required(changes, subject, sentence):
+    findings = {finding.subject: finding for finding in check_bringup.of_camera(heard(**changes))}
+    assert not findings[subject].good and findings[subject].required and sentence in findings[subject].sentence
+
+
+@pytest.mark.parametrize(
+    "changes, subject, sentence",
+    [
+        ({"seconds": 30.0}, "images", "0.3 a second"),
+        ({"age": -5.0}, "stamps", "5.0 s ahead of the clock"),
+        ({"image": convert.image_message(np.zeros((48, 64), np.uint8), Header())}, "stamps", "have none"),
+    ],
+)
+def test_what_only_makes_it_worse_is_a_warning(changes, subject, sentence):
+    findings = {finding.subject: finding for finding in check_bringup.of_camera(heard(**changes))}
+    assert not findings[subject].good and not findings[subject].required and sentence in findings[subject].sentence
+
+
+def test_people_see_a_mark_and_a_sentence_each(capsys):
+    check_bringup.tell(check_bringup.of_camera(heard(info=None)), as_json=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "✓ camera: /image, raw." and lines[-1].startswith("✗ calibration: Nothing came on /camera_info")
+
+
+def test_a_bug_is_not_taken_for_a_finding():
+    def broken(node):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run(lambda: type("Node", (), {"destroy_node": lambda self: None})(), [], broken)
