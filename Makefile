@@ -3,6 +3,8 @@
 #                 SEQUENCE=folder START=frame STOP=frame WEIGHTS=file: your own images)
 #   make test     format, lint and tests
 #   make bench    the figures of BENCHMARK.md
+#   make soak     the real node for MINUTES=30: memory, heartbeat, latency, into out/soak/soak.json and BENCHMARK.md
+#   make fuzz     10,000 damaged files and messages; `make test` does 1,500
 #   make format   put the sources in order
 # Each builds .venv when it is missing or out of date. Installation takes about two minutes.
 
@@ -11,7 +13,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := demo
-.PHONY: demo test bench format .venv
+.PHONY: demo test bench soak fuzz format .venv
 
 ENV := source tools/ros_env.sh &&
 LOCAL_PACKAGES := models training ros2_ws/src/diff2i2p_ros
@@ -25,6 +27,12 @@ test: .venv
 
 bench: .venv
 	$(ENV) for script in $(sort $(wildcard tests/benchmarks/bench_*.py)); do python $$script; done
+
+soak: .venv
+	$(ENV) python tests/benchmarks/soak.py --minutes $(or $(MINUTES),30)
+
+fuzz: .venv
+	$(ENV) python tests/fuzz/fuzz.py
 
 format: .venv
 	$(ENV) ruff check --fix . && ruff format .

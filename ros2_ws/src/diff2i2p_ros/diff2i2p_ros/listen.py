@@ -87,24 +87,26 @@ def drive(localizer: dict, replay: dict, frames: int, logs: Path, progress: Call
     rclpy.init()
     ear = Ear()
     try:
-        processes["localizer"] = _start("localizer_node", localizer, logs / "localizer.log")
-        processes["replay"] = _start("replay_node", replay | {"lockstep": True}, logs / "replay.log")
+        processes["localizer"] = start("localizer_node", localizer, logs / "localizer.log")
+        processes["replay"] = start("replay_node", replay | {"lockstep": True}, logs / "replay.log")
         _listen(ear, processes, frames, logs, progress)
         return ear, _peak_rss_mb(processes["localizer"].pid)
     finally:
         for process in processes.values():
-            _end(process)
+            end(process)
         ear.destroy_node()
         rclpy.try_shutdown()
 
 
-def _start(module: str, parameters: dict[str, object], log: Path) -> subprocess.Popen:
+def start(module: str, parameters: dict[str, object], log: Path) -> subprocess.Popen:
+    """A node of this package in a process of its own; what it prints goes into `log`."""
     settings = [word for name, value in parameters.items() for word in ("-p", f"{name}:={json.dumps(value)}")]
     command = [sys.executable, "-m", f"diff2i2p_ros.{module}", "--ros-args", *settings]
     return subprocess.Popen(command, stdout=log.open("w"), stderr=subprocess.STDOUT)
 
 
-def _end(process: subprocess.Popen) -> None:
+def end(process: subprocess.Popen) -> None:
+    """Ask a process to end, and make it."""
     process.terminate()
     try:
         process.wait(20)

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The real node for half an hour: does its memory grow, does its heart miss a beat, how long do answers take? `make soak MINUTES=30`.
+
+Node and replay run in processes of their own; the replay loops, so that each round is a clock that jumps back and a new search of the
+whole map. Writes out/soak/soak.json and the table of BENCHMARK.md. Exit code 1 when memory grows, a beat is missed or the node dies.
+"""
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+import rclpy
+from bench import ROOT, publish
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.node import Node
+from std_msgs.msg import String
+
+from diff2i2p.evaluation.sequences import Sequence, read_sequence
+from diff2i2p_ros import convert
+from diff2i2p_ros.listen import DriveError, end, start, use_own_graph
+
+BEAT = 1.0  # seconds between two diagnostics
+LATE = 1.5 * BEAT  # a longer gap has missed a beat
+WARM_UP = 0.2  # share of the time that memory may take to settle
+SPAN = 0.1  # share of the time whose median is the memory at its beginning, or its end
+MAX_GROWTH = 0.02
+
+
+class Watch(Node):
+    """Keeps when the node's heart beat, and what it answered."""
+
+    def __init__(self):
+        super().__init__("watch")
+        self.beats: list[float] = []  # by the node's clock
+        self.answers: list[tuple[str, float]] = []  # status, latency in ms
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 50)
+        self.create_subscription(String, "status", self._on_status, 50)
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        if message.status and message.status[0].name.startswith("/localizer"):
+            self.beats.append(convert.seconds(message.header.stamp))
+
+    def _on_status(self, message: String) -> None:
+        answer = json.loads(message.data)
+        self.answers.append((answer["status"], answer["latency_ms"]))
+
+
+@dataclass(frozen=True)
+class Soak:
+    """What half an hour showed."""
+
+    minutes: float
+    images_per_second: float
+    answers: int
+    published: int
+    unusable: int
+    rss_mb_warm: float
+    rss_mb_end: float
+    rss_growth: float  # share
+    heartbeats: int
+    missed_heartbeats: int
+    longest_gap_s: float
+    latency_ms_p50: float
+    latency_ms_p99: float
+    latency_ms_max: float
+
+    @property
+    def passed(self) -> bool:
+        return self.rss_growth < MAX_GROWTH and not self.missed_heartbeats and self.published > 0
+
+
+def soak(map_file: Path, drive: Path, minutes: float, rate: float, out: Path) -> Soak:
+    """Run node and replay and watch them. Raises DriveError when one of them dies."""
+    sequence = read_sequence(drive)
+    rclpy.init()
+    watch, processes, memory = Watch(), {}, []
+    try:
+        node = {"map_file": str(map_file), "tf_mode": "map_odom"}
+        processes["localizer"] = start("localizer_node", node, out / "localizer.log")
+        replay = {"sequence": str(drive), "loop": True, "odometry": True, "rate": rate / recorded_rate(sequence)}
+        processes["replay"] = start("replay_node", replay, out / "replay.log")
+        watch_over(watch, processes, lambda: bool(watch.answers), 300)
+        watch.beats.clear()
+        watch.answers.clear()
+        process = psutil.Process(processes["localizer"].pid)
+        for _ in range(round(60 * minutes)):
+            watch_over(watch, processes, lambda: False, 1.0)
+            memory.append(process.memory_info().rss / 1e6)
+    finally:
+        for process in processes.values():
+            end(process)
+        watch.destroy_node()
+        rclpy.try_shutdown()
+    return judged(minutes, rate, memory, watch.beats, watch.answers)
+
+
+def recorded_rate(sequence: Sequence) -> float:
+    """Images a second."""
+    stamps = [frame.stamp for frame in sequence]
+    return (len(stamps) - 1) / (stamps[-1] - stamps[0])
+
+
+def watch_over(watch: Watch, processes: dict, done, seconds: float) -> None:
+    """Spin until it is done or time is up; the two processes must live on."""
+    until = time.monotonic() + seconds
+    while not done() and time.monotonic() < until:
+        rclpy.spin_once(watch, timeout_sec=0.1)
+        for name, process in processes.items():
+            if process.poll() is not None:
+                raise DriveError(f"the {name} ended with code {process.returncode}: see its log")
+
+
+def judged(minutes: float, rate: float, memory: list[float], beats: list[float], answers: list[tuple[str, float]]) -> Soak:
+    """The figures of what was seen: memory in MB each second, stamps of the beats in seconds, answers with their latency in ms."""
+    warm, span = round(WARM_UP * len(memory)), max(round(SPAN * len(memory)), 1)
+    begin, finish = float(np.median(memory[warm : warm + span])), float(np.median(memory[-span:]))
+    gaps = np.diff(np.sort(beats))
+    latencies = [latency for _, latency in answers] or [float("nan")]
+    states = [status for status, _ in answers]
+    return Soak(
+        minutes, rate, len(answers), states.count("OK"), states.count("UNUSABLE_IMAGE"), round(begin, 1), round(finish, 1),
+        round(finish / begin - 1, 4), len(beats), int(sum(round(gap / BEAT) - 1 for gap in gaps if gap > LATE)),
+        round(float(max(gaps, default=np.inf)), 2), *(round(float(np.percentile(latencies, p)), 1) for p in (50, 99, 100)),
+    )  # fmt: skip
+
+
+def prepare(site: Path) -> tuple[Path, Path]:
+    """Map and drive of a folder with cloud.ply and drive/; an office is made where there is none."""
+    from diff2i2p.cloud import read_cloud
+    from diff2i2p.mapping.compile_map import compile_map
+    from diff2i2p.world import World, write_world
+
+    if not (site / "cloud.ply").is_file():
+        write_world(World.office(0), site, mapping_images=False)
+    compile_map(read_cloud(site / "cloud.ply"), site / "soak.i2pmap")
+    return site / "soak.i2pmap", site / "drive"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--rate", type=float, default=2, help="images a second")
+    parser.add_argument("--site", type=Path, help="folder with cloud.ply and drive/; an office is made where there is none")
+    args = parser.parse_args()
+    out = ROOT / "out" / "soak"
+    out.mkdir(parents=True, exist_ok=True)
+    use_own_graph(ROOT / "launch" / "dds" / "fastdds.xml")
+    result = soak(*prepare(args.site or out / "site"), args.minutes, args.rate, out)
+    (out / "soak.json").write_text(json.dumps(asdict(result) | {"passed": result.passed}, indent=1) + "\n")
+    command = f"make soak MINUTES={args.minutes:g}"
+    publish("soak", command, [name.replace("_", " ") for name in asdict(result)], [list(asdict(result).values())])
+    print(f"RSS {result.rss_growth:+.1%} after warm-up, {result.missed_heartbeats} beats missed: {'passed' if result.passed else 'FAILED'}")
+    return 0 if result.passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
