@@ -60,12 +60,12 @@ def _read_ply(path: Path) -> Columns:
     lines = content.header(b"ply", b"end_header")
     layout = next((words[1] for words in lines if words[0] == "format" and len(words) > 1), "")
     if layout not in ("ascii", "binary_little_endian", "binary_big_endian"):
-        raise CloudError(f"has the unknown PLY format '{layout}': export it as binary PLY")
+        raise CloudError(f"has the unknown PLY format '{layout:.40}': export it as binary PLY")
     for name, count, fields in _ply_elements(lines, ">" if layout == "binary_big_endian" else "<"):
         if name == "vertex":
             return content.text(fields, count) if layout == "ascii" else content.binary(np.dtype(fields), count)
         if any(kind == "list" for _, kind in fields):
-            raise CloudError(f"stores lists ('{name}') before its points: export it as a plain point cloud")
+            raise CloudError(f"stores lists ('{name:.40}') before its points: export it as a plain point cloud")
         content.skip(count if layout == "ascii" else 0, 0 if layout == "ascii" else count * np.dtype(fields).itemsize)
     raise CloudError("is a PLY without points: it has no element 'vertex'")
 
@@ -78,7 +78,7 @@ def _ply_elements(lines: list[list[str]], order: str) -> list[tuple[str, int, li
         elif words[0] == "property" and elements and len(words) >= 3:
             kind = "list" if words[1] == "list" else PLY_TYPES.get(words[1])
             if kind is None:
-                raise CloudError(f"has a property of the unknown type '{words[1]}': export it as binary PLY")
+                raise CloudError(f"has a property of the unknown type '{words[1]:.40}': export it as binary PLY")
             if kind == "list" and elements[-1][0] == "vertex":
                 raise CloudError("stores lists in its points: export it as a plain point cloud")
             elements[-1][2].append((words[-1], kind if kind == "list" else order + kind))
@@ -95,14 +95,14 @@ def _read_pcd(path: Path) -> Columns:
         fields = [(name, kind) if shape == (1,) else (name, kind, shape) for name, kind, shape in _unique(fields)]
         points, data, record = _count(header["POINTS"][0]), header["DATA"][0], np.dtype(fields)
     except (KeyError, IndexError, ValueError) as error:
-        raise CloudError(f"has a PCD header that cannot be understood ({error}): {TRUNCATED}") from error
+        raise CloudError(f"has a PCD header that cannot be understood ({str(error)[:80]}): {TRUNCATED}") from error
     if data == "ascii":
         return content.text(fields, points)
     if data == "binary":
         return content.binary(record, points)
     if data == "binary_compressed":
         return content.compressed(record, points)
-    raise CloudError(f"has the unknown PCD data format '{data}': export it as binary")
+    raise CloudError(f"has the unknown PCD data format '{data:.40}': export it as binary")
 
 
 def _read_las(path: Path) -> Columns:
@@ -189,8 +189,8 @@ class _Content:
         self.at += size
         with open(self.path, "rb") as file:
             file.seek(min(self.at, self.size))
-            for _ in range(min(lines, self.size)):
-                self.at += len(file.readline())
+            while lines and (line := file.readline()):
+                self.at, lines = self.at + len(line), lines - 1
 
     def binary(self, dtype: np.dtype, count: int) -> Columns:
         if count * dtype.itemsize > self.size - self.at:
@@ -279,7 +279,7 @@ def _unique(fields: list[tuple]) -> list[tuple]:
 
 def _count(word: str) -> int:
     if not word.isdigit() or len(word) > 15:
-        raise CloudError(f"has '{word}' in its header where a number of points belongs: {TRUNCATED}")
+        raise CloudError(f"has '{word:.40}' in its header where a number of points belongs: {TRUNCATED}")
     return int(word)
 
 
