@@ -125,6 +125,8 @@ class TrackConfig:
 class Config:
     matcher: str = parameter("both", "Who finds correspondences.", choices=("network", "appearance", "both"))
     device: str = parameter("auto", "Where the network runs.", choices=("auto", "cpu", "cuda"))
+    runtime: str = parameter("torch", "What the network runs on; onnxruntime uses TensorRT where it is.", choices=("torch", "onnxruntime"))
+    half_precision: bool = parameter(False, "TensorRT may compute in half precision.")
     image: ImageConfig = ImageConfig()
     map: MapConfig = MapConfig()
     network: NetworkConfig = NetworkConfig()

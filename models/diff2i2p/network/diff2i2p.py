@@ -55,7 +55,7 @@ class Diff2I2P(nn.Module):
         fine, coarse = self.image_backbone(image)
         if self.config.network.token_grid:
             coarse = upsample(coarse, self.config.network.token_grid)
-        tokens = self.image_proj(coarse.movedim(1, -1)).movedim(-1, 1)
+        tokens = self.image_proj(coarse.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         return ImageFeatures(F.normalize(fine.float(), dim=1), tokens.float())
 
     def encode_map(self, pyramid: Pyramid) -> MapFeatures:

@@ -11,7 +11,7 @@ from diff2i2p.localization.result import Correspondences
 from diff2i2p.mapping.compiled_map import CompiledMap
 from diff2i2p.mapping.retrieve import NodeIndex, retrieve
 from diff2i2p.network.diff2i2p import Diff2I2P, ImageFeatures
-from diff2i2p.network.matching import PixelMatches, match_patches, patch_cells
+from diff2i2p.network.engine import OnnxEngine, TorchEngine
 from diff2i2p.weights import WeightsError
 
 DEPTH_REACH = 6.0  # metres; farther query depth counts as unknown, as in the paper's data
@@ -30,6 +30,10 @@ class NetworkMatcher:
         self.node_points = tensors["node_points"].to(self.device)
         self.nodes = tensors["nodes"].to(self.device).float()
         self.index = NodeIndex(F.normalize(self.nodes, dim=1), self.node_points)
+        self.engine = self._onnx_engine(site) if config.runtime == "onnxruntime" else TorchEngine(network, config)
+
+    def _onnx_engine(self, site: CompiledMap) -> OnnxEngine:
+        return OnnxEngine(self.network, self.config, str(site.header.get("weights_sha256")), *graph_sizes(site, self.config))
 
     @torch.inference_mode()
     def match(self, view: View, prior: np.ndarray | None, timer) -> list[Correspondences]:
@@ -40,25 +44,25 @@ class NetworkMatcher:
         with timer("image_backbone"):
             grey = torch.from_numpy(view.grey)[None].to(self.device) / 255
             seen = back_project(view).to(self.device) if self.network.config.network.query_depth else None
-            image = self.network.encode_image((grey if seen is None else torch.cat([grey, seen]))[None])
+            image = self.engine.encode_image((grey if seen is None else torch.cat([grey, seen]))[None])
         with timer("retrieve"):
-            candidates = self._candidates(image.tokens, prior)
+            candidates = self._candidates(image, prior)
         with timer("matching"):
             return [self._match_candidate(image, seen, nodes) for nodes in candidates]
 
-    def _candidates(self, tokens: torch.Tensor, prior: np.ndarray | None) -> list[torch.Tensor]:
+    def _candidates(self, image: ImageFeatures, prior: np.ndarray | None) -> list[torch.Tensor]:
         if len(self.nodes) <= self.config.retrieval.nodes:
             return [torch.arange(len(self.nodes), device=self.device)]
         if prior is not None:
             return [self.index.around(prior[:3, 3] + 2.0 * prior[:3, 2], self.config.retrieval.nodes)]
-        return retrieve(self.network.patches(tokens)[0], self.index, self.config.retrieval)
+        return retrieve(self.engine.votes(image), self.index, self.config.retrieval)
 
     def _match_candidate(self, image: ImageFeatures, seen: torch.Tensor | None, nodes: torch.Tensor) -> Correspondences:
         points, members = self._members(nodes.cpu())
         fine = self.fine[points].to(self.device).float()
         cells = image.fine[0].flatten(1).T.contiguous()
-        depth = None if seen is None else self._at_cells(seen)[:, 2]
-        matches = self._matches(image, cells, fine, nodes, members, depth)
+        known = None if seen is None else self._at_cells(seen)[:, 2] > 0
+        matches = self.engine.match(image, cells, self.nodes[nodes], self.node_points[nodes], fine, members, known)
         pixels = self._pixels(matches.cells, image.fine.shape[-1])
         matched = self.points[points].to(self.device)
         found = matched[matches.points]
@@ -68,14 +72,6 @@ class NetworkMatcher:
             found = found + self.network.tuning(cells[matches.cells], fine[matches.points], *where, extent=extent)
         scores = matches.scores.clamp(min=0).cpu().numpy()
         return Correspondences(pixels.cpu().numpy().astype(float), found.cpu().numpy().astype(float), scores, "network")
-
-    def _matches(self, image: ImageFeatures, cells, fine, nodes, members, depth: torch.Tensor | None) -> PixelMatches:
-        """In mode rgbd, with the depth (G,) of the cells, only patches that have any are matched."""
-        patches, fused = self.network.fuse(image.tokens, self.nodes[nodes][None], self.node_points[nodes][None])
-        levels = patch_cells(image.tokens.shape[-2:], image.fine.shape[-2:], self.network.config.network.patch_levels)
-        levels = [level.to(self.device) for level in levels]
-        known = None if depth is None else depth > 0
-        return match_patches(patches[0], fused[0], cells, fine, levels, members, self.config.matching, known)[1]
 
     def _members(self, nodes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Fine points of the candidate (N,), and for each node the indices among them (M, most), padded with N."""
@@ -109,6 +105,12 @@ class NetworkMatcher:
         """Pixels from one fine cell to the next, and the row and column of the first."""
         network = self.network.config.network
         return network.fine_stride * network.fine_step, network.fine_stride // 2
+
+
+def graph_sizes(site: CompiledMap, config: Config) -> tuple[int, int]:
+    """Nodes of every candidate view of a map, and the most fine points that one of its nodes has."""
+    starts = site.tensors["node_starts"]
+    return min(len(starts) - 1, config.retrieval.nodes), min(int(starts.diff().max()), config.matching.node_points)
 
 
 def back_project(view: View) -> torch.Tensor:

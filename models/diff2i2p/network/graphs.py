@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The network as two ONNX graphs of fixed shapes: the image side, and fusion with matching. Operators are those TensorRT 10 supports."""
+
+import os
+import tempfile
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from diff2i2p.config import Config, ConfigError, MatchingConfig
+from diff2i2p.network.diff2i2p import Diff2I2P
+from diff2i2p.network.matching import OPPOSITE, patch_cells
+
+OPSET = 17
+NO_MATCH = -2.0  # below every cosine
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """What a pair of graphs is made for."""
+
+    height: int  # of the rectified image
+    width: int
+    nodes: int  # map nodes of one candidate view
+    members: int  # fine points of one node, padding included
+
+
+class ImageSide(nn.Module):
+    """image (1, 1, H, W) in [0, 1] -> unit fine features (1, D, h', w'), tokens (1, C, h, w), unit patches before fusion (P, C)."""
+
+    def __init__(self, network: Diff2I2P):
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        features = self.network.encode_image(image)
+        return features.fine, features.tokens, self.network.patches(features.tokens)[0]
+
+
+class Matching(nn.Module):
+    """Fusion, coarse and fine matching of one candidate view, every step at its largest size: what is no match has score NO_MATCH."""
+
+    def __init__(self, network: Diff2I2P, config: MatchingConfig, grid, fine_grid):
+        """grid, fine_grid: (rows, columns) of the tokens and of the fine features."""
+        super().__init__()
+        self.network, self.config = network, config
+        (cells,) = patch_cells(grid, fine_grid, 1)
+        self.register_buffer("inside", cells < fine_grid[0] * fine_grid[1])
+        self.register_buffer("patch_cells", cells.clamp(max=fine_grid[0] * fine_grid[1] - 1))
+
+    def forward(self, tokens, cells, nodes, node_points, members, filled) -> tuple[torch.Tensor, torch.Tensor]:
+        """tokens (1, C, h, w), cells (G, D), nodes (M, C) at node_points (M, 3), their members' features (M, B, D), filled (M, B) bool.
+
+        Gives for every cell of every patch (P, A) the score of its best point, and which it is: node * B + member.
+        """
+        patches, fused = self.network.fuse(tokens, nodes[None], node_points[None])
+        node, wanted = self._coarse(patches[0] @ fused[0].T, filled)
+        pixels = cells[self.patch_cells.flatten()].unflatten(0, self.patch_cells.shape)  # (P, A, D)
+        similarity = pixels[:, None] @ members[node].transpose(2, 3)  # (P, K, A, B)
+        similarity = torch.where(filled[node][:, :, None], similarity, NO_MATCH)
+        best, partner = similarity.max(3)  # (P, K, A)
+        rival = torch.where(self.inside[:, None, :, None], similarity, NO_MATCH).amax(2)  # (P, K, B)
+        scores = torch.where((best >= rival.gather(2, partner)) & wanted[..., None] & self.inside[:, None], best, NO_MATCH)
+        score, rank = scores.max(1, keepdim=True)  # (P, 1, A)
+        choice = node[..., None] * members.shape[1] + partner
+        return score[:, 0], choice.gather(1, rank)[:, 0]
+
+    def _coarse(self, similarity: torch.Tensor, filled: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The nodes each patch likes best (P, K), and whether the node wants the patch."""
+        if self.config.min_node_points:
+            enough = filled.to(similarity).sum(1) >= self.config.min_node_points
+            similarity = torch.where(enough, similarity, NO_MATCH)
+        value, node = similarity.topk(min(self.config.nodes_per_patch, similarity.shape[1]), 1)
+        rank = min(self.config.patches_per_node, similarity.shape[0])
+        least = similarity.T.topk(rank, 1).values[:, -1]
+        return node, (value >= least[node]) & (value > NO_MATCH)
+
+
+def require_exportable(config: Config) -> None:
+    """Raise ConfigError where the fixed graphs cannot do what the configuration asks."""
+    matching, network = config.matching, config.network
+    for wrong, what in (
+        (network.query_depth, "weights of mode rgbd"),
+        (network.patch_levels != 1, "a pyramid of image patches (network.patch_levels)"),
+        (matching.partners != 1, "matching.partners other than 1"),
+        (not matching.one_per_pixel, "matching.one_per_pixel: false"),
+        (matching.max_distance < OPPOSITE, "matching.max_distance below 2"),
+    ):
+        if wrong:
+            raise ConfigError(f"{what} cannot run as ONNX graphs: use runtime torch")
+
+
+@torch.no_grad()
+def export_image_side(network: Diff2I2P, config: MatchingConfig, shapes: Shapes, path: Path) -> None:
+    """Write the graph of the image side, which no matching setting changes."""
+    inputs = {"image": torch.zeros(1, 1, shapes.height, shapes.width)}
+    _export(ImageSide(network), inputs, ("fine", "tokens", "votes"), path)
+
+
+@torch.no_grad()
+def export_matching(network: Diff2I2P, config: MatchingConfig, shapes: Shapes, path: Path) -> None:
+    """Write the graph of fusion and matching."""
+    fine, tokens, _ = ImageSide(network)(torch.zeros(1, 1, shapes.height, shapes.width))
+    inputs = {
+        "tokens": tokens,
+        "cells": fine[0].flatten(1).T.contiguous(),
+        "nodes": torch.randn(shapes.nodes, tokens.shape[1]),
+        "node_points": torch.randn(shapes.nodes, 3),
+        "members": torch.randn(shapes.nodes, shapes.members, fine.shape[1]),
+        "filled": torch.ones(shapes.nodes, shapes.members, dtype=torch.bool),
+    }
+    _export(Matching(network, config, tokens.shape[-2:], fine.shape[-2:]), inputs, ("scores", "choices"), path)
+
+
+def _export(module: nn.Module, inputs: dict[str, torch.Tensor], outputs: tuple[str, ...], path: Path) -> None:
+    """Trace, fold what the shapes make constant, and write atomically."""
+    import onnx
+    import onnxruntime
+
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the tracer warns of every size that it takes for a constant, which is what we want
+        traced, folded = Path(folder) / "traced.onnx", Path(folder) / "folded.onnx"
+        torch.onnx.export(
+            module, tuple(inputs.values()), str(traced), input_names=list(inputs), output_names=list(outputs), opset_version=OPSET,
+            dynamo=False,
+        )  # fmt: skip
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        options.optimized_model_filepath = str(folded)
+        onnxruntime.InferenceSession(str(traced), options, providers=["CPUExecutionProvider"])
+        onnx.save(_renamed(onnx.load(folded), {*inputs, *outputs}), folded)
+        os.replace(folded, path)
+
+
+def _renamed(model, kept: set[str]):
+    """Short names of its own for all that is inside: onnxruntime trips over names that its own folding gave."""
+    graph = model.graph
+    inner = [tensor.name for tensor in graph.initializer] + [name for node in graph.node for name in node.output]
+    names = {name: f"v{i}" for i, name in enumerate(inner) if name and name not in kept}
+    for tensor in graph.initializer:
+        tensor.name = names.get(tensor.name, tensor.name)
+    for i, node in enumerate(graph.node):
+        node.name = f"{node.op_type}_{i}"
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+    del graph.value_info[:]
+    return model

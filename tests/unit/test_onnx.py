@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The network as ONNX graphs: the same matches as torch, and only operators that TensorRT knows."""
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from diff2i2p.camera import Camera, View
+from diff2i2p.config import PAPER, Config, ConfigError, override
+from diff2i2p.localization.localizer import StageTimer
+from diff2i2p.localization.result import Correspondences
+from diff2i2p.mapping.compile_map import by_node
+from diff2i2p.mapping.compiled_map import CompiledMap
+from diff2i2p.mapping.pyramid import build_pyramid
+from diff2i2p.network.diff2i2p import Diff2I2P
+from diff2i2p.network.engine import providers
+from diff2i2p.network.graphs import Shapes, export_image_side, export_matching, require_exportable
+from diff2i2p.network.runtime import NetworkMatcher
+
+# What we use of the operators that TensorRT 10 imports (its support matrix names them all without a restriction that touches us).
+TENSORRT = {
+    "Add", "And", "ArgMax", "AveragePool", "Cast", "Clip", "Concat", "Constant", "Conv", "Cos", "Div", "Expand", "Gather", "GatherElements",
+    "Gemm", "GreaterOrEqual", "Greater", "InstanceNormalization", "LayerNormalization", "LeakyRelu", "MatMul", "Mul", "Pow", "ReduceL2",
+    "ReduceMax", "ReduceMean", "ReduceSum", "Relu", "Reshape", "Resize", "Sin", "Slice", "Softmax", "Sqrt", "Sub", "TopK", "Transpose",
+    "Unsqueeze", "Where",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def network() -> Diff2I2P:
+    """The edge preset, untrained."""
+    torch.manual_seed(0)
+    return Diff2I2P(Config()).eval()
+
+
+@pytest.fixture(scope="module")
+def site(network) -> CompiledMap:
+    """A floor of more nodes than one candidate view has."""
+    rng = np.random.default_rng(0)
+    points = rng.uniform(0, 12, (60000, 3)).astype(np.float32) * [1, 1, 0.01]
+    with torch.inference_mode():
+        tensors = by_node(build_pyramid(points.astype(np.float32), rng.random(60000, np.float32), 0.08, 4, 12), network)
+    return CompiledMap("floor", {"weights_sha256": "0" * 64}, tensors)
+
+
+@pytest.fixture
+def matched(network, site, tmp_path, monkeypatch):
+    """A function: matches of a view by a runtime, graphs kept in a folder of the test's own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    def run(view: View, runtime: str, prior=None):
+        config = override(Config(), {"runtime": runtime, "matching": {"min_score": -1.0, "max_matches": 100000}})
+        return NetworkMatcher(network, site, config).match(view, prior, StageTimer())
+
+    return run
+
+
+def noise(height: int, width: int = 320) -> View:
+    image = np.random.default_rng(1).integers(0, 255, (height, width), dtype=np.uint8)
+    return View(image, Camera(width, height, (260.0, 260.0, 159.5, 119.5)))
+
+
+def by_pair(found: Correspondences) -> dict[tuple, float]:
+    """Score of every matched pixel and point."""
+    pairs = np.hstack([found.pixels, found.points]).round(3)
+    return dict(zip(map(tuple, pairs), found.scores, strict=True))
+
+
+@pytest.mark.parametrize("height, prior", [(240, None), (180, np.eye(4))])
+def test_onnxruntime_finds_the_matches_that_torch_finds(matched, tmp_path, height, prior):
+    ours, theirs = (matched(noise(height), runtime, prior) for runtime in ("torch", "onnxruntime"))
+    assert len(ours) == len(theirs) and len(ours[0]) > 300
+    assert len(list((tmp_path / "diff2i2p/onnx").glob("*.onnx"))) == 2
+    for a, b in zip(ours, theirs, strict=True):
+        one, other = by_pair(a), by_pair(b)
+        common = one.keys() & other.keys()
+        assert len(common) >= 0.995 * max(len(one), len(other))  # equals in float32 may fall either way
+        assert max(abs(one[key] - other[key]) for key in common) < 1e-4
+
+
+def test_graphs_are_made_once_for_a_size(matched, tmp_path):
+    matched(noise(120), "onnxruntime", np.eye(4))
+    written = {path: path.stat().st_mtime_ns for path in (tmp_path / "diff2i2p/onnx").glob("*.onnx")}
+    matched(noise(120), "onnxruntime", np.eye(4))
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "diff2i2p/onnx").glob("*.onnx")} == written
+
+
+def test_graphs_have_fixed_shapes_and_only_operators_of_tensorrt(network, tmp_path):
+    shapes = Shapes(180, 320, 48, 70)
+    export_image_side(network, Config().matching, shapes, tmp_path / "image.onnx")
+    export_matching(network, Config().matching, shapes, tmp_path / "matching.onnx")
+    for name in ("image", "matching"):
+        model = onnx.load(tmp_path / f"{name}.onnx")
+        onnx.checker.check_model(model)
+        assert all(not node.domain for node in model.graph.node)
+        assert {node.op_type for node in model.graph.node} <= TENSORRT
+        ends = [*model.graph.input, *model.graph.output]
+        assert all(size.dim_value > 0 for end in ends for size in end.type.tensor_type.shape.dim)
+
+
+def test_providers_are_tensorrt_then_cuda_then_cpu_where_they_are(tmp_path):
+    every = ["CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"]
+    tensorrt, *others = providers(override(Config(), {"half_precision": True}), tmp_path, every)
+    assert tensorrt[0] == "TensorrtExecutionProvider" and [name for name, _ in others] == ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    assert tensorrt[1]["trt_engine_cache_path"] == str(tmp_path) and tensorrt[1]["trt_fp16_enable"]
+    assert [name for name, _ in providers(override(Config(), {"device": "cpu"}), tmp_path, every)] == ["CPUExecutionProvider"]
+
+
+def test_what_fixed_graphs_cannot_do_is_refused_by_name():
+    require_exportable(Config())
+    with pytest.raises(ConfigError, match="network.patch_levels"):
+        require_exportable(override(Config(), PAPER))
+    with pytest.raises(ConfigError, match="matching.partners"):
+        require_exportable(override(Config(), {"matching": {"partners": 2}}))
