@@ -19,6 +19,9 @@ else
     "$python" -c "import ensurepip" 2>/dev/null || missing+=("$python-venv")
     [ -e "$("$python" -c "import sysconfig; print(sysconfig.get_path('include'))")/Python.h" ] || missing+=("$python-dev")
 fi
+if [ "${CI:-}" = true ] && ! command -v chromium-headless-shell chromium google-chrome >/dev/null; then
+    missing+=(chromium-headless-shell) # a test opens the report in it; elsewhere it is skipped
+fi
 
 [ ${#missing[@]} -gt 0 ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then

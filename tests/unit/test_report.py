@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The report is one file that opens offline, and shows whatever came of the frames."""
 
+import json
 import re
+import shutil
+import subprocess
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -68,6 +72,58 @@ def test_the_report_is_one_page_with_everything_inside(tmp_path):
     names = {path.name for path in (tmp_path / "pictures").iterdir()}
     assert names >= {"map.png", "errors.png", "latency.png", "confidence.png", "frame_best.png", "frame_median.png", "frame_worst_10.png"}
     assert text.count("<img") == len(names)
+
+
+CHECK = """
+<script>
+addEventListener("load", () => {
+  const images = [...document.images].map(image => {
+    const canvas = document.createElement("canvas"), pen = canvas.getContext("2d");
+    [canvas.width, canvas.height] = [64, 64];
+    pen.drawImage(image, 0, 0, 64, 64);
+    const shades = new Set(pen.getImageData(0, 0, 64, 64).data.filter((value, i) => i % 4 === 3 ? value : true));
+    return [image.alt, image.naturalWidth, image.getBoundingClientRect().width, shades.size];
+  });
+  const shown = () => [...document.querySelectorAll(".sortable tbody td:first-child")].filter(cell => cell.offsetParent).length;
+  const all = shown();
+  document.querySelector("button[data-only=only-false]").click();
+  const wrong = shown();
+  document.querySelectorAll(".sortable th")[4].click();
+  const first = document.querySelector(".sortable tbody td").textContent;
+  const loaded = performance.getEntriesByType("resource").map(entry => entry.name).filter(name => !name.startsWith("data:"));
+  document.body.innerHTML = "<pre>" + JSON.stringify({images, all, wrong, first, loaded}) + "</pre>";
+});
+</script>
+"""
+
+
+def browser() -> str:
+    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+    found = next((path for path in map(shutil.which, names) if path), None)
+    return found or pytest.skip("no Chromium on this machine: apt-get install chromium-headless-shell")
+
+
+def test_a_browser_without_network_draws_every_figure_and_filters_and_sorts_the_frames(tmp_path):
+    program = browser()
+    page = write_report(tmp_path, [run("both", mixed()), run("network", mixed())], site(), "drive")
+    checked = tmp_path / "checked.html"
+    checked.write_text(page.read_text().replace("</body>", CHECK + "</body>"))
+    command = [
+        program,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        f"--user-data-dir={tmp_path}",
+        "--host-resolver-rules=MAP * ~NOTFOUND",
+    ]
+    dom = subprocess.run([*command, "--virtual-time-budget=5000", "--dump-dom", checked.as_uri()], capture_output=True, text=True).stdout
+    seen = json.loads(unescape(re.search("<pre>(.*?)</pre>", dom, re.DOTALL)[1]))
+    assert {name for name, *_ in seen["images"]} >= {"map", "errors", "timeline", "confidence", "latency", "frame_worst_1", "frame_best"}
+    for name, real_width, width, shades in seen["images"]:
+        assert real_width > 300 and width > 300 and shades > 10, name  # there, laid out, and not blank
+    assert (seen["all"], seen["wrong"], seen["first"]) == (30, sum(record.false_accept for record in mixed()), "frame-000004") and seen[
+        "loaded"
+    ] == []
 
 
 def test_the_worst_frame_is_the_false_pose(tmp_path):
