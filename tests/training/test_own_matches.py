@@ -11,7 +11,7 @@ from diff2i2p.network.diff2i2p import Diff2I2P, ImageFeatures, MapFeatures
 from diff2i2p.network.matching import patch_cells
 from diff2i2p_training import own_matches as own
 from diff2i2p_training.circle import circle_loss, circle_losses, overlaps, true_matches
-from diff2i2p_training.pair_dataset import PosedBatch
+from diff2i2p_training.datasets import Batch
 
 TINY = override(
     Config(),
@@ -50,7 +50,7 @@ def batch():
     images = torch.rand(2, 1, 120, 160, generator=torch.Generator().manual_seed(0))
     nodes = torch.ones(len(pyramid.nodes), dtype=torch.bool)
     K = torch.from_numpy(K).expand(2, 3, 3)
-    return PosedBatch(images, torch.stack(points), torch.stack(targets), pyramid, nodes, 0, K, torch.from_numpy(poses), STRIDE)
+    return Batch(images, torch.stack(points), torch.stack(targets), pyramid, nodes, 0, K, torch.from_numpy(poses), STRIDE)
 
 
 def perfect_features(batch):

@@ -19,7 +19,7 @@ from diff2i2p.weights import load_weights
 from diff2i2p_training import datasets
 from diff2i2p_training.adapt import adapt
 from diff2i2p_training.datasets import SiteDataset
-from diff2i2p_training.losses import matching_losses, total
+from diff2i2p_training.objective import Objective
 from diff2i2p_training.synthesis import ViewSynthesizer
 from diff2i2p_training.train import _groups, train
 from diff2i2p_training.worlds import WorldDataset, world_site
@@ -45,8 +45,7 @@ def test_every_parameter_but_the_last_tuning_layers_gets_a_gradient(dataset):
     torch.manual_seed(0)
     network = Diff2I2P(TINY)
     batch = dataset.draw(np.random.default_rng(0))
-    losses = matching_losses(network, batch, torch.zeros(len(batch.nodes), 32))
-    total(losses).backward()
+    Objective(network)(batch, torch.zeros(len(batch.nodes), 32), 0.0)[0].backward()
     without = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
     assert without == []
 
@@ -74,11 +73,11 @@ def test_training_learns_to_name_map_nodes(dataset, tmp_path):
     optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
     history = []
     for _ in range(40):
-        losses = matching_losses(network, batch, bank)
+        total, losses = Objective(network)(batch, bank, 0.0)
         optimizer.zero_grad()
-        total(losses).backward()
+        total.backward()
         optimizer.step()
-        history.append(total(losses).item())
+        history.append(total.item())
     assert history[-1] < 0.75 * history[0]
     assert losses["tokens_right"] > 0.3
 

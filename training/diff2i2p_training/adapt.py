@@ -16,6 +16,7 @@ from diff2i2p.mapping.pyramid import build_pyramid
 from diff2i2p.network.diff2i2p import Diff2I2P
 from diff2i2p.weights import load_weights, save_weights
 from diff2i2p_training.datasets import SiteDataset
+from diff2i2p_training.recipe import Recipe
 from diff2i2p_training.synthesis import ViewSynthesizer
 from diff2i2p_training.train import train
 
@@ -25,7 +26,7 @@ BATCH = 6
 
 def adapt(
     cloud: PointCloud, sequence: Sequence, out: Path, minutes: float, config: Config = Config(), start: str | None = None,
-    seed: int = 0,
+    seed: int = 0, recipe: Recipe = Recipe(),
 ):  # fmt: skip
     """Train weights for the site of `cloud` from the posed `sequence` and write them to `out`; resumes from `out`.ckpt."""
     console = Console()
@@ -41,7 +42,7 @@ def adapt(
         thin, 0.35 * config.map.fine_voxel, sequence, config.image.width, config.image.max_fov, lambda x: track(x, "depth of the images")
     )
     dataset = SiteDataset(synthesizer, pyramid, BATCH, config.network.fine_stride, config.retrieval.nodes, seed)
-    progress = train(network, dataset, out.with_suffix(".ckpt"), minutes, console=console)
+    progress = train(network, dataset, out.with_suffix(".ckpt"), minutes, recipe, console=console)
     save_weights(out, network, card(f"{sequence.name}, {len(sequence)} images", progress))
     return network
 

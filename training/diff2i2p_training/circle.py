@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from diff2i2p.network.diff2i2p import Diff2I2P, ImageFeatures, MapFeatures
 from diff2i2p.network.matching import patch_cells
-from diff2i2p_training.pair_dataset import PosedBatch
+from diff2i2p_training.datasets import Batch
 
 POSITIVE, NEGATIVE = 0.1, 1.4  # margins m_p and m_n on distances of unit vectors
 COARSE_SCALE, FINE_SCALE = 40.0, 24.0  # a
@@ -21,7 +21,7 @@ NEAR, FAR = 1.5, 4.0  # voxels between pixel and point of a positive and of a ne
 NEAR_PX, FAR_PX = 8.0, 12.0  # and on an image of 640 columns, where a voxel has 2.5 cm
 
 
-def circle_losses(network: Diff2I2P, image: ImageFeatures, site: MapFeatures, batch: PosedBatch) -> dict[str, torch.Tensor]:
+def circle_losses(network: Diff2I2P, image: ImageFeatures, site: MapFeatures, batch: Batch) -> dict[str, torch.Tensor]:
     """Coarse, multi-scale and fine loss, each a mean over the views."""
     views = len(batch.images)
     patches, nodes = network.fuse(image.tokens, site.nodes.expand(views, -1, -1), batch.pyramid.nodes.expand(views, -1, -1))
@@ -42,7 +42,7 @@ def coarse_loss(patches: torch.Tensor, nodes: torch.Tensor, shares: torch.Tensor
     return circle_loss(distance, shares.sqrt() * (shares > OVERLAPPING), shares < APART, COARSE_SCALE)
 
 
-def fine_loss(cells: torch.Tensor, points: torch.Tensor, batch: PosedBatch, view: int) -> torch.Tensor:
+def fine_loss(cells: torch.Tensor, points: torch.Tensor, batch: Batch, view: int) -> torch.Tensor:
     """Of unit vectors (G, C) and (N, C), on up to PIXELS true correspondences; squared distances, as released."""
     cell, point = true_matches(batch, view)
     chosen = torch.randperm(len(cell), device=cell.device)[:PIXELS]
@@ -68,7 +68,7 @@ def circle_loss(distance: torch.Tensor, positive: torch.Tensor, negative: torch.
 
 
 @torch.no_grad()
-def overlaps(batch: PosedBatch, view: int, levels: list[torch.Tensor]) -> torch.Tensor:
+def overlaps(batch: Batch, view: int, levels: list[torch.Tensor]) -> torch.Tensor:
     """(P, M): share of what a patch and a node show that the other shows too, the smaller of the shares of both sides.
 
     levels: members of the patches, as of `patch_cells`. A cell and a point show the same when they are NEAR in 3D and on the
@@ -92,7 +92,7 @@ def overlaps(batch: PosedBatch, view: int, levels: list[torch.Tensor]) -> torch.
 
 
 @torch.no_grad()
-def true_matches(batch: PosedBatch, view: int) -> tuple[torch.Tensor, torch.Tensor]:
+def true_matches(batch: Batch, view: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Cells and points (C,) that are each other's nearest and NEAR; a point takes the nearest of the cells that it is nearest to."""
     nearest = batch.targets[view, :, 0]
     cell = (nearest >= 0).nonzero()[:, 0]
@@ -105,7 +105,7 @@ def true_matches(batch: PosedBatch, view: int) -> tuple[torch.Tensor, torch.Tens
     return cell[kept], point[kept]
 
 
-def project(batch: PosedBatch, view: int, points: torch.Tensor) -> torch.Tensor:
+def project(batch: Batch, view: int, points: torch.Tensor) -> torch.Tensor:
     """Pixels (N, 2) of map points (N, 3) in a view of the batch; far away for those behind it."""
     T = batch.T_map_camera[view]
     local = (points - T[:3, 3]) @ T[:3, :3]
@@ -113,7 +113,7 @@ def project(batch: PosedBatch, view: int, points: torch.Tensor) -> torch.Tensor:
     return torch.where(local[:, 2:] > 0.01, seen[:, :2] / seen[:, 2:].clamp(min=0.01), 1e6)
 
 
-def _seen_together(batch: PosedBatch, view: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _seen_together(batch: Batch, view: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Pairs (E,) of cell and point that show the same."""
     targets = batch.targets[view]
     cell, rank = (targets >= 0).nonzero(as_tuple=True)
@@ -122,13 +122,13 @@ def _seen_together(batch: PosedBatch, view: int) -> tuple[torch.Tensor, torch.Te
     return cell[near], point[near]
 
 
-def _near(batch: PosedBatch, view: int, cell: torch.Tensor, point: torch.Tensor) -> torch.Tensor:
+def _near(batch: Batch, view: int, cell: torch.Tensor, point: torch.Tensor) -> torch.Tensor:
     """(E,) whether cell and point are NEAR in 3D and on the image."""
     seen, points = batch.points[view, cell], batch.pyramid.points[0][point]
     apart_px = (project(batch, view, seen) - project(batch, view, points)).norm(dim=1)
     return ((seen - points).norm(dim=1) < NEAR * batch.pyramid.voxel) & (apart_px < NEAR_PX * _pixel(batch))
 
 
-def _pixel(batch: PosedBatch) -> float:
+def _pixel(batch: Batch) -> float:
     """Pixels of this batch that stand for one of the paper's: of 640 columns, at a voxel of 2.5 cm."""
     return batch.images.shape[-1] / 640 * batch.pyramid.voxel / 0.025

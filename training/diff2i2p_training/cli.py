@@ -16,17 +16,17 @@ def _commands():
 
 @app.command()
 def train(
-    config: Annotated[Path, typer.Argument(help="YAML of parameters that differ from the defaults.")],
+    config: Annotated[Path, typer.Argument(help="Training configuration, as in training/configs.")],
     out: Annotated[Path, typer.Option(help="Weights file to write; OUT.ckpt beside it lets training go on after an interruption.")],
-    minutes: Annotated[float, typer.Option(help="Training time.")] = 600,
+    minutes: Annotated[float, typer.Option(help="Training time, unless the configuration sets epochs.")] = 600,
     weights: Annotated[str | None, typer.Option(help="Weights to start from.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
 ):
-    """Make generic weights from synthetic offices. Hours of a GPU."""
-    from diff2i2p.config import load_config
+    """Make generic weights from synthetic offices, or from the pairs of a benchmark. Hours of a GPU; `accelerate launch` takes several."""
     from diff2i2p_training.generic import train_generic
+    from diff2i2p_training.recipe import load_recipe
 
-    train_generic(out, minutes, load_config(config), weights, seed)
+    train_generic(out, minutes, *load_recipe(config), weights, seed)
 
 
 @app.command()
@@ -39,22 +39,23 @@ def adapt(
     minutes: Annotated[float, typer.Option(help="Training time.")] = 60,
     colour: Annotated[bool, typer.Option(help="Use the cloud's colour or intensity.")] = True,
     weights: Annotated[str | None, typer.Option(help="Weights to start from.")] = None,
-    config: Annotated[Path | None, typer.Option(help="YAML of parameters that differ from the defaults.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Training configuration, such as training/configs/edge-site.yaml.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
 ):
     """Make the weights of one site from its cloud and the posed images of a mapping run."""
     import dataclasses
 
     from diff2i2p.cloud import read_cloud
-    from diff2i2p.config import Config, load_config
+    from diff2i2p.config import Config
     from diff2i2p.evaluation.sequences import read_sequence
     from diff2i2p_training.adapt import adapt as adapt_site
+    from diff2i2p_training.recipe import Recipe, load_recipe
 
     points = read_cloud(cloud)
     if not colour:
         points = dataclasses.replace(points, colours=None, intensity=None)
-    settings = load_config(config) if config else Config()
-    adapt_site(points, read_sequence(sequence, start, stop), out, minutes, settings, weights, seed)
+    settings, recipe = load_recipe(config) if config else (Config(), Recipe())
+    adapt_site(points, read_sequence(sequence, start, stop), out, minutes, settings, weights, seed, recipe)
 
 
 @app.command()

@@ -10,7 +10,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from diff2i2p.mapping.pyramid import Pyramid
 from diff2i2p_training.light import relight
-from diff2i2p_training.synthesis import ViewSynthesizer
+from diff2i2p_training.synthesis import SiteView, ViewSynthesizer
 
 TARGETS = 3  # map points that share the label of a cell
 FIRST = 100  # images of the mapping run that training begins with
@@ -26,6 +26,9 @@ class Batch:
     pyramid: Pyramid  # the map, or the part of it that the views are matched to
     nodes: torch.Tensor  # (M,) bool which nodes of the whole map that part has
     site: int  # which map it is
+    K: torch.Tensor  # (B, 3, 3) float32 pinhole cameras
+    T_map_camera: torch.Tensor  # (B, 4, 4) float32
+    stride: int  # pixels from one cell to the next
 
 
 class SiteDataset(IterableDataset):
@@ -34,9 +37,8 @@ class SiteDataset(IterableDataset):
     def __init__(self, synthesizer: ViewSynthesizer, pyramid: Pyramid, batch_size: int, fine_stride: int, max_nodes: int, seed: int = 0):
         self.synthesizer, self.pyramid = synthesizer, pyramid
         self.batch_size, self.stride, self.max_nodes, self.seed = batch_size, fine_stride, max_nodes, seed
-        self.effort = torch.ones(
-            ()
-        ).share_memory_()  # how hard the views are, and from how much of the site, 0 to 1; training raises it, workers read it
+        # how hard the views are, and from how much of the site, 0 to 1; training raises it, workers read it
+        self.effort = torch.ones(()).share_memory_()
         self.tree = cKDTree(pyramid.points[0].numpy())
         self.owners = pyramid.owners[0].numpy()
         self.seen = [self._seen_nodes(view) for view in synthesizer.views]
@@ -51,9 +53,9 @@ class SiteDataset(IterableDataset):
         anchors, nodes = self._neighbourhood(rng)
         effort = self.effort.item()
         samples = [self._sample(self.synthesizer.draw(rng, anchor, effort), rng, effort) for anchor in anchors]
-        images, points, targets = (np.stack(part) for part in zip(*samples, strict=True))
-        pyramid, targets = _cropped(self.pyramid, nodes, torch.from_numpy(targets))
-        return Batch(torch.from_numpy(images)[:, None], torch.from_numpy(points), targets, pyramid, nodes, self.seed)
+        images, points, targets, K, T = (torch.from_numpy(np.stack(part)) for part in zip(*samples, strict=True))
+        pyramid, targets = _cropped(self.pyramid, nodes, targets)
+        return Batch(images[:, None], points, targets, pyramid, nodes, self.seed, K, T, self.stride)
 
     def _neighbourhood(self, rng: np.random.Generator) -> tuple[np.ndarray, torch.Tensor]:
         """Views that see one part of the map, and the nodes of that part: all of a small map."""
@@ -69,25 +71,39 @@ class SiteDataset(IterableDataset):
         inside = np.flatnonzero([nodes[near].mean() > 0.8 for near in seen])
         return rng.choice(inside, self.batch_size), torch.from_numpy(nodes)
 
-    def _sample(self, view, rng: np.random.Generator, effort: float):
+    def _sample(self, view: SiteView, rng: np.random.Generator, effort: float):
         points, targets = self._labels(view)
-        return relight(view.grey, rng, effort), points, targets
+        return relight(view.grey, rng, effort), points, targets, *pinhole(view)
 
-    def _labels(self, view) -> tuple[np.ndarray, np.ndarray]:
-        half = self.stride // 2
-        rows, columns = (np.arange(half, size, self.stride) for size in view.grey.shape)
-        rows, columns = (grid.ravel() for grid in np.meshgrid(rows, columns, indexing="ij"))
-        points = view.points(rows, columns)
-        targets = np.full((len(points), TARGETS), -1)
-        known = np.isfinite(points[:, 0])
-        distance, index = self.tree.query(points[known], TARGETS)
-        index[distance[:, 0] > 2 * self.pyramid.voxel] = -1
-        targets[known] = index
-        return points, targets
+    def _labels(self, view: SiteView) -> tuple[np.ndarray, np.ndarray]:
+        return label_cells(view, self.tree, 2 * self.pyramid.voxel, self.stride // 2, self.stride)
 
     def _seen_nodes(self, view) -> np.ndarray:
         targets = self._labels(view)[1][:, 0]
         return np.unique(self.owners[targets[targets >= 0]])
+
+
+def label_cells(view: SiteView, tree: cKDTree, reach: float, first: int, stride: int) -> tuple[np.ndarray, np.ndarray]:
+    """Map points (G, 3) float32 seen by the fine cells, NaN = not known, and their nearest points in `tree` (G, 3), -1 beyond `reach`.
+
+    Cells lie at pixels first, first + stride, ... of both axes. Where every pixel is a cell, every second is labelled, along both axes.
+    """
+    rows, columns = (np.arange(first, size, stride) for size in view.grey.shape)
+    rows, columns = (grid.ravel() for grid in np.meshgrid(rows, columns, indexing="ij"))
+    points = view.points(rows, columns)
+    if stride == 1:
+        points[(rows % 2 == 1) | (columns % 2 == 1)] = np.nan
+    targets = np.full((len(points), TARGETS), -1)
+    known = np.isfinite(points[:, 0])
+    distance, index = tree.query(points[known], TARGETS)
+    index[distance[:, 0] > reach] = -1
+    targets[known] = index
+    return points, targets
+
+
+def pinhole(view: SiteView) -> tuple[np.ndarray, np.ndarray]:
+    """K (3, 3) and T_map_camera (4, 4) float32 of a view."""
+    return view.camera.matrix.astype(np.float32), view.T_map_camera.astype(np.float32)
 
 
 def _cropped(pyramid: Pyramid, nodes: torch.Tensor, targets: torch.Tensor) -> tuple[Pyramid, torch.Tensor]:

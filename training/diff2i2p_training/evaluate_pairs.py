@@ -15,11 +15,12 @@ from diff2i2p.localization.pnp import solve_pnp
 from diff2i2p.localization.result import Correspondences
 from diff2i2p.network.diff2i2p import Diff2I2P
 from diff2i2p_training.circle import overlaps
+from diff2i2p_training.datasets import Batch
 from diff2i2p_training.own_matches import ViewMatches, match_views, patch_levels
-from diff2i2p_training.pair_dataset import PairDataset, PosedBatch
+from diff2i2p_training.pair_dataset import PairDataset
 from diff2i2p_training.pairs import Pair, PairSet
 from diff2i2p_training.recipe import DataRecipe
-from diff2i2p_training.train import _moved as moved
+from diff2i2p_training.train import moved
 
 REPROJECTION = 8.0  # pixels at 640 columns, of an inlier of the pose
 RELEASED_ITERATIONS = 50_000
@@ -84,7 +85,7 @@ def evaluate_pairs(
 
 
 @torch.inference_mode()
-def _evaluate(network: Diff2I2P, pair: Pair, batch: PosedBatch, solver: str) -> PairRecord:
+def _evaluate(network: Diff2I2P, pair: Pair, batch: Batch, solver: str) -> PairRecord:
     image, site = network.encode_image(batch.images), network.encode_map(batch.pyramid)
     matches = match_views(network, image, site, batch)[0]
     miss = (batch.points[0, matches.cells] - matches.points).norm(dim=1)
@@ -99,7 +100,7 @@ def _evaluate(network: Diff2I2P, pair: Pair, batch: PosedBatch, solver: str) -> 
     return PairRecord(pair, miss.cpu().numpy(), coarse, rmse, *pose_error(truth, T_map_camera))
 
 
-def solve(matches: ViewMatches, batch: PosedBatch, solver: str) -> np.ndarray | None:
+def solve(matches: ViewMatches, batch: Batch, solver: str) -> np.ndarray | None:
     """T_map_camera (4, 4) of all matches of the batch's only view; None when they give none."""
     height, width = batch.images.shape[-2:]
     K = batch.K[0].cpu().double().numpy()

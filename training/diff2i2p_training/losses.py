@@ -10,18 +10,21 @@ from diff2i2p_training.datasets import Batch
 
 CELLS = 1920  # labelled cells of a batch in the fine loss
 OTHERS = 1500  # map points that no cell drawn sees, as wrong answers
-WEIGHTS = {"fine": 1.0, "coarse": 0.5, "votes": 0.5, "tuning": 0.5}
 
 
-def matching_losses(network: Diff2I2P, batch: Batch, bank: torch.Tensor) -> dict[str, torch.Tensor]:
+def encode(network: Diff2I2P, batch: Batch) -> tuple[ImageFeatures, MapFeatures]:
+    """The features of a batch's images and of its map."""
+    with torch.autocast(batch.images.device.type, torch.bfloat16):  # halves the time of the image side, on CPU too
+        image = network.encode_image(batch.images)
+    return image, network.encode_map(batch.pyramid)
+
+
+def naming_losses(network: Diff2I2P, image: ImageFeatures, site: MapFeatures, batch: Batch, bank: torch.Tensor) -> dict[str, torch.Tensor]:
     """Losses of one batch, plus shares of cells and tokens that are right.
 
     bank (M, token_dim): the nodes of the whole map as last seen, wrong answers for the votes; brought up to date in place.
     """
-    with torch.autocast(batch.images.device.type, torch.bfloat16):  # halves the time of the image side, on CPU too
-        image = network.encode_image(batch.images)
-    site = network.encode_map(batch.pyramid)
-    salience = _salience(batch.images, image.fine.shape[-2:])
+    salience = _salience(batch.images[:, :1], image.fine.shape[-2:])
     return fine_losses(network, image, site, batch, salience) | coarse_losses(network, image, site, batch, salience, bank)
 
 
@@ -64,10 +67,6 @@ def coarse_losses(network, image: ImageFeatures, site: MapFeatures, batch: Batch
         "tokens_right": _hit_rate(coarse_logits, labels),
         "votes_right": _hit_rate(vote_logits, vote_labels),
     }
-
-
-def total(losses: dict[str, torch.Tensor]) -> torch.Tensor:
-    return sum(weight * losses[name] for name, weight in WEIGHTS.items())
 
 
 def _salience(images: torch.Tensor, fine_grid) -> torch.Tensor:

@@ -10,8 +10,8 @@ from torch.nn.utils.rnn import pad_sequence
 from diff2i2p.mapping.pyramid import Pyramid
 from diff2i2p.network.diff2i2p import Diff2I2P, ImageFeatures, MapFeatures
 from diff2i2p.network.matching import match_patches, patch_cells
+from diff2i2p_training.datasets import Batch
 from diff2i2p_training.differentiable_pnp import differentiable_pnp, ransac_start
-from diff2i2p_training.pair_dataset import PosedBatch
 
 MATCHES = 400  # of a view, the best ones
 INLIER_PX = 0.02  # reprojection error of an inlier, in image widths
@@ -31,9 +31,7 @@ class ViewMatches:
     coarse: tuple[torch.Tensor, torch.Tensor]  # (K,) the patches and nodes that were compared
 
 
-def match_views(
-    network: Diff2I2P, image: ImageFeatures, site: MapFeatures, batch: PosedBatch, limit: int | None = None
-) -> list[ViewMatches]:
+def match_views(network: Diff2I2P, image: ImageFeatures, site: MapFeatures, batch: Batch, limit: int | None = None) -> list[ViewMatches]:
     """The matches of every view, as at test time; scores and offsets carry gradients to the features, which matches are made does not."""
     levels = [level.to(image.fine.device) for level in patch_levels(network, image)]
     members = node_members(batch.pyramid, network.config.matching.node_points)
@@ -78,7 +76,7 @@ class OwnMatches:
     weights: torch.Tensor  # (B, N)
 
 
-def own_matches(network: Diff2I2P, image: ImageFeatures, site: MapFeatures, batch: PosedBatch) -> OwnMatches:
+def own_matches(network: Diff2I2P, image: ImageFeatures, site: MapFeatures, batch: Batch) -> OwnMatches:
     """The best MATCHES of every view, side by side."""
     views = match_views(network, image, site, batch, MATCHES)
     columns = ([getattr(view, name) for view in views] for name in ("cells", "pixels", "points", "offsets", "scores"))
@@ -102,7 +100,7 @@ def node_members(pyramid: Pyramid, limit: int) -> torch.Tensor:
     return members.gather(1, away.norm(dim=2).topk(limit, largest=False).indices)
 
 
-def tuning_loss(matches: OwnMatches, batch: PosedBatch) -> torch.Tensor:
+def tuning_loss(matches: OwnMatches, batch: Batch) -> torch.Tensor:
     """Small offsets that bring every matched point onto what its pixel sees, wrong matches included (facts section 10).
 
     Both terms are in units of the fragment's extent, where the released code takes the extent of the query's depth.
@@ -117,14 +115,14 @@ def tuning_loss(matches: OwnMatches, batch: PosedBatch) -> torch.Tensor:
     return REGULAR * _root(size)[used].sum() / count + MISS * _root(miss.square().sum(-1))[used].sum() / count
 
 
-def predicted_poses(matches: OwnMatches, batch: PosedBatch) -> tuple[torch.Tensor, torch.Tensor]:
+def predicted_poses(matches: OwnMatches, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
     """T_map_camera (B, 4, 4) by differentiable PnP on the matches that RANSAC keeps, and which of them (B,) are solved."""
     pixels, points, weights = (part.detach() for part in (matches.pixels, matches.points, matches.weights))
     start, inliers = ransac_start(pixels, points, weights, batch.K, INLIER_PX * batch.images.shape[-1])
     return differentiable_pnp(matches.pixels, matches.points, matches.weights * inliers, batch.K, start)
 
 
-def pose_loss(T_map_camera: torch.Tensor, solved: torch.Tensor, batch: PosedBatch) -> torch.Tensor:
+def pose_loss(T_map_camera: torch.Tensor, solved: torch.Tensor, batch: Batch) -> torch.Tensor:
     """Mean of log(1 + d), d the voxels between where true and predicted pose (B, 4, 4) see a point of the fragment; 0 if none is solved.
 
     The logarithm keeps a view that is lost from drowning those that are nearly right.
@@ -141,7 +139,7 @@ def _seen(points: torch.Tensor, T_map_camera: torch.Tensor) -> torch.Tensor:
     return (points - T_map_camera[:, None, :3, 3]) @ T_map_camera[:, :3, :3]
 
 
-def _seen_from(batch: PosedBatch, view: int, cells: torch.Tensor) -> torch.Tensor:
+def _seen_from(batch: Batch, view: int, cells: torch.Tensor) -> torch.Tensor:
     """What cells see, camera frame (M, 3), zeros where the depth is not known; as mode rgbd is told at test time."""
     points = batch.points[view, cells].nan_to_num(0)
     known = batch.points[view, cells].isfinite().all(-1, keepdim=True)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Endless batches of pairs: a few images of one fragment, with their true poses and the map point behind every fine feature cell."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,26 +15,14 @@ from diff2i2p.camera import View
 from diff2i2p.config import Config
 from diff2i2p.mapping.pyramid import Pyramid, build_pyramid
 from diff2i2p.network.runtime import back_project
-from diff2i2p_training.datasets import TARGETS, Batch
+from diff2i2p_training.datasets import Batch, label_cells, pinhole
 from diff2i2p_training.light import relight
 from diff2i2p_training.pairs import Pair, PairSet
 from diff2i2p_training.recipe import DataRecipe
-from diff2i2p_training.synthesis import SiteView, ViewSynthesizer
-
-_HACK = object.__new__(ViewSynthesizer)
-turned = _HACK._turned
+from diff2i2p_training.synthesis import SiteView, turned
 
 TURN, SHIFT, NOISE = 0.1 * np.pi / np.sqrt(3), 0.1 / np.sqrt(3), 0.005  # how a fragment is moved: radians, metres, metres
-FRAGMENTS, IMAGES = 256, 512  # kept in memory
-
-
-@dataclass(frozen=True)
-class PosedBatch(Batch):
-    """B images of one fragment, and where they were taken."""
-
-    K: torch.Tensor  # (B, 3, 3) float32
-    T_map_camera: torch.Tensor  # (B, 4, 4) float32
-    stride: int  # pixels from one cell to the next
+FRAGMENTS = 256  # kept in memory
 
 
 class PairDataset(IterableDataset):
@@ -45,6 +33,7 @@ class PairDataset(IterableDataset):
         self.pairs, self.config, self.recipe, self.seed = pairs, config, recipe, seed
         self.stride = config.network.fine_stride * step
         self.effort = torch.ones(()).share_memory_()  # as in SiteDataset
+        self.epoch = len(pairs) / recipe.batch  # steps
         self.sites = {path: number for number, path in enumerate(pairs.by_cloud)}
 
     def __iter__(self):
@@ -53,13 +42,13 @@ class PairDataset(IterableDataset):
         while True:
             yield self.draw(rng)
 
-    def draw(self, rng: np.random.Generator) -> PosedBatch:
+    def draw(self, rng: np.random.Generator) -> Batch:
         """A pair of any, and others of the same fragment."""
         first = self.pairs.pairs[rng.integers(len(self.pairs))]
         others = self.pairs.by_cloud[first.cloud_path]
         return self.collate([first, *(others[i] for i in rng.integers(len(others), size=self.recipe.batch - 1))], rng)
 
-    def collate(self, pairs: list[Pair], rng: np.random.Generator) -> PosedBatch:
+    def collate(self, pairs: list[Pair], rng: np.random.Generator) -> Batch:
         """The batch of pairs of one fragment."""
         pyramid, tree = fragment(pairs[0].cloud_path, self.config)
         samples = [self._sample(self._view(pair, rng), tree, pyramid.voxel, rng) for pair in pairs]
@@ -68,10 +57,10 @@ class PairDataset(IterableDataset):
         if self.recipe.move:
             A = torch.from_numpy(_motion(tree.data.mean(0), rng)).float()
             points, T, pyramid = points @ A[:3, :3].T + A[:3, 3], A @ T, _moved(pyramid, A, rng)
-        return PosedBatch(images, points, targets, pyramid, nodes, site, K, T, self.stride)
+        return Batch(images, points, targets, pyramid, nodes, site, K, T, self.stride)
 
     def _view(self, pair: Pair, rng: np.random.Generator) -> SiteView:
-        view = image(pair, self.config.image.width)
+        view = pair.view(self.config.image.width)
         return turned(view, rng, self.effort.item()) if self.recipe.turn else view
 
     def _sample(self, view: SiteView, tree: cKDTree, voxel: float, rng: np.random.Generator):
@@ -80,12 +69,7 @@ class PairDataset(IterableDataset):
         if self.config.network.query_depth:
             channels = np.concatenate([channels, back_project(View(view.grey, view.camera, view.depth)).numpy()])
         points, targets = label_cells(view, tree, 2 * voxel, self.config.network.fine_stride // 2, self.stride)
-        return channels, points, targets, view.camera.matrix.astype(np.float32), view.T_map_camera.astype(np.float32)
-
-
-@lru_cache(maxsize=IMAGES)
-def image(pair: Pair, width: int) -> SiteView:
-    return pair.view(width)
+        return channels, points, targets, *pinhole(view)
 
 
 @lru_cache(maxsize=FRAGMENTS)
@@ -94,24 +78,6 @@ def fragment(path: Path, config: Config) -> tuple[Pyramid, cKDTree]:
     grid = config.map
     pyramid = build_pyramid(np.load(path)[:, :3], None, grid.fine_voxel, grid.levels, grid.neighbours, grid.search_radius)
     return pyramid, cKDTree(pyramid.points[0].numpy())
-
-
-def label_cells(view: SiteView, tree: cKDTree, reach: float, first: int, stride: int) -> tuple[np.ndarray, np.ndarray]:
-    """Map points (G, 3) float32 seen by the fine cells, NaN = not known, and their nearest points in `tree` (G, 3), -1 beyond `reach`.
-
-    Cells lie at pixels first, first + stride, ... of both axes. Where every pixel is a cell, every second is labelled, along both axes.
-    """
-    rows, columns = (np.arange(first, size, stride) for size in view.grey.shape)
-    rows, columns = (grid.ravel() for grid in np.meshgrid(rows, columns, indexing="ij"))
-    points = view.points(rows, columns)
-    if stride == 1:
-        points[(rows % 2 == 1) | (columns % 2 == 1)] = np.nan
-    targets = np.full((len(points), TARGETS), -1)
-    known = np.isfinite(points[:, 0])
-    distance, index = tree.query(points[known], TARGETS)
-    index[distance[:, 0] > reach] = -1
-    targets[known] = index
-    return points, targets
 
 
 def _motion(centre: np.ndarray, rng: np.random.Generator) -> np.ndarray:

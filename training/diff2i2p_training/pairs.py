@@ -9,7 +9,7 @@ ROOT/data/...                                                      images, depth
 import pickle
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import cv2
@@ -22,6 +22,7 @@ from diff2i2p_training.synthesis import SiteView
 
 SPLITS = ("train", "val", "test")
 MAX_DEPTH = 6.0  # metres; what the sensors say beyond is not believed
+IMAGES = 512  # kept in memory
 
 
 class PairsError(ValueError):
@@ -55,16 +56,8 @@ class Pair:
 
     def view(self, width: int) -> SiteView:
         """The image, grey, resized to `width`, with the depth behind every pixel. Raises SequenceError, CameraError."""
-        view = rectify(self.frame.image(), self.camera, width)
-        return SiteView(view.grey, self.depth(view), view.camera, self.frame.T_map_camera)
-
-    def depth(self, view: View) -> np.ndarray:
-        """(H, W) float32 metres of the pixels of `view`, 0 = unknown; zeros where the pair has no depth image."""
-        depth = self.frame.depth()
-        if depth is None:
-            return np.zeros(view.grey.shape, np.float32)
-        depth = cv2.resize(depth, view.grey.shape[::-1], interpolation=cv2.INTER_NEAREST)
-        return np.where(depth <= MAX_DEPTH, depth, np.float32(0))
+        view = _view(self.frame.image_path, self.frame.depth_path, self.camera, width)
+        return SiteView(view.grey, view.depth, view.camera, self.frame.T_map_camera)
 
 
 @dataclass(frozen=True)
@@ -117,6 +110,15 @@ def write_pairs(root: Path, split: str, pairs: Iterable[Pair]) -> None:
     ]
     (root / "metadata").mkdir(parents=True, exist_ok=True)
     (root / "metadata" / f"{split}.pkl").write_bytes(pickle.dumps(rows, protocol=4))
+
+
+@lru_cache(maxsize=IMAGES)
+def _view(image: Path, depth: Path, camera: Camera, width: int) -> View:
+    """One image with its depth, 0 = unknown; it is in several pairs."""
+    frame = Frame(0, image.stem, 0.0, image, depth_path=depth)
+    view = rectify(frame.image(), camera, width)
+    metres = cv2.resize(frame.depth(), view.grey.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    return View(view.grey, view.camera, np.where(metres <= MAX_DEPTH, metres, np.float32(0)))
 
 
 def _rows(path: Path) -> list[dict]:

@@ -4,7 +4,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from diff2i2p.config import Config, ConfigError, override, parameter, read_overrides
+from diff2i2p.config import PAPER, PAPER_RGBD, Config, ConfigError, override, parameter, read_overrides
+
+PRESETS = {"paper": PAPER, "paper-rgbd": PAPER_RGBD}  # of the network; without one it is the edge network
 
 
 @dataclass(frozen=True)
@@ -31,19 +33,20 @@ class LossRecipe:
     csd: float = parameter(0.0, "Weight of the Control-Side Score Distillation.", "", 0, 100)
     csd_from: float = parameter(0.43, "Share of the training after which the distillation joins.", "", 0, 1)
     csd_form: str = parameter(
-        "score", "Gradient on the rendered depth: score distillation, the true one, or as released.", choices=("score", "full", "released")
+        "full", "Gradient on the rendered depth: the true one, score distillation, or as released.", choices=("full", "score", "released")
     )
     prior: str = parameter("", "Depth-conditioned diffusion model: hub id or folder of a diffusers ControlNet pipeline.")
 
 
 @dataclass(frozen=True)
 class ScheduleRecipe:
-    rate: float = parameter(2e-3, "Learning rate at its highest; times the number of processes.", "", 1e-7, 1)
+    rate: float = parameter(5e-4, "Learning rate at its highest; times the number of processes.", "", 1e-7, 1)
     decay: str = parameter("cosine", "Warm up and fall to zero, or lose 5 % every epoch.", choices=("cosine", "epochs"))
     weight_decay: float = parameter(1e-3, "Decoupled weight decay.", "", 0, 1)
     clip: float = parameter(1.0, "Largest norm of the gradient; 0 leaves it.", "", 0, 1000)
-    epochs: int = parameter(0, "Epochs over the pairs; 0 trains for the time given instead.", "", 0, 100000)
+    epochs: float = parameter(0.0, "Epochs over the pairs; 0 trains for the time given instead.", "", 0, 100000)
     precision: str = parameter("no", "Mixed precision of the whole step.", choices=("no", "bf16", "fp16"))
+    tensorboard: bool = parameter(False, "Write every loss to OUT.tensorboard, for TensorBoard.")
 
 
 @dataclass(frozen=True)
@@ -54,16 +57,14 @@ class Recipe:
 
 
 def load_recipe(path: Path | str) -> tuple[Config, Recipe]:
-    """Read a training configuration: groups of `Config`, and those of `Recipe` under 'training'. Raises ConfigError naming the file.
+    """Read a training configuration: groups of `Config`, under 'training' those of `Recipe`. Raises ConfigError naming the file.
 
-    A 'preset' names overrides of `diff2i2p.config` to start from: PAPER or PAPER_RGBD.
+    'preset' names one of PRESETS to start from.
     """
-    from diff2i2p import config as presets
-
     values = read_overrides(path)
-    recipe = override(Recipe(), values.pop("training", None) or {}, "training.")
-    preset = values.pop("preset", None)
-    if preset is not None and preset not in ("PAPER", "PAPER_RGBD"):
-        raise ConfigError(f"{path}: the preset is PAPER or PAPER_RGBD, not {preset!r}")
-    base = override(Config(), getattr(presets, preset)) if preset else Config()
-    return override(base, values), recipe
+    training, preset = values.pop("training", None) or {}, values.pop("preset", None)
+    if preset is not None and preset not in PRESETS:
+        raise ConfigError(f"{path}: the preset is one of {', '.join(PRESETS)}, not {preset!r}")
+    if not isinstance(training, dict):
+        raise ConfigError(f"{path}: 'training' is a group of parameters, not a value")
+    return override(override(Config(), PRESETS[preset] if preset else {}), values), override(Recipe(), training, "training.")

@@ -11,6 +11,9 @@ from diff2i2p.camera import Camera, rectify
 from diff2i2p.cloud import PointCloud
 from diff2i2p.render import render_cloud
 
+SHIFT, TURN, TILT, ROLL = 0.7, 30.0, 20.0, 60.0  # how far a new view may be from a real one: metres and degrees
+ZOOM = (0.75, 1.3)
+
 
 @dataclass(frozen=True)
 class SiteView:
@@ -35,8 +38,6 @@ class ViewSynthesizer:
     """Draws views of a site from its posed images and its cloud."""
 
     REAL_SHARE = 0.35  # of the views that keep the place of a real image
-    SHIFT, TURN, TILT, ROLL = 0.7, 30.0, 20.0, 60.0  # how far a new place may be from a real one: metres and degrees
-    ZOOM = (0.75, 1.3)
     SOURCES, POOL = 3, 10  # images that a new view is made from, drawn from the nearest ones
     MIN_FILLED, MIN_DEPTH = 0.5, 0.35
 
@@ -57,35 +58,20 @@ class ViewSynthesizer:
         """A view from around the real image `near`, or from around any; `effort` in [0, 1] is how far it may be from it."""
         anchor = self.views[rng.integers(len(self.views)) if near is None else near]
         if rng.random() < 1 - effort * (1 - self.REAL_SHARE):
-            return self._turned(anchor, rng, effort)
+            return turned(anchor, rng, effort)
         for _ in range(4):
             view = self._elsewhere(anchor, rng, effort)
             known = view.depth > 0
             if known.mean() > self.MIN_FILLED and np.median(view.depth[known]) > self.MIN_DEPTH:
                 return view
-        return self._turned(anchor, rng, effort)
-
-    def _turned(self, view: SiteView, rng: np.random.Generator, effort: float = 1.0) -> SiteView:
-        """The same optical centre, another direction and focal length: exact."""
-        camera = self._zoomed(view.camera, rng, effort)
-        R = _turn(rng, *(effort * np.array([0.4 * self.TURN, 0.4 * self.TILT, self.ROLL])))  # new camera to old camera
-        H = view.camera.matrix @ R @ np.linalg.inv(camera.matrix)
-        size, flags = (camera.width, camera.height), cv2.WARP_INVERSE_MAP
-        grey = cv2.warpPerspective(view.grey, H, size, flags=flags | cv2.INTER_LINEAR, borderValue=int(rng.integers(256)))
-        old_depth = cv2.warpPerspective(view.depth, H, size, flags=flags | cv2.INTER_NEAREST)
-        v, u = np.mgrid[: camera.height, : camera.width]
-        x, y = (u - camera.K[2]) / camera.K[0], (v - camera.K[3]) / camera.K[1]
-        depth = old_depth / np.maximum(R[2, 0] * x + R[2, 1] * y + R[2, 2], 1e-3)  # z of the ray in the old camera
-        T = view.T_map_camera.copy()
-        T[:3, :3] = T[:3, :3] @ R
-        return SiteView(grey, depth.astype(np.float32), camera, T)
+        return turned(anchor, rng, effort)
 
     def _elsewhere(self, anchor: SiteView, rng: np.random.Generator, effort: float = 1.0) -> SiteView:
         """Another place: nearby images and the coloured cloud, splatted."""
-        camera = self._zoomed(anchor.camera, rng, effort)
+        camera = _zoomed(anchor.camera, rng, effort)
         T = anchor.T_map_camera.copy()
-        T[:3, 3] += rng.uniform(-1, 1, 3) * self.SHIFT * effort
-        T[:3, :3] = T[:3, :3] @ _turn(rng, *(effort * np.array([self.TURN, self.TILT, self.ROLL])))
+        T[:3, 3] += rng.uniform(-1, 1, 3) * SHIFT * effort
+        T[:3, :3] = T[:3, :3] @ _turn(rng, *(effort * np.array([TURN, TILT, ROLL])))
         grey, depth = self._from_images(self._sources(T, rng), camera, T)
         if self.shades is not None:
             grey, depth = _behind((grey, depth), self._from_cloud(camera, T))
@@ -111,10 +97,27 @@ class ViewSynthesizer:
         rendering = render_cloud(self.cloud.points, self.shades, camera, T, self.spacing)
         return rendering.image, rendering.depth
 
-    def _zoomed(self, camera: Camera, rng: np.random.Generator, effort: float) -> Camera:
-        zoom = np.exp(rng.uniform(*np.log(self.ZOOM)) * effort)
-        fx, fy, cx, cy = camera.K
-        return Camera(camera.width, camera.height, (fx * zoom, fy * zoom, cx, cy))
+
+def turned(view: SiteView, rng: np.random.Generator, effort: float = 1.0) -> SiteView:
+    """The same optical centre, another direction and focal length: exact. `effort` in [0, 1] is how different."""
+    camera = _zoomed(view.camera, rng, effort)
+    R = _turn(rng, *(effort * np.array([0.4 * TURN, 0.4 * TILT, ROLL])))  # new camera to old camera
+    H = view.camera.matrix @ R @ np.linalg.inv(camera.matrix)
+    size, flags = (camera.width, camera.height), cv2.WARP_INVERSE_MAP
+    grey = cv2.warpPerspective(view.grey, H, size, flags=flags | cv2.INTER_LINEAR, borderValue=int(rng.integers(256)))
+    old_depth = cv2.warpPerspective(view.depth, H, size, flags=flags | cv2.INTER_NEAREST)
+    v, u = np.mgrid[: camera.height, : camera.width]
+    x, y = (u - camera.K[2]) / camera.K[0], (v - camera.K[3]) / camera.K[1]
+    depth = old_depth / np.maximum(R[2, 0] * x + R[2, 1] * y + R[2, 2], 1e-3)  # z of the ray in the old camera
+    T = view.T_map_camera.copy()
+    T[:3, :3] = T[:3, :3] @ R
+    return SiteView(grey, depth.astype(np.float32), camera, T)
+
+
+def _zoomed(camera: Camera, rng: np.random.Generator, effort: float) -> Camera:
+    zoom = np.exp(rng.uniform(*np.log(ZOOM)) * effort)
+    fx, fy, cx, cy = camera.K
+    return Camera(camera.width, camera.height, (fx * zoom, fy * zoom, cx, cy))
 
 
 def _turn(rng: np.random.Generator, turn: float, tilt: float, roll: float) -> np.ndarray:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The training loop: for a number of minutes, resumable, on CPU or CUDA."""
+"""The training loop: for a time or a number of epochs, resumable, on CPU or CUDA, in one process or, under `accelerate launch`, in many."""
 
 import dataclasses
 import math
@@ -8,19 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.utils import broadcast
 from rich.console import Console
 from torch.utils.data import DataLoader, IterableDataset
 
 from diff2i2p.network.diff2i2p import Diff2I2P
 from diff2i2p_training.datasets import Batch
-from diff2i2p_training.losses import matching_losses, total
+from diff2i2p_training.objective import Objective
+from diff2i2p_training.recipe import Recipe, ScheduleRecipe
 
 CHECKPOINT_EVERY = 120.0  # seconds
 REPORT_EVERY = 30.0  # seconds
 DROP_GREY = 0.4  # share of steps in which the map has no grey value: bare geometry must work too
-WARM_UP = 0.03  # share of the time until the full learning rate
-EASY = 0.3  # share of the time until views are as hard as they get, and from everywhere: without easy ones first, learning does not begin
+WARM_UP = 0.03  # share of the training until the full learning rate
+EASY = 0.3  # share of the training until views are hard, and from everywhere: without easy ones first, learning does not begin
 CODES_PACE = 5.0  # learning rate of the codes of places, in learning rates of the rest
+DECAY = 0.95  # of the learning rate per epoch, in the paper's schedule
 
 
 @dataclass
@@ -31,43 +35,85 @@ class Progress:
     seconds: float = 0.0
 
 
-def train(
-    network: Diff2I2P, dataset: IterableDataset, checkpoint: Path, minutes: float, rate: float = 5e-4, workers: int = 1, console=None
-) -> Progress:
-    """Train `network` in place for `minutes` in all; goes on from `checkpoint` where there is one.
+class Budget:
+    """How long to train: a time, or epochs over a dataset that says how many steps one has."""
 
-    The learning rate rises over the first 3 % of the time and falls to zero by a cosine.
+    def __init__(self, schedule: ScheduleRecipe, minutes: float, dataset: IterableDataset, processes: int):
+        self.schedule, self.minutes = schedule, minutes
+        self.epoch = getattr(dataset, "epoch", 0) / processes  # steps
+        if schedule.epochs and not self.epoch:
+            raise ValueError("training.schedule.epochs needs pairs: synthetic worlds have no end, give --minutes")
+
+    def done(self, progress: Progress) -> float:
+        """Share of the training that is over."""
+        if self.schedule.epochs:
+            return progress.step / (self.schedule.epochs * self.epoch)
+        return progress.seconds / (60 * self.minutes)
+
+    def rate(self, progress: Progress) -> float:
+        """Learning rate over its highest."""
+        if self.schedule.decay == "epochs":
+            return DECAY ** math.floor(progress.step / self.epoch)
+        return _cosine(self.done(progress))
+
+
+def train(
+    network: Diff2I2P, dataset: IterableDataset, checkpoint: Path, minutes: float, recipe: Recipe = Recipe(), workers: int = 1, console=None
+) -> Progress:
+    """Train `network` in place for `minutes` in all, or the recipe's epochs; goes on from `checkpoint` where there is one.
+
+    The learning rate rises over the first 3 % and falls to zero by a cosine, or falls by 5 % an epoch.
     """
-    console = console or Console()
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    network.to(device).train()
+    schedule = recipe.schedule
+    unused = DistributedDataParallelKwargs(find_unused_parameters=True)  # a view without matches leaves the tuning out
+    accelerator = Accelerator(mixed_precision=schedule.precision, kwargs_handlers=[unused])
+    console = console or Console(quiet=not accelerator.is_main_process)
+    network.to(accelerator.device).train()
     network.image_backbone.to(memory_format=torch.channels_last)  # an eighth faster
-    optimizer = torch.optim.AdamW(_groups(network), weight_decay=1e-3)
+    optimizer = torch.optim.AdamW(_groups(network), weight_decay=schedule.weight_decay)
     progress = _resume(checkpoint, network, optimizer, console)
-    dataset.seed += progress.step  # other views than before the interruption
+    objective, optimizer = accelerator.prepare(Objective(network, recipe.losses), optimizer)
+    dataset.seed += progress.step + 1_000_003 * accelerator.process_index  # other views than before the interruption, and than elsewhere
     loader = iter(DataLoader(dataset, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None))
-    bank = VoteBank(network.config.network.token_dim)
-    means, reported, saved = {}, time.monotonic(), time.monotonic()
-    while progress.seconds < 60 * minutes:
+    budget, bank = Budget(schedule, minutes, dataset, accelerator.num_processes), VoteBank(network.config.network.token_dim)
+    log, saved = Log(checkpoint, schedule.tensorboard and accelerator.is_main_process, console), time.monotonic()
+    while (done := budget.done(progress)) < 1:
         started = time.monotonic()
-        dataset.effort.fill_(min(1.0, 0.1 + progress.seconds / (60 * minutes * EASY)))
+        dataset.effort.fill_(min(1.0, 0.1 + done / EASY))
         for group in optimizer.param_groups:
-            group["lr"] = rate * group["pace"] * _schedule(progress.seconds / (60 * minutes))
-        losses = _step(network, optimizer, _moved(next(loader), device), bank)
+            group["lr"] = schedule.rate * accelerator.num_processes * group["pace"] * budget.rate(progress)
+        losses = _step(objective, optimizer, accelerator, moved(next(loader), accelerator.device), bank, done, schedule.clip)
         progress.step += 1
-        progress.seconds += time.monotonic() - started
-        for name, value in losses.items():
-            means[name] = 0.97 * means.get(name, value) + 0.03 * value
-        if time.monotonic() - reported > REPORT_EVERY:
-            reported = time.monotonic()
-            figures = "  ".join(f"{name} {value:.3f}" for name, value in means.items())
-            console.print(f"{progress.seconds / 60:5.1f} min  step {progress.step}  {figures}", highlight=False)
-        if time.monotonic() - saved > CHECKPOINT_EVERY:
+        progress.seconds = _agreed(progress.seconds + time.monotonic() - started, accelerator)
+        log.add(losses, progress)
+        if time.monotonic() - saved > CHECKPOINT_EVERY and accelerator.is_main_process:
             saved = time.monotonic()
             _save(checkpoint, network, optimizer, progress)
-    _save(checkpoint, network, optimizer, progress)
+    if accelerator.is_main_process:
+        _save(checkpoint, network, optimizer, progress)
     network.eval().cpu()
     return progress
+
+
+class Log:
+    """Running means of the losses, on the console and in files for TensorBoard."""
+
+    def __init__(self, checkpoint: Path, tensorboard: bool, console: Console):
+        self.console, self.means, self.reported, self.writer = console, {}, time.monotonic(), None
+        if tensorboard:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self.writer = SummaryWriter(str(checkpoint.with_suffix(".tensorboard")))
+
+    def add(self, losses: dict[str, float], progress: Progress) -> None:
+        for name, value in losses.items():
+            self.means[name] = 0.97 * self.means.get(name, value) + 0.03 * value
+            if self.writer:
+                self.writer.add_scalar(name, value, progress.step)
+        if time.monotonic() - self.reported > REPORT_EVERY:
+            self.reported = time.monotonic()
+            figures = "  ".join(f"{name} {value:.3f}" for name, value in self.means.items())
+            self.console.print(f"{progress.seconds / 60:5.1f} min  step {progress.step}  {figures}", highlight=False)
 
 
 class VoteBank:
@@ -83,13 +129,15 @@ class VoteBank:
         return self.nodes
 
 
-def _step(network: Diff2I2P, optimizer, batch: Batch, bank: VoteBank) -> dict[str, float]:
+def _step(objective, optimizer, accelerator: Accelerator, batch: Batch, bank: VoteBank, done: float, clip: float) -> dict[str, float]:
     if torch.rand(()) < DROP_GREY:
         batch = dataclasses.replace(batch, pyramid=dataclasses.replace(batch.pyramid, grey=None))
-    losses = matching_losses(network, batch, bank.of(batch))
+    with accelerator.autocast():
+        total, losses = objective(batch, bank.of(batch), done)
     optimizer.zero_grad(set_to_none=True)
-    total(losses).backward()
-    torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+    accelerator.backward(total)
+    if clip:
+        accelerator.clip_grad_norm_(objective.parameters(), clip)
     optimizer.step()
     return {name: value.item() for name, value in losses.items()}
 
@@ -101,18 +149,25 @@ def _groups(network: Diff2I2P) -> list[dict]:
     return [{"params": rest, "pace": 1.0}, {"params": codes, "pace": CODES_PACE, "weight_decay": 0.0}]
 
 
-def _schedule(done: float) -> float:
+def _agreed(seconds: float, accelerator: Accelerator) -> float:
+    """The time of the first process, or some would stop while others wait for them."""
+    if accelerator.num_processes == 1:
+        return seconds
+    return broadcast(torch.tensor([seconds], dtype=torch.float64, device=accelerator.device)).item()
+
+
+def _cosine(done: float) -> float:
     return min(done / WARM_UP, 1.0) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))) + 1e-3
 
 
-def _moved(record, device: str):
+def moved(record, device: str | torch.device):
     """A dataclass of tensors (and tuples and dataclasses of them) on another device."""
 
     def move(value):
         if isinstance(value, tuple):
             return tuple(map(move, value))
         if dataclasses.is_dataclass(value):
-            return _moved(value, device)
+            return moved(value, device)
         return value.to(device) if isinstance(value, torch.Tensor) else value
 
     return dataclasses.replace(record, **{f.name: move(getattr(record, f.name)) for f in dataclasses.fields(record)})
