@@ -39,5 +39,6 @@ setup(
         "torch",
         "typer",
     ],
+    extras_require={"onnxruntime": ["onnx", "onnxruntime"]},
     entry_points={"console_scripts": ["diff2i2p = diff2i2p.cli:main"]},
 )

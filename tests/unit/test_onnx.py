@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The network as ONNX graphs: the same matches as torch, and only operators that TensorRT knows."""
 
+import json
+import sys
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import pytest
 import torch
 
+from diff2i2p import cli
 from diff2i2p.camera import Camera, View
 from diff2i2p.config import PAPER, Config, ConfigError, override
 from diff2i2p.localization.localizer import StageTimer
@@ -17,6 +22,7 @@ from diff2i2p.network.diff2i2p import Diff2I2P
 from diff2i2p.network.engine import providers
 from diff2i2p.network.graphs import Shapes, export_image_side, export_matching, require_exportable
 from diff2i2p.network.runtime import NetworkMatcher
+from diff2i2p.weights import save_weights, sha256
 
 # What we use of the operators that TensorRT 10 imports (its support matrix names them all without a restriction that touches us).
 TENSORRT = {
@@ -113,3 +119,34 @@ def test_what_fixed_graphs_cannot_do_is_refused_by_name():
         require_exportable(override(Config(), PAPER))
     with pytest.raises(ConfigError, match="matching.partners"):
         require_exportable(override(Config(), {"matching": {"partners": 2}}))
+
+
+def test_the_export_command_writes_both_graphs_in_the_sizes_of_a_map(network, site, tmp_path, monkeypatch, capsys):
+    save_weights(tmp_path / "edge.safetensors", network, {})
+    arguments = ["export", "--onnx", tmp_path / "new/edge.onnx", "--weights", tmp_path / "edge.safetensors", "--height", 180, "--json"]
+    assert run_command(monkeypatch, *arguments) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert (made["width"], made["height"], made["nodes"], made["members"]) == (320, 180, 192, 128)
+    image = onnx.load(made["image"]).graph.input[0]
+    assert [size.dim_value for size in image.type.tensor_type.shape.dim] == [1, 1, 180, 320]
+    mapped = replace(site, path=tmp_path / "floor.i2pmap", header={"weights_sha256": sha256(tmp_path / "edge.safetensors")})
+    monkeypatch.setattr(CompiledMap, "open", classmethod(lambda cls, path: mapped))
+    assert run_command(monkeypatch, *arguments, "--map", mapped.path) == 0
+    assert json.loads(capsys.readouterr().out)["members"] == int(site.tensors["node_starts"].diff().max())
+
+
+def test_weights_that_cannot_be_exported_are_one_sentence(tmp_path, monkeypatch, capsys):
+    torch.manual_seed(0)
+    small = {"image_channels": [8, 8, 16, 16], "point_width": 4, "fine_dim": 16, "token_dim": 16, "patch_levels": 2}
+    save_weights(tmp_path / "levels.safetensors", Diff2I2P(override(Config(), {"network": small})), {})
+    assert run_command(monkeypatch, "export", "--onnx", tmp_path / "a.onnx", "--weights", tmp_path / "levels.safetensors") == 2
+    assert "use runtime torch" in capsys.readouterr().err and not (tmp_path / "a.onnx").exists()
+
+
+def run_command(monkeypatch, *arguments) -> int:
+    monkeypatch.setattr(sys, "argv", ["diff2i2p", *map(str, arguments)])
+    try:
+        cli.main()
+    except SystemExit as end:
+        return end.code or 0
+    return 0

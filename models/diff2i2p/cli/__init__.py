@@ -3,7 +3,7 @@
 
 import sys
 
-from diff2i2p.cli import compare, compile_map, convert_checkpoint, doctor, evaluate, localize, world  # noqa: F401 # each adds its command to `app`
+from diff2i2p.cli import compare, compile_map, convert_checkpoint, doctor, evaluate, export, localize, world  # noqa: F401 # each adds its command to `app`
 from diff2i2p.cli.common import app
 
 

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The edge network's two parts on torch and on onnxruntime, side by side: untrained weights, which cost what trained ones do."""
+
+import time
+from collections import defaultdict
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from bench import publish
+
+from diff2i2p.camera import Camera, View
+from diff2i2p.config import Config, override
+from diff2i2p.mapping.compile_map import by_node
+from diff2i2p.mapping.compiled_map import CompiledMap
+from diff2i2p.mapping.pyramid import build_pyramid
+from diff2i2p.network.diff2i2p import Diff2I2P
+from diff2i2p.network.runtime import NetworkMatcher
+
+WARM, RUNS = 3, 20
+STAGES = {"image side": "image_backbone", "fusion and matching": "matching"}
+HEADER = ["part", "runtime", "threads", "ms p50", "ms min", "CPU ms p50"]
+
+
+class Stopwatch:
+    """Wall and CPU milliseconds of every call of every stage."""
+
+    def __init__(self):
+        self.calls: dict[str, list[tuple[float, float]]] = defaultdict(list)
+
+    @contextmanager
+    def __call__(self, stage: str):
+        wall, cpu = time.perf_counter(), time.process_time()
+        yield
+        self.calls[stage].append((1e3 * (time.perf_counter() - wall), 1e3 * (time.process_time() - cpu)))
+
+
+def office(network: Diff2I2P) -> CompiledMap:
+    """Floor, ceiling and walls of 12 x 10 m: more nodes than one candidate view has."""
+    rng = np.random.default_rng(0)
+    size = np.array([12, 10, 2.7])
+    points = rng.uniform(0, 1, (400_000, 3)) * size
+    face = rng.choice(6, len(points), p=[0.07, 0.09, 0.34] * 2)
+    points[np.arange(len(points)), face % 3] = face // 3 * size[face % 3]
+    pyramid = build_pyramid(points.astype(np.float32), rng.random(len(points), np.float32), 0.08, 4, 12)
+    with torch.inference_mode():
+        return CompiledMap("office", {"weights_sha256": "untrained"}, by_node(pyramid, network))
+
+
+def measure(network: Diff2I2P, site: CompiledMap, runtime: str, threads: int) -> list[list]:
+    torch.set_num_threads(threads)
+    rng, prior = np.random.default_rng(1), np.eye(4)  # a prior: one candidate view, as in tracking
+    prior[:3, 3] = 6, 5, 1
+    matcher = NetworkMatcher(network, site, override(Config(), {"runtime": runtime, "device": "cpu"}))
+    camera, watch = Camera(320, 240, (260.0, 260.0, 159.5, 119.5)), Stopwatch()
+    for _ in range(WARM + RUNS):
+        matcher.match(View(rng.integers(0, 255, (240, 320), dtype=np.uint8), camera), prior, watch)
+    rows = []
+    for part, stage in STAGES.items():
+        wall, cpu = np.array(watch.calls[stage][WARM:]).T
+        rows.append([part, runtime, threads, f"{np.median(wall):.1f}", f"{wall.min():.1f}", f"{np.median(cpu):.1f}"])
+    return rows
+
+
+if __name__ == "__main__":
+    torch.manual_seed(0)
+    network = Diff2I2P(Config()).eval()
+    site = office(network)
+    rows = [row for threads in (1, 2) for runtime in ("torch", "onnxruntime") for row in measure(network, site, runtime, threads)]
+    publish("runtime", "python tests/benchmarks/bench_runtime.py", HEADER, sorted(rows, key=lambda row: (row[0], row[2])))
