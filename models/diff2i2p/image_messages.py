@@ -20,6 +20,15 @@ def decode_image(message) -> np.ndarray:
     return _raw(message) if hasattr(message, "encoding") else _decompressed(message)
 
 
+def decode_depth(message) -> np.ndarray:
+    """(H, W) float32 metres of a depth image, 16UC1 in millimetres or 32FC1 in metres; 0 where unknown. Raises ImageError."""
+    kind = {"16UC1": np.dtype(np.uint16), "mono16": np.dtype(np.uint16), "32FC1": np.dtype(np.float32)}.get(message.encoding)
+    if kind is None:
+        raise ImageError(f"encoding '{message.encoding}' is no depth image; publish 16UC1 (millimetres) or 32FC1 (metres)")
+    depth = _pixels(message, kind, 1)
+    return depth * np.float32(0.001) if kind == np.uint16 else np.nan_to_num(depth, posinf=0, neginf=0)
+
+
 def _raw(message) -> np.ndarray:
     encoding = PLAIN_ENCODINGS.get(message.encoding, message.encoding)
     try:

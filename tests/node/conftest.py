@@ -44,13 +44,14 @@ class StubLocalizer:
     def __init__(self):
         self.map = SimpleNamespace(points=np.arange(12, dtype=np.float32).reshape(4, 3), grey=None, frame_id="map", header={})
         self.status, self.seconds, self.opens = Status.OK, 0.0, lambda map_file: None
-        self.images, self.priors = [], []
+        self.images, self.priors, self.evidence = [], [], []
 
     def __call__(self, map_file, weights, config):
         self.config = config
         return self.opens(map_file) or self
 
-    def localize(self, image, camera, prior=None) -> Localization:
+    def localize(self, image, camera, prior=None, **evidence) -> Localization:
+        self.evidence.append(evidence)
         rectify(image, camera, 32)
         self.images.append(image)
         self.priors.append(prior)

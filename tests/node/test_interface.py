@@ -5,39 +5,48 @@ import pytest
 
 from diff2i2p_ros.interface import PUBLISHED, SERVICES, SUBSCRIBED, interface
 
-OF_RCLPY = {"/rosout", "/parameter_events", "/localizer/transition_event"}
-
 
 def test_the_page_is_the_one_that_the_code_gives(root):
     assert (root / "docs/INTERFACE.md").read_text() == interface(), "run `python -m diff2i2p_ros.interface > docs/INTERFACE.md`"
 
 
 @pytest.mark.parametrize(
-    "parameters, absent",
+    "namespace, parameters, absent",
     [
-        ({"tf_mode": "map_odom"}, {"image/compressed", "map_cloud"}),
-        ({"tf_mode": "map_camera", "image_transport": "compressed"}, {"image", "map_cloud", "/tf", "/tf_static"}),
+        ("/odom", {"tf_mode": "map_odom"}, {"image/compressed", "map_cloud", "depth"}),
+        (
+            "/camera",
+            {"tf_mode": "map_camera", "image_transport": "compressed", "use_depth": True},
+            {"image", "map_cloud", "/tf", "/tf_static"},
+        ),
     ],
 )
-def test_the_node_subscribes_and_publishes_what_the_page_says_and_nothing_else(graph, robot, parameters, absent):
-    graph.start(**parameters)
+def test_the_node_subscribes_and_publishes_what_the_page_says_and_nothing_else(graph, namespace, parameters, absent):
+    graph.start(wait=False, remap=(f"__ns:={namespace}",), **parameters)
+    of_rclpy = {"/rosout", "/parameter_events", f"{namespace}/localizer/transition_event"}
+    for kind, topics in ("subscriber", {t for t in SUBSCRIBED if t.name not in absent}), ("publisher", set(PUBLISHED)):
+        find = getattr(graph.node, f"get_{kind}_names_and_types_by_node")
+        expected = told(topics, namespace)
 
-    def endpoints(kind: str) -> dict:
-        found = getattr(graph.node, f"get_{kind}_names_and_types_by_node")("localizer", "/")
-        return {name: types[0] for name, types in found if name not in OF_RCLPY}
+        def found(find=find) -> dict:
+            return {name: types[0] for name, types in find("localizer", namespace) if name not in of_rclpy}
 
-    assert endpoints("subscriber") == told(topic for topic in SUBSCRIBED if topic.name not in absent)
-    assert endpoints("publisher") == told(PUBLISHED)
-
-
-def test_the_node_offers_the_services_that_the_page_says(graph, robot):
-    graph.start(wait=False)
-    services = {name: types[0] for name, types in graph.node.get_service_names_and_types_by_node("localizer", "/")}
-    expected = told(SERVICES)
-    expected["/localizer/change_state"] = expected.pop("/change_state")
-    assert expected.items() <= services.items()
-    assert {name for name in services if not name.startswith("/localizer/")} == {"/relocalize", "/load_map"}
+        assert graph.until(lambda found=found, expected=expected: len(found()) >= len(expected))
+        assert found() == expected
 
 
-def told(rows) -> dict:
-    return {row.name if row.name.startswith("/") else f"/{row.name}": row.kind for row in rows}
+def test_the_node_offers_the_services_that_the_page_says(graph):
+    graph.start(wait=False, remap=("__ns:=/served",))
+    expected = told(SERVICES, "/served")
+    expected["/served/localizer/change_state"] = expected.pop("/served/change_state")
+
+    def found() -> dict:
+        return {name: types[0] for name, types in graph.node.get_service_names_and_types_by_node("localizer", "/served")}
+
+    assert graph.until(lambda: expected.items() <= found().items())
+    assert {name for name in found() if not name.startswith("/served/localizer/")} == {"/served/relocalize", "/served/load_map"}
+
+
+def told(rows, namespace: str) -> dict:
+    """Types by full name."""
+    return {row.name if row.name.startswith("/") else f"{namespace}/{row.name}": row.kind for row in rows}

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What comes from the camera: images, and the calibration they are seen with."""
+"""What comes from the camera: images, the calibration they are seen with, and depth if it has any."""
 
+from collections import deque
 from collections.abc import Callable
 
 from rclpy.event_handler import QoSRequestedIncompatibleQoSInfo, SubscriptionEventCallbacks
@@ -9,25 +10,31 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from diff2i2p_ros import convert
 from diff2i2p_ros.parameters import NodeConfig
 
 ImageMessage = Image | CompressedImage
+TOGETHER = 0.05  # seconds that image and depth of one moment may be stamped apart
 
 
 class CameraTopics:
-    """Subscriptions that keep only the newest. An image that comes before its calibration is kept for it. `say` as in `Session`."""
+    """Subscriptions that keep only the newest. An image that comes before its calibration, or before its depth, waits for it."""
 
-    def __init__(
-        self, node: Node, settings: NodeConfig, on_image: Callable[[ImageMessage, CameraInfo | None], None], say: Callable[[str, str], None]
-    ):
-        """`on_image(message, info)` is called with every image; with None while there is no calibration, and again when it comes."""
+    def __init__(self, node: Node, settings: NodeConfig, on_image: Callable, say: Callable[[str, str], None]):
+        """`on_image(message, info, depth)` is called with every image; without info while there is none, and again when it comes.
+
+        depth: the message of the same moment, or None. `say` as in `Session`.
+        """
         self._node, self._settings, self._deliver, self._say = node, settings, on_image, say
         self._info: CameraInfo | None = None
         self._early: ImageMessage | None = None
+        self._waiting: ImageMessage | None = None  # for its depth
+        self._depths: deque[Image] = deque(maxlen=5)
         compressed = settings.image_transport == "compressed"
         self.topic = node.resolve_topic_name("image") + ("/compressed" if compressed else "")  # as image_transport names it
         self._infos = self._subscribe(CameraInfo, "camera_info", self._on_info)
         self._images = self._subscribe(CompressedImage if compressed else Image, self.topic, self._on_image)
+        self._depth = self._subscribe(Image, "depth", self._on_depth) if settings.use_depth else None
 
     def _subscribe(self, kind: type, topic: str, callback: Callable) -> Subscription:
         # best effort hears every camera; a reliable subscriber would hear nothing of a best-effort one (image_pipeline issue 828)
@@ -42,8 +49,9 @@ class CameraTopics:
 
     def close(self) -> None:
         """Listen no more."""
-        self._node.destroy_subscription(self._images)
-        self._node.destroy_subscription(self._infos)
+        for subscription in (self._images, self._infos, self._depth):
+            if subscription:
+                self._node.destroy_subscription(subscription)
 
     def _on_info(self, info: CameraInfo) -> None:
         self._info = info
@@ -55,4 +63,25 @@ class CameraTopics:
         self._early = None if self._info else message
         self._say("camera_info", "" if self._info else f"images come, but nobody publishes {self._node.resolve_topic_name('camera_info')}")
         self._say(f"qos of {self.topic}", "")
-        self._deliver(message, self._info)
+        if self._info is None or not self._depth:
+            return self._deliver(message, self._info, None)
+        if self._waiting:  # its depth has not come, and now it is old
+            self._deliver_with(None)
+        self._waiting = message
+        self._match()
+
+    def _on_depth(self, message: Image) -> None:
+        self._depths.append(message)
+        if self._waiting:
+            self._match()
+
+    def _match(self) -> None:
+        moment = convert.seconds(self._waiting.header.stamp)
+        apart = {abs(convert.seconds(depth.header.stamp) - moment): depth for depth in self._depths}
+        if apart and min(apart) <= TOGETHER:
+            self._deliver_with(apart[min(apart)])
+
+    def _deliver_with(self, depth: Image | None) -> None:
+        message, self._waiting = self._waiting, None
+        self._say("depth", "" if depth else f"nothing on {self._depth.topic_name} within {TOGETHER} s of the image: localizing without")
+        self._deliver(message, self._info, depth)

@@ -11,7 +11,7 @@ from std_msgs.msg import Header
 from diff2i2p.camera import Camera
 from diff2i2p.cloud import CloudError, PointCloud, cloud_of
 from diff2i2p.image_messages import ImageError as ImageError
-from diff2i2p.image_messages import decode_image
+from diff2i2p.image_messages import decode_depth, decode_image
 
 # numpy's names of the numbers 1 to 8 that PointField gives its types
 FIELD_TYPES = ("i1", "u1", "i2", "u2", "i4", "u4", "f4", "f8")
@@ -20,6 +20,11 @@ FIELD_TYPES = ("i1", "u1", "i2", "u2", "i4", "u4", "f4", "f8")
 def image(message: Image | CompressedImage) -> np.ndarray:
     """RGB (H, W, 3) or grey (H, W) uint8 of an image message, raw or compressed. Raises ImageError."""
     return decode_image(message)
+
+
+def depth(message: Image) -> np.ndarray:
+    """(H, W) float32 metres of a depth image, 0 where unknown. Raises ImageError."""
+    return decode_depth(message)
 
 
 def image_message(pixels: np.ndarray, header: Header) -> Image:

@@ -44,6 +44,10 @@ class NodeConfig:
     reliability: str = parameter(
         "best_effort", "QoS of the camera's subscriptions; reliable hears nothing of a best-effort camera.", choices=RELIABILITIES
     )
+    use_depth: bool = parameter(False, "Sharpen poses by the depth image on depth, registered into the camera; images wait for theirs.")
+    odom_is_level: bool = parameter(
+        False, "The z axis of odom_frame points up, by level floors or an IMU: poses that contradict it are not believed."
+    )
     last_pose_file: str = parameter(
         "", "File that keeps the last pose, as a first guess after a restart in the same map, verified like any other; empty: none."
     )

@@ -21,9 +21,11 @@ class Job(NamedTuple):
 
     message: Image | CompressedImage
     info: CameraInfo
+    depth: Image | None  # of the same moment
     camera_frame: str
     tracker: Tracker
     guess: np.ndarray | None  # T_map_camera (4, 4) to look at first while the tracker is lost
+    odom_is_level: bool
     wants_picture: bool
     age: int  # nanoseconds between the image's stamp and its arrival, by the node's clock
     arrived: float  # time.perf_counter
@@ -90,8 +92,11 @@ def _localize(job: Job, localizer, odometry: Callable[..., np.ndarray | None]) -
     stamp = job.message.header.stamp
     image, camera = convert.image(job.message), convert.camera(job.info)
     T_odom_camera = odometry(stamp, job.camera_frame)
+    evidence = {} if job.depth is None else {"depth": convert.depth(job.depth)}
+    if job.odom_is_level and T_odom_camera is not None:
+        evidence["up"] = T_odom_camera[2, :3]  # z of odom in the camera's axes
     prior = job.tracker.predict(T_odom_camera)
-    found = localizer.localize(image, camera, job.guess if prior is None else prior)
+    found = localizer.localize(image, camera, job.guess if prior is None else prior, **evidence)
     if prior is None and job.guess is not None and not found.ok:  # a wrong guess costs time, not the answer
-        found = localizer.localize(image, camera, None)
+        found = localizer.localize(image, camera, None, **evidence)
     return job.tracker.update(convert.seconds(stamp), found, T_odom_camera)

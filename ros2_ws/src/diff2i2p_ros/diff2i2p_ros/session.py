@@ -118,8 +118,8 @@ class Session:
 
     # --- images in
 
-    def _on_image(self, message: Image | CompressedImage, info: CameraInfo | None) -> None:
-        """An image, and the calibration it is to be seen with; None while there is none."""
+    def _on_image(self, message: Image | CompressedImage, info: CameraInfo | None, depth: Image | None) -> None:
+        """An image, and the calibration and depth it is to be seen with; None while there are none."""
         arrived, now = time.perf_counter(), self._node.get_clock().now()
         self._last_image = time.monotonic()
         if info is None:
@@ -130,7 +130,8 @@ class Session:
             return
         frame = self._settings.camera_frame or message.header.frame_id.lstrip("/")
         guess, wants_picture = self._guesses.guess(frame), self._picture.get_subscription_count() > 0
-        self._worker.put(Job(message, info, frame, self._tracker, guess, wants_picture, (now - stamp).nanoseconds, arrived))
+        level, age = self._settings.odom_is_level, (now - stamp).nanoseconds
+        self._worker.put(Job(message, info, depth, frame, self._tracker, guess, level, wants_picture, age, arrived))
 
     def _is_overtaken(self, stamp: float) -> bool:
         """Whether this image or a newer one has come before. A stamp far back is the clock's or the bag's new start."""
