@@ -269,7 +269,9 @@ def test_odometry_messages_count_where_tf_has_none(tmp_path):
     wheels = between(lambda t, T: odometry(t, T @ np.linalg.inv(T_BODY_OPTICAL)))
     sequence = read_bag(write(tmp_path / "bag", film() | STATIC | {"/odom": wheels}))
     np.testing.assert_allclose(sequence.odometry(STAMPS[3]), POSES[3], atol=1e-6)
-    assert sequence.odometry(300.0) is None and read_bag(tmp_path / "bag", BagChoice(odom_frame="vio")).odometry(STAMPS[3]) is None
+    assert sequence.odometry(300.0) is None and sequence.sources["odometry"] == "odom -> eye"
+    other = read_bag(tmp_path / "bag", BagChoice(odom_frame="vio"))
+    assert other.odometry(STAMPS[3]) is None and other.sources["odometry"] == "none"
 
 
 # --- what is wrong

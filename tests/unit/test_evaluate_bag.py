@@ -89,7 +89,10 @@ def test_a_bag_becomes_metrics_rows_trajectories_and_a_report(diff2i2p, walk, kn
     )
     assert metrics["trajectory"]["rpe_m"]["max"] == pytest.approx(2.0)
     assert metrics["availability"] == {"share": 0.8333, "first_fix_s": 0.0, "longest_gap_s": 0.2}
-    assert metrics["sources"] == {"images": "/image", "camera": "/camera_info", "truth": "/truth"} and metrics["latency_ms"]["p95"] >= 0
+    assert (
+        metrics["sources"] == {"images": "/image", "camera": "/camera_info", "truth": "/truth", "odometry": "odom -> camera"}
+        and metrics["latency_ms"]["p95"] >= 0
+    )
     assert len(read_trajectory(walk / "out/estimate.tum")) == 5 and len(read_trajectory(walk / "out/truth.tum")) == 6
     assert [row["status"] for row in csv.DictReader(open(walk / "out/frames.csv"))].count("OK") == 5
     assert "false poses published" in (walk / "out/report.html").read_text()

@@ -57,10 +57,6 @@ class BagSequence(Sequence):
         """T_odom_camera (4, 4) at `stamp`, seconds, or None."""
         return self.tree.lookup(self.odom_frame, self.camera_frame, stamp)
 
-    @property
-    def has_odometry(self) -> bool:
-        return any(self.odometry(frame.stamp) is not None for frame in self.frames)
-
 
 def read_bag(path: Path | str, choice: BagChoice = BagChoice(), map_frame: str = "map") -> BagSequence:
     """Read a bag; images stay on disk until they are asked for. Raises BagError, CameraError, SequenceError."""
@@ -76,7 +72,9 @@ def read_bag(path: Path | str, choice: BagChoice = BagChoice(), map_frame: str =
         raise BagError(f"{bag.path} has {len(images)} images on {topic}, none in the range asked for")
     told, truth = find_truth(bag, tree, wanted, choice.truth_frame, map_frame, images.frame_id, [f.stamp for f in frames])
     frames = [replace(frame, T_map_camera=T) for frame, T in zip(frames, truth, strict=True)]
-    sources = {"images": topic, "camera": info_topic, "truth": told}
+    moves = any(tree.lookup(choice.odom_frame, images.frame_id, frame.stamp) is not None for frame in frames)
+    odometry = f"{choice.odom_frame} -> {images.frame_id}" if moves else "none"
+    sources = {"images": topic, "camera": info_topic, "truth": told, "odometry": odometry}
     return BagSequence(
         bag.path.resolve().stem, frames[0].camera, tuple(frames), tree, choice.odom_frame, images.frame_id, sources
     )  # fmt: skip
