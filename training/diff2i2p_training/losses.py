@@ -81,7 +81,8 @@ def _drawn_cells(targets: torch.Tensor, salience: torch.Tensor) -> tuple[torch.T
     """Indices (C,) of view and cell of up to CELLS labelled cells, as many of each view, salient ones more often."""
     weight = salience * (targets[..., 0] >= 0)
     chosen = torch.zeros_like(weight)
-    chosen.scatter_(1, torch.multinomial(weight + 1e-12, CELLS // len(weight)), 1.0)
+    each = min(CELLS // len(weight), weight.shape[1])
+    chosen.scatter_(1, torch.multinomial(weight + 1e-12, each), 1.0)
     return (chosen * weight).nonzero(as_tuple=True)
 
 
