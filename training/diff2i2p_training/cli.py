@@ -125,12 +125,16 @@ def prior(
     batch: Annotated[int, typer.Option(help="Images of a step.")] = 16,
     workers: Annotated[int, typer.Option(help="Processes that make worlds; 0 makes them between steps.")] = 1,
     sheet: Annotated[Path | None, typer.Option(help="PNG to write: depth, photo and imagined images of a world it never saw.")] = None,
+    score: Annotated[bool, typer.Option(help="Say at the end whether it tells displaced poses of that world from true ones.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
 ):
     """Train the small depth-conditioned diffusion model that CSD may use in place of Stable Diffusion."""
+    import json
+
     from diff2i2p.cloud import read_cloud
     from diff2i2p.evaluation.sequences import read_sequence
     from diff2i2p_training.prior import PriorShape, train_prior, unseen_sheet
+    from diff2i2p_training.prior_score import record_score
     from diff2i2p_training.prior_views import site_views
 
     if (cloud is None) != (sequence is None):
@@ -139,6 +143,8 @@ def prior(
     trained = train_prior(out, minutes, PriorShape(width, channels), site, batch, workers, seed)
     if sheet:
         unseen_sheet(trained, sheet)
+    if score:
+        print(json.dumps(record_score(trained, out)))
 
 
 def main() -> None:

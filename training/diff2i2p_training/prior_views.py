@@ -88,12 +88,16 @@ def draw(views: Views, count: int, generator: torch.Generator) -> tuple[torch.Te
 
 def world_views(seed: int, width: int) -> Views:
     """Views of the office that a seed stands for, and of its scan."""
+    return with_depth(*world_scene(seed, width), VOXEL)
+
+
+def world_scene(seed: int, width: int) -> tuple[PointCloud, np.ndarray, np.ndarray, Camera]:
+    """The scan of the office that a seed stands for, images (N, H, W, 3) uint8 of it, their T_map_camera (N, 4, 4), and the camera."""
     rng = np.random.default_rng(seed)
     world = World.office(seed, rooms=int(rng.integers(*ROOMS)))
     poses = world.drive(seed, VIEWS, RATE, cover=True)[1]
     camera = CAMERA.resized(round(MARGIN * width))
-    images, _ = world.render(camera, poses)
-    return with_depth(world.scan(rng, scan_positions(poses), voxel=VOXEL), images, poses, camera, VOXEL)
+    return world.scan(rng, scan_positions(poses), voxel=VOXEL), world.render(camera, poses)[0], poses, camera
 
 
 def site_views(cloud: PointCloud, sequence: Sequence, width: int, max_fov: float = 100.0) -> Views:
