@@ -34,12 +34,14 @@ ARGUMENTS = {
     "speed": ("1.0", "builtin: how fast time goes."),
     "lockstep": ("false", "builtin: time waits for the answer to each image."),
 }
-WORDS = ("world", "robot", "start", "waypoints", "lighting")  # parameters of sim_camera_node that are text
+# parameters of sim_camera_node: text, and what is read as YAML
+WORDS = ("world", "robot", "start", "waypoints", "lighting")
+SWITCHES = ("day", "wander", "lockstep")
 
 
 def builtin(given: dict[str, str]) -> list:
     """Our own simulation."""
-    parameters = {name: given[name] for name in WORDS} | {name: yaml.safe_load(given[name]) for name in ("day", "wander", "lockstep")}
+    parameters = {name: given[name] for name in WORDS} | {name: yaml.safe_load(given[name]) for name in SWITCHES}
     parameters["speed"] = float(given["speed"])
     return [Node(package="diff2i2p_ros", executable="sim_camera_node", name="sim_camera", parameters=[parameters], output="screen")]
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The simulated robot over real DDS: its topics, what it obeys, and its clock."""
 
+import ast
 import time
 from functools import lru_cache
 from pathlib import Path
@@ -20,9 +21,10 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import String
 from tf2_msgs.msg import TFMessage
 
+from diff2i2p.config import parameters as config_parameters
 from diff2i2p.world import World
 from diff2i2p_ros import convert, sim_camera_node
-from diff2i2p_ros.sim_camera_node import SimCameraNode
+from diff2i2p_ros.sim_camera_node import SimCameraNode, SimConfig
 from diff2i2p_ros.simulation import Place
 
 WORLDS = Path(__file__).parents[2] / "launch" / "worlds"
@@ -197,12 +199,23 @@ def test_a_change_that_cannot_be_is_refused_with_the_reason(scene, change, reaso
 
 @pytest.mark.parametrize(
     "arguments, sentence",
-    [([], "name what to simulate"), (["-p", "world:=absent.sdf", "-p", f"robot:={WORLDS / 'robot.sdf'}"], "absent.sdf is not a world")],
+    [
+        ([], "name what to simulate"),
+        (["-p", "world:=absent.sdf", "-p", f"robot:={WORLDS / 'robot.sdf'}"], "cannot read the world absent.sdf"),
+    ],
 )
 def test_a_node_that_cannot_start_says_why_in_one_sentence(arguments, sentence, capfd):
     assert sim_camera_node.main(["--ros-args", *arguments]) == 2
     error = capfd.readouterr().err
     assert sentence in error and "Traceback" not in error
+
+
+def test_the_launch_file_sets_parameters_that_there_are():
+    tree = ast.parse((WORLDS.parent / "simulation.launch.py").read_text())
+    lists = {node.targets[0].id: node.value for node in tree.body if isinstance(node, ast.Assign)}
+    words, switches = ast.literal_eval(lists["WORDS"]), ast.literal_eval(lists["SWITCHES"])
+    assert {*words, *switches, "speed"} <= {name for name, _, _ in config_parameters(SimConfig())}
+    assert {*words, *switches, "speed"} <= {key.value for key in lists["ARGUMENTS"].keys}
 
 
 def test_gazebo_is_bridged_to_the_same_topics(scene):

@@ -56,7 +56,9 @@ def read_sdf(path: Path) -> tuple[tuple[Item, ...], tuple[Light, ...], tuple[Roo
         lights = tuple(_parse(Light, light.find(OURS + "light")) for light in world.iterfind("light"))
         ours = (model for model in world.iterfind("model") if model.find(OURS + "item") is not None)
         return tuple(_read_item(model) for model in ours), lights, rooms, lighting
-    except (OSError, ET.ParseError, AttributeError, KeyError, ValueError, TypeError) as error:
+    except OSError as error:
+        raise WorldError(f"cannot read the world {path}: {error.strerror}") from error
+    except (ET.ParseError, AttributeError, KeyError, ValueError, TypeError) as error:
         raise WorldError(f"{path} is not a world that `diff2i2p world` wrote: {error}") from error
 
 
