@@ -4,6 +4,7 @@
 from pathlib import Path
 
 import torch
+from accelerate import PartialState
 from torch.utils.data import IterableDataset
 
 from diff2i2p.config import Config
@@ -27,7 +28,8 @@ def train_generic(
         begin(network, start)
     data, dataset = dataset_of(config, recipe.data, seed)
     progress = train(network, dataset, out.with_suffix(".ckpt"), minutes, recipe, recipe.data.workers)
-    save_weights(out, network, card(data, progress))
+    if PartialState().is_main_process:
+        save_weights(out, network, card(data, progress))
     return network
 
 

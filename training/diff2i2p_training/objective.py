@@ -4,7 +4,7 @@
 import torch
 from torch import nn
 
-from diff2i2p.network.diff2i2p import Diff2I2P
+from diff2i2p.network.diff2i2p import Diff2I2P, ImageFeatures, MapFeatures
 from diff2i2p_training.circle import circle_losses
 from diff2i2p_training.datasets import Batch
 from diff2i2p_training.depth_render import render_depth
@@ -35,13 +35,18 @@ class Objective(nn.Module):
     def forward(self, batch: Batch, bank: torch.Tensor, done: float) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """The weighted sum, and every loss and share by name. bank as of `naming_losses`; done: share of the training that is over."""
         image, site = encode(self.network, batch)
+        with torch.autocast(batch.images.device.type, enabled=False):  # distances near zero need all their digits
+            losses = self._losses(image, MapFeatures(site.fine.float(), site.nodes.float()), batch, bank, done)
+        return sum(weight * losses[name] for name, weight in self.weights.items() if weight and name in losses), losses
+
+    def _losses(self, image: ImageFeatures, site: MapFeatures, batch: Batch, bank: torch.Tensor, done: float) -> dict[str, torch.Tensor]:
         if self.recipe.matching == "circle":
             losses = circle_losses(self.network, image, site, batch)
         else:
             losses = naming_losses(self.network, image, site, batch, bank)
         if self._follows_matches:
             losses |= self._match_losses(own_matches(self.network, image, site, batch), batch, done)
-        return sum(weight * losses[name] for name, weight in self.weights.items() if weight and name in losses), losses
+        return losses
 
     @property
     def _follows_matches(self) -> bool:

@@ -66,7 +66,7 @@ def train(
     """
     schedule = recipe.schedule
     unused = DistributedDataParallelKwargs(find_unused_parameters=True)  # a view without matches leaves the tuning out
-    accelerator = Accelerator(mixed_precision=schedule.precision, kwargs_handlers=[unused])
+    accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=schedule.precision, kwargs_handlers=[unused])
     console = console or Console(quiet=not accelerator.is_main_process)
     network.to(accelerator.device).train()
     network.image_backbone.to(memory_format=torch.channels_last)  # an eighth faster
@@ -132,8 +132,7 @@ class VoteBank:
 def _step(objective, optimizer, accelerator: Accelerator, batch: Batch, bank: VoteBank, done: float, clip: float) -> dict[str, float]:
     if torch.rand(()) < DROP_GREY:
         batch = dataclasses.replace(batch, pyramid=dataclasses.replace(batch.pyramid, grey=None))
-    with accelerator.autocast():
-        total, losses = objective(batch, bank.of(batch), done)
+    total, losses = objective(batch, bank.of(batch), done)
     optimizer.zero_grad(set_to_none=True)
     accelerator.backward(total)
     if clip:
@@ -182,7 +181,7 @@ def _save(path: Path, network, optimizer, progress: Progress) -> None:
 def _resume(path: Path, network, optimizer, console) -> Progress:
     if not path.exists():
         return Progress()
-    state = torch.load(path, weights_only=True)
+    state = torch.load(path, weights_only=True, map_location="cpu")
     network.load_state_dict(state["network"])
     optimizer.load_state_dict(state["optimizer"])
     console.print(f"going on from {path}: step {state['progress']['step']}, {state['progress']['seconds'] / 60:.1f} min")
