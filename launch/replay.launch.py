@@ -9,32 +9,22 @@ from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironment
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration
 from launch_ros.actions import Node
 
+from diff2i2p.config import parameters
+from diff2i2p_ros.replay_node import ReplayConfig
 from launch import LaunchDescription
 
-PARAMETERS = {
-    "sequence": ("", "Sequence folder, TUM or 7-Scenes layout."),
-    "start": ("0", "First frame of the sequence."),
-    "stop": ("-1", "Frame of the sequence before which to stop; -1: play to the end."),
-    "bag": ("", "ROS 2 bag instead, sqlite3 or mcap."),
-    "rate": ("1.0", "Speed; 2.0 plays twice as fast."),
-    "loop": ("false", "Start again at the end."),
-    "clock": ("true", "Publish /clock, for nodes with use_sim_time."),
-    "lockstep": ("false", "Publish an image only when the last one has been answered."),
-    "image_transport": ("raw", "raw or compressed; sequences only."),
-    "odometry": ("false", "Publish odometry in TF, from a sequence's true poses, with drift."),
-}
-NAMESPACE = DeclareLaunchArgument("namespace", default_value="", description="Namespace of the camera's topics.")
+CONFIG = ReplayConfig(clock=True)  # localize.launch.py with use_sim_time:=true listens to it
 
 
 def replay(context) -> list[Node]:
-    """The node; numbers and switches are read as YAML, names are not."""
-    texts = {name: LaunchConfiguration(name).perform(context) for name in PARAMETERS}
-    names = ("sequence", "bag", "image_transport")
-    parameters = {name: text if name in names else yaml.safe_load(text) for name, text in texts.items()}
-    parameters["rate"] = float(parameters["rate"])
+    """The node. Every parameter is an argument; what is no text is read as YAML, so that true is a switch and 2 a number."""
+    values = {}
+    for name, default, _ in parameters(CONFIG):
+        text = LaunchConfiguration(name).perform(context)
+        values[name] = text if isinstance(default, str) else type(default)(yaml.safe_load(text))
     namespace = LaunchConfiguration("namespace").perform(context)
     return [
-        Node(package="diff2i2p_ros", executable="replay_node", name="replay", namespace=namespace, parameters=[parameters], output="screen")
+        Node(package="diff2i2p_ros", executable="replay_node", name="replay", namespace=namespace, parameters=[values], output="screen")
     ]
 
 
@@ -42,11 +32,15 @@ def generate_launch_description() -> LaunchDescription:
     profile = os.path.join(get_package_share_directory("diff2i2p_bringup"), "dds", "fastdds.xml")
     return LaunchDescription(
         [
-            *(DeclareLaunchArgument(name, default_value=default, description=help) for name, (default, help) in PARAMETERS.items()),
-            NAMESPACE,
+            *(
+                DeclareLaunchArgument(name, default_value=str(default).lower() if isinstance(default, bool) else str(default),
+                                      description=metadata["help"])
+                for name, default, metadata in parameters(CONFIG)
+            ),
+            DeclareLaunchArgument("namespace", default_value="", description="Namespace of the camera's topics."),
             SetEnvironmentVariable(
                 "FASTRTPS_DEFAULT_PROFILES_FILE", EnvironmentVariable("FASTRTPS_DEFAULT_PROFILES_FILE", default_value=profile)
             ),
             OpaqueFunction(function=replay),
         ]
-    )
+    )  # fmt: skip

@@ -9,7 +9,6 @@ import yaml
 from diff2i2p.config import parameters
 from diff2i2p_ros.interface import PUBLISHED, SUBSCRIBED
 from diff2i2p_ros.parameters import NodeConfig
-from diff2i2p_ros.replay_node import ReplayConfig
 
 
 def constants(path) -> dict:
@@ -37,15 +36,10 @@ def test_arguments_that_set_parameters_of_the_localizer_set_those_that_it_has(ro
     assert found["PARAMETERS"].keys() <= found["ARGUMENTS"].keys()
 
 
-def test_arguments_of_the_replay_are_parameters_that_it_has(root):
-    assert constants(root / "launch/replay.launch.py")["PARAMETERS"].keys() <= names(ReplayConfig())
-
-
-@pytest.mark.parametrize("name", ["localize", "replay", "demo"])
+@pytest.mark.parametrize("name", ["localize", "demo"])
 def test_every_argument_is_described(root, name):
-    tables = constants(root / f"launch/{name}.launch.py")
-    described = tables.get("ARGUMENTS") or tables["PARAMETERS"]
-    assert all(value is None or value[1].endswith(".") for value in described.values())
+    arguments = constants(root / f"launch/{name}.launch.py")["ARGUMENTS"]
+    assert all(value is None or value[1].endswith(".") for value in arguments.values())
 
 
 def test_rviz_shows_topics_that_there_are(root):
