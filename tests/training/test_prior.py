@@ -112,6 +112,13 @@ def test_an_interrupted_training_goes_on_and_its_pipeline_is_one_like_any_other(
         train_prior(out, 1, PriorShape(32, 16), workers=0)
 
 
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off", b"something else"])
+def test_a_damaged_checkpoint_is_refused(content, tmp_path):
+    (tmp_path / "prior.ckpt").write_bytes(content)
+    with pytest.raises(ValueError, match="prior.ckpt is no checkpoint"):
+        train_prior(tmp_path / "prior", 1, SHAPE, workers=0)
+
+
 def test_the_sample_sheet_shows_depth_photo_and_imagined_images(views, no_worlds, tmp_path):
     prior = train_prior(tmp_path / "prior", 0.001, SHAPE, batch_size=2, workers=0)
     photos, controls = draw(views, 3, torch.Generator().manual_seed(0))

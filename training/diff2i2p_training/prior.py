@@ -6,6 +6,7 @@ Saved as a diffusers Stable Diffusion ControlNet pipeline without autoencoder an
 
 import dataclasses
 import json
+import pickle
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -171,9 +172,13 @@ def _save(trainer: PriorTrainer, path: Path, shape: PriorShape) -> None:
 def _resume(trainer: PriorTrainer, path: Path, shape: PriorShape) -> None:
     if not path.exists():
         return
-    state = torch.load(path, weights_only=True, map_location=trainer.device)
-    if PriorShape(**state["shape"]) != shape:
-        raise ValueError(f"{path} was begun as {PriorShape(**state['shape'])}, not {shape}: ask for that, or write elsewhere")
+    try:
+        state = torch.load(path, weights_only=True, map_location=trainer.device)
+        begun = PriorShape(**state["shape"])
+    except (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is no checkpoint of a prior, or was cut off: remove it to begin anew, or write elsewhere") from error
+    if begun != shape:
+        raise ValueError(f"{path} was begun as {begun}, not {shape}: ask for that, or write elsewhere")
     trainer.restore(state)
     Console().print(f"going on from {path}: step {trainer.progress.step}, {trainer.progress.seconds / 60:.1f} min")
 
