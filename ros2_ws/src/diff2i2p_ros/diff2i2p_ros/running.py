@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A process around one node, which leaves in good order."""
 
+import os
 import sys
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import rclpy
 from rclpy.exceptions import ParameterException
@@ -15,11 +18,25 @@ def is_mendable(error: Exception) -> bool:
     return isinstance(error, ParameterException | OSError | ImportError) or type(error).__module__.startswith("diff2i2p")
 
 
+def keep_logs_somewhere() -> None:
+    """rclpy does not start without its log folder: where the home is read-only, the temporary folder takes it."""
+    home = os.environ.get("ROS_HOME") or os.path.expanduser("~/.ros")
+    folder = Path(os.environ.get("ROS_LOG_DIR") or os.path.join(home, "log"))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        os.environ["ROS_LOG_DIR"] = tempfile.mkdtemp(prefix="ros-log-")
+
+
 def run(make_node: Callable[[], Node], args: list[str] | None = None, work: Callable[[Node], None] = rclpy.spin) -> int:
     """Make a node, let it `work` until that is done or a signal comes, destroy it. Gives the exit code.
 
     What the user can mend ends in one sentence on stderr and code 2.
     """
+    keep_logs_somewhere()
     rclpy.init(args=args)
     node = None
     try:
