@@ -84,7 +84,7 @@ def soak(map_file: Path, drive: Path, minutes: float, rate: float, out: Path) ->
         processes["localizer"] = start("localizer_node", node, out / "localizer.log")
         replay = {"sequence": str(drive), "loop": True, "odometry": True, "rate": rate / recorded_rate(sequence)}
         processes["replay"] = start("replay_node", replay, out / "replay.log")
-        watch_over(watch, processes, lambda: bool(watch.answers), 300)
+        watch_over(watch, processes, lambda: bool(watch.answers), 600)  # torch and the map are loaded
         watch.beats.clear()
         watch.answers.clear()
         process = psutil.Process(processes["localizer"].pid)
@@ -112,7 +112,7 @@ def watch_over(watch: Watch, processes: dict, done, seconds: float) -> None:
         rclpy.spin_once(watch, timeout_sec=0.1)
         for name, process in processes.items():
             if process.poll() is not None:
-                raise DriveError(f"the {name} ended with code {process.returncode}: see its log")
+                raise DriveError(f"the {name} ended with code {process.returncode}: see out/soak/{name}.log")
 
 
 def judged(minutes: float, rate: float, memory: list[float], beats: list[float], answers: list[tuple[str, float]]) -> Soak:
@@ -129,31 +129,33 @@ def judged(minutes: float, rate: float, memory: list[float], beats: list[float],
     )  # fmt: skip
 
 
-def prepare(site: Path) -> tuple[Path, Path]:
-    """Map and drive of a folder with cloud.ply and drive/; an office is made where there is none."""
+def office(folder: Path) -> tuple[Path, Path]:
+    """Map and drive of the synthetic office."""
     from diff2i2p.cloud import read_cloud
     from diff2i2p.mapping.compile_map import compile_map
     from diff2i2p.world import World, write_world
 
-    if not (site / "cloud.ply").is_file():
-        write_world(World.office(0), site, mapping_images=False)
-    compile_map(read_cloud(site / "cloud.ply"), site / "soak.i2pmap")
-    return site / "soak.i2pmap", site / "drive"
+    write_world(World.office(0), folder, mapping_images=False)
+    compile_map(read_cloud(folder / "cloud.ply"), folder / "office.i2pmap")
+    return folder / "office.i2pmap", folder / "drive"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--rate", type=float, default=2, help="images a second")
-    parser.add_argument("--site", type=Path, help="folder with cloud.ply and drive/; an office is made where there is none")
+    parser.add_argument("--map", type=Path, help="compiled map; default: that of the synthetic office, made first")
+    parser.add_argument("--sequence", type=Path, help="images to go with it")
     args = parser.parse_args()
     out = ROOT / "out" / "soak"
     out.mkdir(parents=True, exist_ok=True)
     use_own_graph(ROOT / "launch" / "dds" / "fastdds.xml")
-    result = soak(*prepare(args.site or out / "site"), args.minutes, args.rate, out)
+    site = (args.map, args.sequence) if args.map and args.sequence else office(out / "site")
+    result = soak(*site, args.minutes, args.rate, out)
     (out / "soak.json").write_text(json.dumps(asdict(result) | {"passed": result.passed}, indent=1) + "\n")
-    command = f"make soak MINUTES={args.minutes:g}"
-    publish("soak", command, [name.replace("_", " ") for name in asdict(result)], [list(asdict(result).values())])
+    command = f"make soak MINUTES={args.minutes:g}" if site[0].parent == out / "site" else f"tests/benchmarks/soak.py, {site[1].name}"
+    facts = asdict(result)
+    publish("soak", command, ["what", "value"], [[name.replace("_", " "), value] for name, value in facts.items()])
     print(f"RSS {result.rss_growth:+.1%} after warm-up, {result.missed_heartbeats} beats missed: {'passed' if result.passed else 'FAILED'}")
     return 0 if result.passed else 1
 
