@@ -66,6 +66,7 @@ def read_cloud(path: Path | str) -> PointCloud:
     return cloud_of(read_columns(Path(path)), str(path))
 
 
+@np.errstate(invalid="ignore", over="ignore")  # signalling NaN in a damaged file
 def cloud_of(columns: Columns, source: str) -> PointCloud:
     """The cloud of named columns (N,) from `source`, as `read_cloud` understands them. Raises CloudError."""
     if missing := [axis for axis in "xyz" if axis not in columns]:
