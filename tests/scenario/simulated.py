@@ -183,19 +183,19 @@ def _parameters(values: dict) -> list[Parameter]:
 class Site:
     """The shipped office, the shipped robot, a compiled map, and localizers that are opened once."""
 
-    def __init__(self, worlds, folder):
+    def __init__(self, worlds, folder, config: Config = COARSE):
         self.open_world = lru_cache(World.from_sdf)
         self.map_file = folder / "office.i2pmap"
         self._open = lru_cache(Localizer.open)
         robot = (worlds / "robot.sdf").read_text().replace("<odom_publish_frequency>50", "<odom_publish_frequency>20")  # fewer messages
         (folder / "robot.sdf").write_text(robot)
         self.files = {"world": str(worlds / "office.sdf"), "robot": str(folder / "robot.sdf")}
-        _compile(self.open_world(worlds / "office.sdf"), self.map_file)
+        _compile(self.open_world(worlds / "office.sdf"), self.map_file, config)
 
     def open_localizer(self, map_file, weights, config) -> Localizer:
         return self._open(str(map_file), weights, config)
 
 
-def _compile(world: World, map_file) -> None:
+def _compile(world: World, map_file, config: Config) -> None:
     _, poses = world.drive(0, 60, cover=True)
-    compile_map(world.scan(np.random.default_rng(0), scan_positions(poses)), map_file, None, COARSE)
+    compile_map(world.scan(np.random.default_rng(0), scan_positions(poses)), map_file, None, config)
