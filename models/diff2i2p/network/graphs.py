@@ -59,13 +59,15 @@ class Matching(nn.Module):
         patches, fused = self.network.fuse(tokens, nodes[None], node_points[None])
         node, wanted = self._coarse(patches[0] @ fused[0].T, filled)
         pixels = cells[self.patch_cells.flatten()].unflatten(0, self.patch_cells.shape)  # (P, A, D)
-        similarity = pixels[:, None] @ members[node].transpose(2, 3)  # (P, K, A, B)
-        similarity = torch.where(filled[node][:, :, None], similarity, NO_MATCH)
+        # one more channel holds the padding down: cheaper than a mask over every similarity
+        pixels = torch.cat([pixels, torch.ones_like(pixels[..., :1])], 2)
+        members = torch.cat([members, 2 * NO_MATCH * (1 - filled.to(members))[..., None]], 2).transpose(1, 2)  # (M, D + 1, B)
+        similarity = pixels[:, None] @ members[node]  # (P, K, A, B)
         best, partner = similarity.max(3)  # (P, K, A)
-        rival = torch.where(self.inside[:, None, :, None], similarity, NO_MATCH).amax(2)  # (P, K, B)
+        rival = (similarity if self.inside.all() else torch.where(self.inside[:, None, :, None], similarity, NO_MATCH)).amax(2)  # (P, K, B)
         scores = torch.where((best >= rival.gather(2, partner)) & wanted[..., None] & self.inside[:, None], best, NO_MATCH)
         score, rank = scores.max(1, keepdim=True)  # (P, 1, A)
-        choice = node[..., None] * members.shape[1] + partner
+        choice = node[..., None] * members.shape[2] + partner
         return score[:, 0], choice.gather(1, rank)[:, 0]
 
     def _coarse(self, similarity: torch.Tensor, filled: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
