@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from diff2i2p.camera import Camera
 from diff2i2p.evaluation.sequences import read_sequence
+from diff2i2p_training import cli
 from diff2i2p_training import prepare as preparing
 from diff2i2p_training.pairs import PairsError, read_pairs
 from diff2i2p_training.plain_pickle import PlainPickleError, read_plain_pickle
@@ -164,6 +165,19 @@ def test_damaged_or_foreign_metadata_is_one_clear_sentence(tmp_path):
         read_pairs(tmp_path, "train")
     with pytest.raises(PairsError, match="diff2i2p-train prepare"):
         read_pairs(tmp_path, "test")
+
+
+def test_the_command_says_how_many_pairs_it_made_or_what_is_wrong(seven_scenes, tmp_path, monkeypatch, capsys):
+    answers = []
+    for download, scenes in ((seven_scenes, "redkitchen"), (seven_scenes, "chess"), (tmp_path / "absent", "")):
+        monkeypatch.setattr("sys.argv", ["diff2i2p-train", "prepare", str(download), "-o", str(tmp_path / "out"), "--scenes", scenes])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        answers.append((end.value.code or 0, capsys.readouterr()))
+    codes, texts = zip(*answers, strict=True)
+    assert codes == (0, 2, 2)
+    assert "pairs for train" in texts[0].out
+    assert "no scene chess; it has redkitchen" in texts[1].err and "there is no download" in texts[2].err
 
 
 def test_a_folder_that_is_no_download_is_named_with_what_was_expected(tmp_path):

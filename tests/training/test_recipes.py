@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from diff2i2p.config import PAPER, Config, ConfigError
+from diff2i2p.config import PAPER, Config, ConfigError, override
 from diff2i2p.network.diff2i2p import Diff2I2P
 from diff2i2p.weights import load_weights
 from diff2i2p_training import prepare as preparing
 from diff2i2p_training import train as training
+from diff2i2p_training.evaluate_pairs import evaluate_pairs, limited
 from diff2i2p_training.generic import train_generic
 from diff2i2p_training.objective import Objective
 from diff2i2p_training.official import Run
@@ -139,6 +140,31 @@ def test_both_ways_of_matching_train_on_pairs_with_a_pose_loss(tiny, batch):
         total.backward()
         assert {"coarse", "votes", "fine", "tuning", "pose"} <= parts.keys()
         assert all(p.grad is None or p.grad.isfinite().all() for p in network.parameters())
+
+
+@pytest.mark.parametrize("depth", [False, True], ids=["mono", "rgbd"])
+def test_a_small_network_of_the_papers_build_trains_and_is_evaluated(tiny, pairs, depth):
+    config, recipe = tiny
+    small = {"image_channels": [8, 8, 16, 24], "point_width": 8, "fine_dim": 16, "token_dim": 32, "token_grid": [6, 8]}
+    changes = {
+        "image": {"width": 64},
+        "map": {"fine_voxel": 0.1, "levels": 3, "neighbours": 12},
+        "network": small | {"query_depth": depth},
+        "matching": {"min_score": -1.0},  # it has not learnt anything
+    }
+    config = override(override(Config(), PAPER), changes)
+    torch.manual_seed(0)
+    network, data = Diff2I2P(config), dataclasses.replace(recipe.data, turn=False, relight=False)
+    batch = PairDataset(read_pairs(pairs, "train"), config, data).draw(np.random.default_rng(0))
+    known = batch.points.isfinite().all(-1).unflatten(1, (48, 64))
+    assert known[:, ::2, ::2].any() and not known[:, 1::2].any() and not known[:, :, 1::2].any()
+    losses = dataclasses.replace(recipe.losses, csd=0.0)
+    total, parts = Objective(network, losses)(batch, torch.zeros(len(batch.nodes), 32), 0.0)
+    total.backward()
+    assert {"coarse", "votes", "fine", "tuning", "pose"} <= parts.keys() and parts["fine"] > 0 and parts["coarse"] > 0
+    assert all(p.grad is None or p.grad.isfinite().all() for p in network.parameters())
+    record = evaluate_pairs(network, limited(read_pairs(pairs, "train"), 1))[0]
+    assert len(record.miss) > 0 and np.isfinite(record.miss).any() and 0 <= record.coarse_right <= 1
 
 
 def test_moving_a_fragment_moves_all_that_is_known_of_it_alike(tiny, pairs):
