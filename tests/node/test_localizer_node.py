@@ -100,6 +100,18 @@ def test_a_slow_localizer_always_gets_the_newest_image_and_the_others_are_counte
     assert graph.until(lambda: any(int(v.value) > 20 for v in robot.diagnostics[-1].values if v.key == "skipped"))
 
 
+def test_diagnostics_tell_counts_rates_latencies_and_the_map(graph, robot):
+    graph.start()
+    graph.answer(robot.send_image, 1.0)
+
+    def told() -> dict:
+        return {value.key: value.value for value in robot.diagnostics[-1].values} if robot.diagnostics else {}
+
+    assert graph.until(lambda: told().get("published") == "1" and float(told()["latency_ms_p95"]) >= 0)
+    assert {"received", "answered_per_second", "published_per_second", "skipped", "latency_ms_p50", "confidence", "state"} <= told().keys()
+    assert robot.diagnostics[-1].hardware_id == "stub.i2pmap" and robot.diagnostics[-1].message == "localized"
+
+
 def test_the_last_pose_is_the_prior_until_the_clock_jumps_back(graph, robot):
     graph.start()
     for stamp in (100.0, 100.1, 3.0, 3.1):

@@ -16,6 +16,7 @@ from test_maps import room
 
 from diff2i2p.cloud import write_cloud
 from diff2i2p.config import Config
+from diff2i2p.localization.result import Status
 from diff2i2p.mapping.compile_map import compile_map
 from diff2i2p.mapping.compiled_map import CompiledMap
 from diff2i2p.weights import WeightsError
@@ -104,6 +105,10 @@ def test_what_is_missing_before_the_start_is_one_sentence_and_code_2(camera_proc
     camera_process(image="/front/image_raw", info="")
     assert quickstart.main(["--map", str(map_file), *QUICK]) == 2
     assert "Nothing came on /front/camera_info: start the driver" in capfd.readouterr().err
+
+
+def test_every_reason_for_no_pose_has_a_remedy():
+    assert quickstart.REMEDIES.keys() == {status.name for status in Status} - {"OK"} | {"UNUSABLE_IMAGE"}
 
 
 def test_the_weights_are_those_that_the_map_was_compiled_with(map_file, monkeypatch):

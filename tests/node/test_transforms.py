@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+from rclpy.parameter import Parameter
 from rosgraph_msgs.msg import Clock
 
 from diff2i2p.localization.result import Status
@@ -71,6 +72,22 @@ def test_map_to_odom_is_repeated_ahead_of_the_images_with_rising_stamps(started,
     assert all(later > earlier for earlier, later in zip(stamps[:-1], stamps[1:], strict=True))
     assert stamps[0] == pytest.approx(now + 0.5, abs=0.25)
     assert stamps[-1] - stamps[0] == pytest.approx(0.05 * (len(stamps) - 1), abs=0.25)
+
+
+def test_how_far_ahead_and_how_often_may_change_while_the_node_runs(started, robot):
+    now = started.node.get_clock().now().nanoseconds * 1e-9
+    robot.send_odometry(now - 1, odometry(0.0))
+    robot.send_odometry(now + 1, odometry(0.0))
+    started.answer(robot.send_image, now)
+    assert started.until(lambda: robot.transforms)
+    changes = {"transform_tolerance": 5.0, "broadcast_rate": 1.0}
+    assert all(answer.successful for answer in started.node.set_parameters([Parameter(name, value=v) for name, v in changes.items()]))
+
+    def stamps() -> list[float]:
+        return [seconds for t in robot.transforms if (seconds := convert.seconds(t.header.stamp)) > now + 5.0]
+
+    assert started.until(lambda: len(stamps()) >= 3)
+    assert stamps()[2] - stamps()[1] > 0.5  # it was 0.05
 
 
 def test_a_bag_played_without_a_clock_is_stamped_ahead_of_its_own_time(started, robot):

@@ -29,7 +29,9 @@ class NodeConfig:
     """What the node needs beyond the library's Config."""
 
     map_file: str = parameter("", "Compiled map (.i2pmap) to localize in; a change takes effect with the next load_map.")
-    weights: str = parameter("", "Weights that the map was compiled with, file or name in weights.yaml; empty: appearance matcher alone.")
+    weights: str = parameter(
+        "", "Weights that the map was compiled with, file or name in weights.yaml; empty: appearance alone. As map_file, with load_map."
+    )
     map_from_topic: bool = parameter(
         False, "Compile the map from the latched cloud on map_cloud instead, by a process of its own; kept in ~/.cache/diff2i2p."
     )

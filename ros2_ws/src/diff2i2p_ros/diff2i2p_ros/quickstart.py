@@ -32,9 +32,10 @@ LOCALIZER = "localizer"
 COMMAND = [sys.executable, "-m", "diff2i2p_ros.localizer_node"]
 GENERIC = "edge-generic"  # the shipped weights for sites that have none of their own
 FIRST_ANSWER = 90.0  # seconds: torch, weights and map are loaded before it
+UNKNOWN_PLACE = "is this the place of the map, and has the map colour, or weights of its own (diff2i2p-train adapt)?"
 REMEDIES = {
-    Status.NO_CANDIDATES.name: "is this the place of the map, and has the map colour, or weights of its own (diff2i2p-train adapt)?",
-    Status.NO_MATCHES.name: "is this the place of the map, and has the map colour, or weights of its own (diff2i2p-train adapt)?",
+    Status.NO_CANDIDATES.name: UNKNOWN_PLACE,
+    Status.NO_MATCHES.name: UNKNOWN_PLACE,
     Status.PNP_FAILED.name: "is the calibration this camera's, and the map in metres?",
     Status.REJECTED_LOW_CONFIDENCE.name: "light or rooms may have changed since mapping: adapt weights to the site (diff2i2p-train adapt)",
     Status.REJECTED_MOTION.name: "does the camera jump? See track.max_speed and track.max_turn_rate",
