@@ -4,13 +4,21 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from diff2i2p import cli
+from diff2i2p.camera import Camera, View
 from diff2i2p.config import PAPER, PAPER_RGBD, Config, load_config, override
+from diff2i2p.localization.localizer import StageTimer
+from diff2i2p.localization.result import Correspondences
+from diff2i2p.mapping.compile_map import by_node
+from diff2i2p.mapping.compiled_map import CompiledMap
+from diff2i2p.mapping.pyramid import build_pyramid
 from diff2i2p.network.checkpoint import network_of, released_name
 from diff2i2p.network.diff2i2p import Diff2I2P
+from diff2i2p.network.runtime import NetworkMatcher
 from diff2i2p.weights import WeightsError, load_weights
 
 
@@ -46,6 +54,18 @@ def save(path: Path, tensors) -> Path:
     return path
 
 
+def matches_of(network: Diff2I2P) -> Correspondences:
+    """The network, run on a small image with depth and a piece of floor."""
+    rng, grid = np.random.default_rng(0), network.config.map
+    points = rng.uniform(0, 1, (3000, 3)).astype(np.float32) * np.float32([1, 1, 0.01])
+    pyramid = build_pyramid(points, None, grid.fine_voxel, grid.levels, grid.neighbours, grid.search_radius)
+    with torch.inference_mode():
+        floor = CompiledMap(Path("floor"), {}, by_node(pyramid, network))
+    image = rng.integers(0, 255, (96, 128), dtype=np.uint8)
+    view = View(image, Camera(128, 96, (110.0, 110.0, 63.5, 47.5)), np.full((96, 128), 1.5, np.float32))
+    return NetworkMatcher(network, floor, network.config).match(view, None, StageTimer())[0]
+
+
 @pytest.mark.parametrize("mode", ["mono", "rgbd"])
 def test_names_and_shapes_are_those_of_the_release(released, mode):
     from released import FOLDER, keys
@@ -61,6 +81,7 @@ def test_a_released_file_becomes_weights_that_load_with_its_thresholds(released,
     assert code == 0 and "Diff2I2P, mode rgbd" in said
     network, _ = load_weights(out, load_config(out.with_suffix(".yaml")))
     assert network.config.network.query_depth and network.config.matching.partners == 2 and network.config.image.width == 640
+    assert np.isfinite(matches_of(network).points).all()
     weight = network.image_backbone.stages[1][0].shortcut[0].weight
     assert torch.equal(weight, released["rgbd"]["img_backbone.encoder3.0.identity.conv.weight"])
 

@@ -35,6 +35,21 @@ def test_the_first_neighbour_of_a_point_is_the_point_itself(pyramid):
         assert (neighbours[:, 0] == torch.arange(len(points))).all()
 
 
+def test_with_a_radius_only_neighbours_within_it_count():
+    points = np.random.default_rng(0).uniform(0, 1, (2000, 3)).astype(np.float32)
+    reached = build_pyramid(points, None, 0.1, 2, 40, radius=2.5)
+    for tables, queries, support, reach in (
+        (reached.neighbours[0], reached.points[0], reached.points[0], 0.25),
+        (reached.pools[0], reached.points[1], reached.points[0], 0.25),
+        (reached.rises[0], reached.points[0], reached.points[1], 0.5),
+    ):
+        real = tables < len(support)
+        distance = (support[tables.clamp(max=len(support) - 1)] - queries[:, None]).norm(dim=2)
+        assert distance[real].max() <= reach and not real.all()
+        within = (torch.cdist(queries, support) < reach - 1e-6).sum(1).clamp(max=40)
+        assert (real.sum(1) >= within).all()
+
+
 def test_a_crop_gives_inner_points_the_features_they_have_in_the_whole_map(pyramid):
     network = Diff2I2P(SMALL).eval()
     inside = pyramid.nodes[:, 0] < 2.2
