@@ -6,6 +6,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 
 from diff2i2p.config import PAPER, Config, ConfigError, override
 from diff2i2p.network.diff2i2p import Diff2I2P
@@ -99,6 +100,14 @@ def test_two_steps_of_every_loss(tiny, monkeypatch, tmp_path):
     assert {"coarse", "votes", "fine", "tuning", "pose", "csd"} <= seen[0].keys()
     assert all(np.isfinite(value) for losses in seen for value in losses.values())
     assert load_weights(tmp_path / "tiny.safetensors")[0].config.network == config.network
+
+
+def test_losses_are_logged_for_tensorboard(tmp_path):
+    log = training.Log(tmp_path / "w.ckpt", True, Console(quiet=True))
+    log.add({"pose": 0.5}, Progress(step=3))
+    log.close()
+    events = b"".join(path.read_bytes() for path in (tmp_path / "w.tensorboard").iterdir())
+    assert b"pose" in events
 
 
 def test_the_distillation_pulls_on_poses_that_see_the_fragment_and_on_no_others(tiny, batch):

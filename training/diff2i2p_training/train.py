@@ -89,6 +89,7 @@ def train(
         if time.monotonic() - saved > CHECKPOINT_EVERY and accelerator.is_main_process:
             saved = time.monotonic()
             _save(checkpoint, network, optimizer, progress)
+    log.close()
     if accelerator.is_main_process:
         _save(checkpoint, network, optimizer, progress)
     network.eval().cpu()
@@ -114,6 +115,10 @@ class Log:
             self.reported = time.monotonic()
             figures = "  ".join(f"{name} {value:.3f}" for name, value in self.means.items())
             self.console.print(f"{progress.seconds / 60:5.1f} min  step {progress.step}  {figures}", highlight=False)
+
+    def close(self) -> None:
+        if self.writer:
+            self.writer.close()
 
 
 class VoteBank:
