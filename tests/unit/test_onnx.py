@@ -85,11 +85,14 @@ def test_onnxruntime_finds_the_matches_that_torch_finds(matched, tmp_path, heigh
         assert max(abs(one[key] - other[key]) for key in common) < 1e-4
 
 
-def test_graphs_are_made_once_for_a_size(matched, tmp_path):
-    matched(noise(120), "onnxruntime", np.eye(4))
-    written = {path: path.stat().st_mtime_ns for path in (tmp_path / "diff2i2p/onnx").glob("*.onnx")}
-    matched(noise(120), "onnxruntime", np.eye(4))
-    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "diff2i2p/onnx").glob("*.onnx")} == written
+def test_graphs_are_made_once_for_a_size_and_again_when_damaged(matched, tmp_path):
+    first = matched(noise(120), "onnxruntime", np.eye(4))[0]
+    image, matching = sorted((tmp_path / "diff2i2p/onnx").glob("*.onnx"))
+    written = image.stat().st_mtime_ns
+    matching.write_bytes(matching.read_bytes()[:1000])
+    again = matched(noise(120), "onnxruntime", np.eye(4))[0]
+    assert image.stat().st_mtime_ns == written and matching.stat().st_size > 1000
+    assert (first.points == again.points).all()
 
 
 def test_graphs_have_fixed_shapes_and_only_operators_of_tensorrt(network, tmp_path):

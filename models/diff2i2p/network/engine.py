@@ -90,13 +90,20 @@ class OnnxEngine:
         name = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:24]
         folder = cache_folder() / "onnx"
         folder.mkdir(exist_ok=True)
-        paths = folder / f"{name}.image.onnx", folder / f"{name}.matching.onnx"
-        for path, export in zip(paths, (export_image_side, export_matching), strict=True):
-            if not path.is_file():
-                export(self.network, self.config.matching, shapes, path)
-        sessions = [open_session(path, self.config) for path in paths]
-        fine, tokens = (output.shape[-2:] for output in sessions[0].get_outputs()[:2])
-        return *sessions, Matching(self.network, self.config.matching, tokens, fine).patch_cells
+        image_side = self._kept(folder / f"{name}.image.onnx", export_image_side, shapes)
+        matching = self._kept(folder / f"{name}.matching.onnx", export_matching, shapes)
+        fine, tokens = (output.shape[-2:] for output in image_side.get_outputs()[:2])
+        return image_side, matching, Matching(self.network, self.config.matching, tokens, fine).patch_cells
+
+    def _kept(self, path: Path, export, shapes: Shapes):
+        """A session of the graph kept at `path`; a missing or damaged one is made again."""
+        if path.is_file():
+            try:
+                return open_session(path, self.config)
+            except Exception:  # onnxruntime has a dozen kinds for a damaged file
+                path.unlink()
+        export(self.network, self.config.matching, shapes, path)
+        return open_session(path, self.config)
 
 
 def _run(session, **inputs: torch.Tensor) -> list[torch.Tensor]:

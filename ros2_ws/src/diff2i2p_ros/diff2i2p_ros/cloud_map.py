@@ -3,7 +3,6 @@
 
 import dataclasses
 import hashlib
-import os
 import subprocess
 import sys
 import tempfile
@@ -12,6 +11,7 @@ from pathlib import Path
 import yaml
 from sensor_msgs.msg import PointCloud2
 
+from diff2i2p.cache import cache_folder
 from diff2i2p.cloud import write_cloud
 from diff2i2p.config import Config
 from diff2i2p_ros import convert
@@ -79,14 +79,3 @@ def fingerprint(message: PointCloud2, weights: str, config: Config) -> str:
     dated = weights_file.stat().st_mtime_ns if weights_file.is_file() else ""
     digest.update(repr((FORMAT, layout, shape, weights, dated, config)).encode())
     return digest.hexdigest()[:32]
-
-
-def cache_folder() -> Path:
-    """Where compiled maps are kept: ~/.cache/diff2i2p (XDG_CACHE_HOME), or a temporary folder where that cannot be written."""
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "diff2i2p"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError:
-        return Path(tempfile.mkdtemp(prefix="diff2i2p-"))
