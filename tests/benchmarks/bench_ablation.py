@@ -3,8 +3,8 @@
 
 Of each of two sites, the kitchen of 7-Scenes and a synthetic office, fragments of 25 frames of a first run are the maps; images of
 the same run train, images of a later run are the queries. A small edge network learns each site with the matching losses alone, once;
-every variant and seed goes on from there for the same number of steps on the same pairs. Geometry only, mono. About 40 minutes of one
-core in all; what is there already (out/ablation) is not done again, so it may be interrupted, and the table grows with every cell.
+every variant and seed goes on from there for the same number of steps on the same pairs. Geometry only, mono. Sized for half an hour of
+one core; what is there already (out/ablation) is not done again, so it may be interrupted, and the table grows with every cell.
 """
 
 import dataclasses
@@ -28,6 +28,7 @@ from diff2i2p_training.pair_dataset import PairDataset
 from diff2i2p_training.pairs import PairSet, read_pairs, write_pairs
 from diff2i2p_training.prepare import build_fragments, overlapping, take_shots, write_intrinsics
 from diff2i2p_training.prior import PriorShape, train_prior
+from diff2i2p_training.prior_score import record_score
 from diff2i2p_training.prior_views import site_views
 from diff2i2p_training.recipe import DataRecipe, LossRecipe, Recipe, ScheduleRecipe
 from diff2i2p_training.train import train
@@ -60,7 +61,6 @@ VARIANTS = {
     "+ CSD (ours)": POSE | {"csd": 0.1, "csd_form": "full", "csd_from": 0.0},
     "+ CSD (as released)": POSE | {"csd": 0.001, "csd_form": "released", "csd_from": 0.0},
 }
-FIGURES = ("IR", "FMR", "RR", "RRE", "RTE")
 HEADER = ["site", "losses", "seeds", "IR 5 cm", "FMR", "RR 10 cm", "RR 20 cm", "RRE [deg]", "RTE [m]", "median RMSE [m]", "s/step"]
 
 
@@ -118,7 +118,7 @@ def prior() -> str:
             mapping = kitchen()[0]
             sequence = Sequence("kitchen", mapping.camera, mapping.frames[::5])
             views = site_views(read_cloud(SHARED / "kitchen" / "map_0000-0499.ply"), sequence, PRIOR.width)
-        train_prior(path, PRIOR_MINUTES, PRIOR, views, batch_size=16, workers=0)
+        record_score(train_prior(path, PRIOR_MINUTES, PRIOR, views, batch_size=16, workers=0), path)
     return str(path)
 
 
