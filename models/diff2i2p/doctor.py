@@ -35,7 +35,7 @@ class Finding(NamedTuple):
 
 def examine() -> list[Finding]:
     """Look at Python, packages, device, weights and ROS."""
-    return [_python(), _packages(), _device(), _weights(), _ros()]
+    return [_python(), _packages(), _device(), _onnxruntime(), _weights(), _ros()]
 
 
 def _python() -> Finding:
@@ -74,6 +74,17 @@ def _device() -> Finding:
     return Finding(
         "device", True, False, f"No CUDA device: the network runs on {torch.get_num_threads()} threads of {cores} processor cores."
     )
+
+
+def _onnxruntime() -> Finding:
+    if not all(map(importlib.util.find_spec, ("onnx", "onnxruntime"))):
+        advice = "pip install onnx onnxruntime, or onnxruntime-gpu for CUDA and TensorRT"
+        return Finding("onnxruntime", False, False, f"No onnxruntime, the network runs on torch. For the other runtime: {advice}.")
+    import onnxruntime
+
+    usable = [name.removesuffix("ExecutionProvider") for name in onnxruntime.get_available_providers()]
+    usable = [name for name in ("Tensorrt", "CUDA", "CPU") if name in usable]
+    return Finding("onnxruntime", True, False, f"runtime: onnxruntime works, on {', '.join(usable)}.")
 
 
 def _weights() -> Finding:
