@@ -26,8 +26,7 @@ SLOW_NODE = """
 import pathlib, sys, time
 from types import SimpleNamespace
 import numpy as np
-from diff2i2p.mapping.compiled_map import MapError
-from diff2i2p_ros import localizer_node, session
+from diff2i2p_ros import localizer_node
 
 class Slow:
     map = SimpleNamespace(points=np.zeros((1, 3), np.float32), grey=None, frame_id="map", header={})
@@ -195,6 +194,11 @@ def test_a_parameter_that_cannot_be_ends_the_node_with_one_sentence(setting, wor
 def test_a_choice_that_does_not_exist_is_refused_with_those_that_do(graph, robot):
     graph.start(wait=False, tf_mode="sideways")
     assert graph.until(lambda: robot.said("'tf_mode' is one of map_odom, map_camera, not 'sideways'"))
+
+
+def test_the_node_answers_before_torch_is_there():
+    code = "import sys, diff2i2p_ros.localizer_node; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0  # a lifecycle manager waits for its services
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
