@@ -8,7 +8,7 @@ from setuptools import setup
 
 package_name = "diff2i2p_bringup"
 share = f"share/{package_name}"
-folders = ("params", "rviz", "worlds", "worlds/textures", "dds")
+folders = ("params", "rviz", "worlds", "worlds/textures", "dds", "security")
 
 setup(
     name=package_name,
