@@ -145,6 +145,6 @@ def test_the_command_learns_a_site_and_writes_the_sheet(site, no_worlds, tmp_pat
     result = CliRunner().invoke(app, [*arguments, *place])
     assert result.exit_code == 0, result.output
     assert "views of a site" in (tmp_path / "prior" / "card.json").read_text()
-    assert cv2.imread(str(tmp_path / "sheet.png")).shape == (6 * 24 * 2, 5 * 32 * 2, 3)
+    assert cv2.imread(str(tmp_path / "sheet.png")).shape == (4 * 24 * 2, 5 * 32 * 2, 3)
     alone = CliRunner().invoke(app, [*arguments, *place[:2]])
     assert isinstance(alone.exception, ValueError) and "both --cloud and --sequence" in str(alone.exception)

@@ -183,7 +183,7 @@ def _resume(trainer: PriorTrainer, path: Path, shape: PriorShape) -> None:
     Console().print(f"going on from {path}: step {trainer.progress.step}, {trainer.progress.seconds / 60:.1f} min")
 
 
-def unseen_sheet(prior: DiffusionPrior, path: Path, rows: int = 6) -> None:
+def unseen_sheet(prior: DiffusionPrior, path: Path, rows: int = 4) -> None:
     """The sample sheet of a world that no training sees."""
     views = world_views(UNSEEN, prior.unet.config.sample_size)
     sample_sheet(prior, *draw(views, rows, torch.Generator().manual_seed(0)), path)
