@@ -7,6 +7,7 @@ FROM ros:jazzy-ros-base-noble
 
 SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
 
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends \
         libegl1 libgl1 libusb-1.0-0 libx11-6 python3-colcon-common-extensions python3-venv \
@@ -24,13 +25,13 @@ COPY models /src/models
 COPY launch /src/launch
 COPY ros2_ws /src/ros2_ws
 WORKDIR /src/ros2_ws
-RUN set +u && source /opt/ros/jazzy/setup.bash \
+RUN set +u && . /opt/ros/jazzy/setup.bash \
     && /opt/venv/bin/python -m colcon build --merge-install --build-base /tmp/build --install-base /opt/diff2i2p \
     && rm -rf /tmp/build log
 
 COPY docker/entrypoint.sh docker/healthcheck.py /opt/
 RUN useradd --uid 10001 --create-home localizer && mkdir /maps && chown localizer /maps
-USER localizer
+USER 10001
 WORKDIR /home/localizer
 ENV RMW_IMPLEMENTATION=rmw_fastrtps_cpp \
     FASTRTPS_DEFAULT_PROFILES_FILE=/opt/diff2i2p/share/diff2i2p_bringup/dds/fastdds.xml

@@ -5,6 +5,7 @@ FROM python:3.11.13-slim-bookworm
 
 SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
 
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends git libegl1 libgl1 libgomp1 libusb-1.0-0 libx11-6 \
     && rm -rf /var/lib/apt/lists/*
@@ -17,7 +18,7 @@ COPY models /src/models
 COPY training /src/training
 RUN pip install --no-cache-dir --no-deps /src/models /src/training && useradd --uid 10001 --create-home trainer \
     && mkdir /data /runs && chown trainer /data /runs
-USER trainer
+USER 10001
 WORKDIR /runs
 HEALTHCHECK NONE
 ENTRYPOINT ["diff2i2p-train"]

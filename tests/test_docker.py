@@ -3,6 +3,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -21,6 +22,13 @@ def recipe(request, root) -> list[tuple[str, str]]:
 
 def rest(recipe, instruction: str) -> list[str]:
     return [words for name, words in recipe if name == instruction]
+
+
+def test_hadolint_finds_nothing(root):
+    if not shutil.which("hadolint"):
+        pytest.skip("hadolint is not installed")
+    done = subprocess.run(["hadolint", *(root / "docker" / name for name in RECIPES)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
 
 
 def test_the_base_is_pinned(recipe):
