@@ -129,7 +129,7 @@ def test_the_export_command_writes_both_graphs_in_the_sizes_of_a_map(network, si
     arguments = ["export", "--onnx", tmp_path / "new/edge.onnx", "--weights", tmp_path / "edge.safetensors", "--height", 180, "--json"]
     assert run_command(monkeypatch, *arguments) == 0
     made = json.loads(capsys.readouterr().out)
-    assert (made["width"], made["height"], made["nodes"], made["members"]) == (320, 180, 192, 128)
+    assert (made["width"], made["height"], made["nodes"], made["members"]) == (320, 180, 192, 256)
     image = onnx.load(made["image"]).graph.input[0]
     assert [size.dim_value for size in image.type.tensor_type.shape.dim] == [1, 1, 180, 320]
     mapped = replace(site, path=tmp_path / "floor.i2pmap", header={"weights_sha256": sha256(tmp_path / "edge.safetensors")})

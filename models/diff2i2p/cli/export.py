@@ -9,7 +9,7 @@ import typer
 
 from diff2i2p.cli.common import Json, Settings, app, notes, read_config
 
-MEMBERS = 128  # fine points of one node, where no map says how many there are
+MEMBERS = 256  # fine points of one node, where no map says how many there are
 
 
 @app.command()

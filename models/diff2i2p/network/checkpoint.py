@@ -95,11 +95,13 @@ def network_of(tensors: dict[str, torch.Tensor], name: str) -> Diff2I2P:
     rgbd = tensors[STEM].shape[1:2] == (4,)
     config = override(Config(), PAPER_RGBD if rgbd else PAPER)
     config = replace(config, network=replace(config.network, tuning=TUNING in tensors))
-    network = Diff2I2P(config).eval()
-    theirs = {own: released_name(own) for own in network.state_dict() if own != "log_sharpness"}  # which only our training uses
+    with torch.device("meta"):  # shapes are compared before memory is taken for them
+        shapes = {own: tensor.shape for own, tensor in Diff2I2P(config).state_dict().items()}
+    theirs = {own: released_name(own) for own in shapes if own != "log_sharpness"}  # which only our training uses
     if not config.network.tuning:
         theirs = {own: key for own, key in theirs.items() if not own.startswith("tuning.")}
-    _require_same(tensors, {key: network.state_dict()[own].shape for own, key in theirs.items()}, name)
+    _require_same(tensors, {key: shapes[own] for own, key in theirs.items()}, name)
+    network = Diff2I2P(config).eval()
     state = {own: tensors[key].float() / _unit(network, own) for own, key in theirs.items()}
     network.load_state_dict(network.state_dict() | state)
     return network
