@@ -25,11 +25,11 @@ from diff2i2p.world.scan import scan_positions
 FOLDER = OUT / "negatives"
 CAMERA = Camera(320, 240, (230.0, 230.0, 159.5, 119.5))
 FITTED, JUDGED = (11, 12, 13, 14, 15), (21, 22, 23, 24, 25)  # seeds of the offices
-FRAMES, FEW, ROOMS = 30, 4, 1
+FRAMES, FEW, ROOMS = 15, 3, 1
 LOOKS = {"appearance": {"spacing": 1.2, "headings": 8}}
 GATE = Config().verify.min_confidence
-POSITIVE = ("another day", "blurred", "dark", "overexposed")  # images of the mapped place
-KINDS = (*POSITIVE, "covered", "mirrored", "other place", "other floor", "repeated")
+POSITIVE = ("another day", "changed room", "blurred", "dark", "overexposed")  # images of the mapped place
+KINDS = (*POSITIVE, "repeated", "other floor", "other place", "mirrored", "covered")
 
 
 class Office:
@@ -47,29 +47,24 @@ class Office:
             compile_map(cloud, path, config=config, up=np.array([0, 0, 1.0]))
         return Localizer.open(path, config=config)
 
-    def images(self, number: int, world: World | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """FRAMES images and true poses of one drive."""
-        world = world or self.day
+    def images(self, number: int, world: World) -> tuple[np.ndarray, np.ndarray]:
+        """FRAMES images and true poses of one drive through a world."""
         poses = world.drive(1000 * self.seed + number, FRAMES, 1.0)[1]
         return world.render(CAMERA, poses)[0], poses
-
-    def moved(self) -> float:
-        """Share of the movable furniture that is elsewhere, or gone, on the other day."""
-        before = {item.name: item.bounds for item in self.world.items if item.movable}
-        after = {item.name: item.bounds for item in self.day.items}
-        return float(np.mean([name not in after or np.abs(after[name] - at).max() > 0.05 for name, at in before.items()]))
 
 
 def shown(office: Office, kind: str, number: int) -> list[tuple[np.ndarray, np.ndarray | None]]:
     """Images of one kind in one round, with the true poses of those that show the mapped place."""
     rng = np.random.default_rng([office.seed, number])
     if kind == "other place":
-        return [(image, None) for image in Office(office.seed + 100).images(number)[0]]
+        strange = Office(office.seed + 100)
+        return [(image, None) for image in strange.images(number, strange.world)[0]]
     if kind == "other floor":
         floor = negatives.other_floor(office.world, office.seed, ROOMS, 1 + number)
         return [(image, None) for image in office.images(number, floor)[0]]
-    images, poses = office.images(number)
-    if kind in ("another day", "repeated"):
+    world = negatives.rearranged(office.world, 1000 * office.seed + number) if kind == "changed room" else office.day
+    images, poses = office.images(number, world)
+    if kind in ("another day", "changed room", "repeated"):
         return list(zip(images, poses, strict=True))
     spoil = negatives.mirrored if kind == "mirrored" else negatives.SPOILED[kind]
     known = kind in POSITIVE

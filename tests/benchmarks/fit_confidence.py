@@ -49,7 +49,7 @@ def fit(evidence: np.ndarray, good: np.ndarray) -> np.ndarray:
 
 
 def describe(matcher: str, poses: list[dict]) -> None:
-    evidence, good = np.array([pose["evidence"] for pose in poses]), np.array([right(pose) for pose in poses])
+    evidence, good = np.array([pose["evidence"][:-1] for pose in poses]), np.array([right(pose) for pose in poses])
     w = fit(evidence, good)
     belief = 1 / (1 + np.exp(-(evidence @ w[:-1] + w[-1])))
     print(f"{matcher}: {good.sum()} right, {(~good).sum()} wrong;", tuple(w.round(2).tolist()))
@@ -63,7 +63,7 @@ if __name__ == "__main__":
     parser.add_argument("--site", nargs="+", action="append", default=[])
     parser.add_argument("--every", type=int, default=2)
     options = parser.parse_args()
-    records = load(*(FOLDER / f"{seed}.jsonl" for seed in FITTED))
+    records = [r for r in load(*(FOLDER / f"{seed}.jsonl" for seed in FITTED)) if r["kind"] != "repeated"]  # right there is luck
     records += [r for names in options.site for r in site_records(*names, every=options.every)]
     for matcher in sorted({pose["matcher"] for record in records for pose in record["poses"]}):
         describe(matcher, list(poses_of(records, matcher)))

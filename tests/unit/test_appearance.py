@@ -3,100 +3,58 @@
 
 from contextlib import nullcontext
 
-import cv2
 import numpy as np
 import pytest
-from scipy.spatial.transform import Rotation
 
-from diff2i2p.camera import Camera, View
-from diff2i2p.cloud import PointCloud
+from diff2i2p.camera import View, rectify
 from diff2i2p.config import AppearanceConfig, PnpConfig
 from diff2i2p.evaluation.metrics import pose_error
 from diff2i2p.localization.appearance import AppearanceMatcher
 from diff2i2p.localization.pnp import solve_pnp
 from diff2i2p.mapping import looks
 from diff2i2p.mapping.dense import DenseMap
-from diff2i2p.render import render_cloud
 
-CAMERA = Camera(320, 240, (260.0, 260.0, 159.5, 119.5))
 UP = np.array([0, 0, 1.0])
-CONFIG = AppearanceConfig(spacing=1.5, headings=8)
-
-
-def plane(rng, origin, along, upward, spacing=0.02):
-    """Points and shades of a painted rectangle: blurred noise of two sizes."""
-    size = [int(np.linalg.norm(side) / spacing) for side in (along, upward)]
-    paint = sum(cv2.GaussianBlur(rng.normal(size=size[::-1]).astype(np.float32), (0, 0), s) * s for s in (2, 6))
-    i, j = np.meshgrid(*(np.arange(n) / n for n in size))
-    points = np.array(origin) + i[..., None] * np.array(along) + j[..., None] * np.array(upward)
-    return points.reshape(-1, 3), (128 + 110 * paint / np.abs(paint).max()).ravel()
 
 
 @pytest.fixture(scope="module")
-def cloud() -> PointCloud:
-    """Floor and two walls of a room, 4 m x 4 m, 2.5 m high."""
-    rng = np.random.default_rng(0)
-    parts = [
-        plane(rng, (0, 0, 0), (4, 0, 0), (0, 4, 0)),
-        plane(rng, (0, 4, 0), (4, 0, 0), (0, 0, 2.5)),
-        plane(rng, (4, 0, 0), (0, 4, 0), (0, 0, 2.5)),
-    ]
-    points, shades = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return PointCloud(points.astype(np.float32), intensity=(shades / 255).astype(np.float32))
-
-
-@pytest.fixture(scope="module")
-def index(cloud):
-    return looks.build_appearance(DenseMap.build(cloud), UP, CONFIG)
-
-
-def looking(place, heading: float, roll: float = 0.0) -> np.ndarray:
-    T = np.eye(4)
-    T[:3, :3] = (
-        Rotation.from_euler("zy", (heading - 90, 0), degrees=True) * Rotation.from_euler("xz", (-90, roll), degrees=True)
-    ).as_matrix()
-    T[:3, 3] = place
-    return T
-
-
-def photograph(cloud, T_map_camera) -> View:
-    image = render_cloud(cloud.points, (cloud.grey * 255).astype(np.uint8), CAMERA, T_map_camera, 0.025).image
-    return View(cv2.GaussianBlur(image, (0, 0), 0.8), CAMERA)
+def index(corner_localizer):
+    return corner_localizer.map.appearance
 
 
 def match(index, view: View):
-    return AppearanceMatcher(**index, config=CONFIG).match(view, None, lambda stage: nullcontext())
+    return AppearanceMatcher(**index, config=AppearanceConfig()).match(view, None, lambda stage: nullcontext())
 
 
 @pytest.mark.parametrize("place, heading, roll", [((1.1, 1.7, 1.2), 70, 0), ((2.3, 1.4, 1.0), 20, 0), ((1.5, 1.5, 1.4), 45, 40)])
-def test_a_camera_between_the_viewpoints_is_found_also_when_rolled(cloud, index, place, heading, roll):
+def test_a_camera_between_the_viewpoints_is_found_also_when_rolled(corner, index, looking, photograph, eye, place, heading, roll):
     T = looking(place, heading, roll)
-    correspondences = match(index, photograph(cloud, T))[0]
-    metres, degrees = pose_error(T, solve_pnp(correspondences, CAMERA, PnpConfig()).T_map_camera)
+    correspondences = match(index, rectify(photograph(corner, T), eye, 320))[0]
+    metres, degrees = pose_error(T, solve_pnp(correspondences, eye, PnpConfig()).T_map_camera)
     assert metres < 0.03 and degrees < 0.5
 
 
-def test_matches_come_best_first_and_none_twice(cloud, index):
-    correspondences = match(index, photograph(cloud, looking((1.1, 1.7, 1.2), 70)))[0]
+def test_matches_come_best_first_and_none_twice(corner, index, looking, photograph, eye):
+    correspondences = match(index, rectify(photograph(corner, looking((1.1, 1.7, 1.2), 70)), eye, 320))[0]
     assert (np.diff(correspondences.scores) <= 0).all()
     assert correspondences.scores.min() >= 0 and correspondences.scores.max() <= 1
     rows = np.column_stack([correspondences.pixels, correspondences.points])
     assert len(np.unique(rows, axis=0)) == len(rows)
 
 
-def test_an_image_without_features_has_no_matches(index):
-    assert match(index, View(np.full((240, 320), 128, np.uint8), CAMERA)) == []
+def test_an_image_without_features_has_no_matches(index, eye):
+    assert match(index, View(np.full((240, 320), 128, np.uint8), eye)) == []
 
 
 def test_features_lie_on_the_surfaces_of_the_map(index):
     x, y, z = index["points"].T
-    off = np.min([np.abs(z), np.abs(x - 4), np.abs(y - 4)], axis=0)
+    off = np.min([np.abs(z), np.abs(x - 4), np.abs(y - 4), np.abs(x - 2.6), np.abs(y - 3)], axis=0)
     assert len(off) > 1000 and np.percentile(off, 95) < 0.02
 
 
-def test_a_full_index_keeps_the_strongest_features_of_every_view(cloud, monkeypatch):
+def test_a_full_index_keeps_the_strongest_features_of_every_view(corner, monkeypatch):
     monkeypatch.setattr(looks, "MAX_FEATURES", 1000)
-    small = looks.build_appearance(DenseMap.build(cloud), UP, CONFIG)
+    small = looks.build_appearance(DenseMap.build(corner), UP, AppearanceConfig(spacing=2.0, headings=6))
     counts = np.diff(small["starts"])
     assert 900 < len(small["points"]) == counts.sum() <= 1000
     assert np.median(counts) == counts.max()

@@ -103,8 +103,10 @@ def test_matches_that_a_second_place_explains_as_well_leave_no_margin(truth, eye
     alone, twice = propose([once], eye, PNP)[0], propose([joined(once, again)], eye, PNP)[0]
     assert alone.rival <= 6 and 45 <= twice.rival <= 60
     comparison = compare(view, dense, truth)
-    margins = [evidence(h.pose, h, comparison, view).margin for h in (alone, twice)]
-    assert margins[0] > 2 and margins[1] < 0.3
+    proofs = [evidence(h.pose, h, comparison, view) for h in (alone, twice)]
+    assert proofs[0].alone == 1 and 0.5 <= proofs[1].alone < 0.6
+    assert confidence(replace(proofs[0], agreement=1.0), "appearance") > 0.8
+    assert confidence(replace(proofs[1], agreement=1.0), "appearance") == proofs[1].alone
 
 
 def test_matchers_that_agree_are_one_place_and_others_are_two(truth, eye):
@@ -128,9 +130,10 @@ def test_a_pose_that_contradicts_gravity_is_none(truth, eye):
 def test_no_evidence_counts_against_a_pose(view, dense, truth, eye):
     place = propose([matches_at(truth, eye, 60, np.random.default_rng(0))], eye, PNP)[0]
     proof = evidence(place.pose, place, compare(view, dense, truth), view)
-    for matcher, weights in COEFFICIENTS.items():
-        assert len(weights) == len(astuple(proof)) + 1 and min(weights[:-1]) >= 0
-        assert 0 < confidence(proof, matcher) <= 1
+    for name, weights in COEFFICIENTS.items():
+        matcher, *bare = name.split(", ")
+        assert len(weights) == len(astuple(proof)) and min(weights[:-1]) >= 0
+        assert 0 < confidence(proof, matcher, looks=not bare) <= 1
 
 
 def depth_of(corner, eye, T: np.ndarray) -> np.ndarray:

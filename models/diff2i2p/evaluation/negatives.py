@@ -70,6 +70,22 @@ def other_floor(world: World, seed: int, rooms: int, floor: int) -> World:
     return replace(world, items=(*structure, *items))
 
 
+def rearranged(world: World, seed: int, share: float = 0.3) -> World:
+    """The same place after days enough that `share` of its movable furniture is elsewhere."""
+    later = world
+    while moved_share(world, later) < share:
+        later, seed = later.changed(seed), seed + 1
+    return later
+
+
+def moved_share(before: World, after: World) -> float:
+    """Share of the movable furniture that is more than 5 cm away from where it was, or gone."""
+    places = {item.name: item.bounds for item in after.items}
+    movable = [item for item in before.items if item.movable]
+    moved = [item.name not in places or np.abs(places[item.name] - item.bounds).max() > 0.05 for item in movable]
+    return float(np.mean(moved)) if moved else 1.0
+
+
 def repeated(localizer: Localizer, shift: np.ndarray) -> Localizer:
     """The appearance localizer of a map that holds its place twice, the second time moved by `shift` (3,) metres."""
     site = localizer.map

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The classical matcher: SIFT between the image and views rendered from the coloured cloud. Nothing to train."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 
@@ -57,7 +59,10 @@ class AppearanceMatcher:
         near, weight = self._neighbours(descriptors)
         elected = self._elect(near, self.angles[near] - angles[:, None], self.octaves[near] - octaves[:, None], weight)
         matches = [self._match_view(*best, descriptors, angles, octaves) for best in elected]
-        return _pooled(pixels, self.points, *map(np.concatenate, zip(*matches, strict=True)))
+        echoes = Correspondences(
+            np.repeat(pixels, NEIGHBOURS, 0), self.points[near].reshape(-1, 3).astype(float), np.ones(near.size, np.float32), "appearance"
+        )
+        return replace(_pooled(pixels, self.points, *map(np.concatenate, zip(*matches, strict=True))), echoes=echoes)
 
     def _neighbours(self, descriptors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Nearest features (M, k) and what each match is worth (M, k): nothing when another place looks as much alike."""

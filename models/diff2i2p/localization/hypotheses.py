@@ -13,7 +13,7 @@ from diff2i2p.localization.result import Correspondences
 SAME_PLACE, SAME_VIEW = 0.5, np.cos(np.radians(15))  # metres, cosine: nearer poses are one place
 APART = 4  # matches within so many times the largest error belong to the place, not to a rival
 RIVAL_ITERATIONS = 300  # of RANSAC, in search of a rival
-SHARED = 17.0  # the map makes matches err together: variance of a pose over that by independent ones (bench_uncertainty.py)
+SHARED = 10.0  # the map makes matches err together: variance of a pose over that by independent ones (bench_uncertainty.py)
 TILT = np.cos(np.radians(10))  # cosine between true and measured gravity
 
 
@@ -58,10 +58,26 @@ def _rival(pose: Pose, c: Correspondences, solved, camera: Camera, config: PnpCo
         int(other.inliers.sum()) for other, theirs in solved
         if theirs.matcher == c.matcher and not same_place(pose.T_map_camera, other.T_map_camera)
     ]  # fmt: skip
+    counts += [_second(pose, matches, camera, config) for matches in (c, _echoes(pose, c)) if matches is not None]
+    return max(counts, default=0)
+
+
+def _echoes(pose: Pose, c: Correspondences) -> Correspondences | None:
+    """What else in the map looks like the pixels that speak for `pose`: where a place is there twice, its twin."""
+    if c.echoes is None:
+        return None
+    u, v = c.pixels[pose.inliers].T
+    speaking = np.isin(c.echoes.pixels[:, 0] + 1j * c.echoes.pixels[:, 1], u + 1j * v)
+    return Correspondences(c.echoes.pixels[speaking], c.echoes.points[speaking], c.echoes.scores[speaking], c.matcher)
+
+
+def _second(pose: Pose, c: Correspondences, camera: Camera, config: PnpConfig) -> int:
+    """Pixels that the best pose elsewhere explains, of the matches that `pose` leaves over."""
     errors = reprojection_errors(c.pixels, c.points, camera, pose.T_map_camera[:3, :3].T, pose.T_map_camera[:3, 3])
     left = errors > APART * config.max_error
     others = Correspondences(c.pixels[left], c.points[left], c.scores[left], c.matcher)
-    second = solve_pnp(others, camera, replace(config, max_iterations=min(RIVAL_ITERATIONS, config.max_iterations), min_inliers=6))
-    if second is not None and not same_place(pose.T_map_camera, second.T_map_camera):
-        counts.append(int(second.inliers.sum()))
-    return max(counts, default=0)
+    lenient = replace(config, max_iterations=min(RIVAL_ITERATIONS, config.max_iterations), min_inliers=6)
+    second = solve_pnp(others, camera, lenient)
+    if second is None or same_place(pose.T_map_camera, second.T_map_camera):
+        return 0
+    return len(np.unique(others.pixels[second.inliers], axis=0))

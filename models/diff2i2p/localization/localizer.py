@@ -85,7 +85,7 @@ class Localizer:
         matches, pnp = place.correspondences, self.config.pnp
 
         def believe(pose: Pose) -> float:
-            return confidence(evidence(pose, place, comparison, view), matches.matcher)
+            return confidence(evidence(pose, place, comparison, view), matches.matcher, self.map.dense.shades is not None)
 
         refinements = [lambda pose: refine(pose, comparison, matches, view.camera, pnp)]
         if view.depth is not None:

@@ -26,6 +26,7 @@ class Correspondences:
     points: np.ndarray  # (M, 3) float64, map frame, metres
     scores: np.ndarray  # (M,) float32 in [0, 1], comparable within one matcher
     matcher: str  # "network" or "appearance"
+    echoes: "Correspondences | None" = None  # the same pixels with whatever else in the map looks like them
 
     def __len__(self) -> int:
         return len(self.pixels)
