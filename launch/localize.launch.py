@@ -58,6 +58,7 @@ def nodes(context) -> list[Node]:
         remappings=topics.items(),
         arguments=["--ros-args", "--log-level", f"localizer:={given['log_level']}"],
         output="screen",
+        sigterm_timeout="15",  # seconds: an image or a map at hand is finished first
     )
     rviz = Node(
         package="rviz2",
