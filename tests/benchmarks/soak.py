@@ -34,15 +34,16 @@ MAX_GROWTH = 0.02
 class Watch(Node):
     """Keeps when the node's heart beat, and what it answered."""
 
-    def __init__(self):
+    def __init__(self, map_file: Path):
         super().__init__("watch")
+        self._map_file = str(map_file)  # tells our node from another in the same ROS domain
         self.beats: list[float] = []  # by the node's clock
         self.answers: list[tuple[str, float]] = []  # status, latency in ms
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 50)
         self.create_subscription(String, "status", self._on_status, 50)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
-        if message.status and message.status[0].name.startswith("/localizer"):
+        if message.status and message.status[0].hardware_id == self._map_file:
             self.beats.append(convert.seconds(message.header.stamp))
 
     def _on_status(self, message: String) -> None:
@@ -78,7 +79,7 @@ def soak(map_file: Path, drive: Path, minutes: float, rate: float, out: Path) ->
     """Run node and replay and watch them. Raises DriveError when one of them dies."""
     sequence = read_sequence(drive)
     rclpy.init()
-    watch, processes, memory = Watch(), {}, []
+    watch, processes, memory = Watch(map_file), {}, []
     try:
         node = {"map_file": str(map_file), "tf_mode": "map_odom"}
         processes["localizer"] = start("localizer_node", node, out / "localizer.log")
