@@ -44,9 +44,8 @@ def _pixels(message, kind: np.dtype, channels: int) -> np.ndarray:
     rows = message.height * 3 // 2 if message.encoding in ("nv12", "nv21") else message.height
     width = message.width * channels * kind.itemsize
     if not rows or not width or message.step < width or len(message.data) != rows * message.step:
-        raise ImageError(
-            f"a {message.width}x{message.height} image in {message.encoding:.40} with step {message.step} cannot have {len(message.data)} bytes"
-        )
+        kind_of = f"{message.width}x{message.height} image in {message.encoding:.40} with step {message.step}"
+        raise ImageError(f"a {kind_of} cannot have {len(message.data)} bytes")
     data = np.frombuffer(message.data, np.uint8).reshape(rows, message.step)[:, :width]
     pixels = np.ascontiguousarray(data).view(kind)
     if bool(message.is_bigendian) != (sys.byteorder == "big"):
