@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real images: adapt to each site as a user would, then localize its held-back frames in the whole map, each without any prior.
 
-Weights that already lie in out/sites are used as they are; delete them to train again (MINUTES each).
+Weights that already lie in out/sites are used as they are; delete them to train again (MINUTES each). Names of sites as arguments: these alone.
 """
 
 import json
+import sys
 
 from bench import OUT, ROOT, SHARED, percent, publish, run
 
@@ -59,7 +60,8 @@ def stage_rows(site: str, m: dict) -> list[list]:
 if __name__ == "__main__":
     if not SHARED.is_dir():
         raise SystemExit(f"no real sequences in {SHARED}: nothing measured")
-    results = [(site, metrics) for site in SITES for metrics in evaluate(site)]
-    command = "python tests/benchmarks/bench_real.py"
+    sites = sys.argv[1:] or list(SITES)
+    results = [(site, metrics) for site in sites for metrics in evaluate(site)]
+    command = " ".join(["python tests/benchmarks/bench_real.py", *sys.argv[1:]])
     publish("real", command, HEADER, [row(*result) for result in results])
     publish("stages", command, STAGES, [line for result in results for line in stage_rows(*result)])
