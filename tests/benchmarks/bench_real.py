@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real images: adapt to each site as a user would, then localize its held-back frames in the whole map, each without any prior.
 
-Weights that already lie in out/sites are used as they are; delete them to train again (MINUTES each). Names of sites as arguments: these alone.
+Weights that already lie in out/sites are used as they are; delete them to train again (MINUTES each). Sites may be named as
+arguments.
 """
 
 import json
