@@ -149,4 +149,4 @@ def test_bad_input_is_one_sentence_and_exit_code_2(diff2i2p, files, monkeypatch,
 
 def test_a_truncated_image_is_refused(diff2i2p, files, answers):
     code, _, err = diff2i2p("localize", "a.i2pmap", files / "cut.jpg", "--camera", files / "camera.yaml")
-    assert code == 2 and "cut.jpg is truncated" in err
+    assert code == 2 and "cut.jpg is cut off" in err

@@ -119,7 +119,7 @@ def test_a_truncated_image_is_refused_not_filled_with_grey(tmp_path, suffix):
     whole = path.read_bytes()
     for length in (len(whole) - 1, len(whole) // 2, 3, 0):
         path.write_bytes(whole[:length])
-        with pytest.raises(SequenceError, match="truncated"):
+        with pytest.raises(SequenceError, match="is cut off|is damaged|is neither JPEG nor PNG"):
             read_image(path)
     path.write_bytes(whole)
     assert read_image(path).shape == (48, 64, 3)
