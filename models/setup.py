@@ -39,6 +39,6 @@ setup(
         "torch",
         "typer",
     ],
-    extras_require={"onnxruntime": ["onnx", "onnxruntime"]},
+    extras_require={"onnxruntime": ["onnx", "onnxruntime"], "rerun": ["rerun-sdk"]},
     entry_points={"console_scripts": ["diff2i2p = diff2i2p.cli:main"]},
 )
