@@ -13,7 +13,9 @@ from diff2i2p.localization.result import Correspondences
 SAME_PLACE, SAME_VIEW = 0.5, np.cos(np.radians(15))  # metres, cosine: nearer poses are one place
 APART = 4  # matches within so many times the largest error belong to the place, not to a rival
 RIVAL_ITERATIONS = 300  # of RANSAC, in search of a rival
-SHARED = 10.0  # the map makes matches err together: variance of a pose over that by independent ones (bench_uncertainty.py)
+# The map, and the network more so, make matches err together: variance of a pose over that by independent ones. Appearance:
+# bench_uncertainty.py; network: the same NEES on the poses that its confidence is fitted on.
+SHARED = {"appearance": 10.0, "network": 50.0}
 TILT = np.cos(np.radians(10))  # cosine between true and measured gravity
 
 
@@ -32,12 +34,13 @@ def propose(matched: list[Correspondences], camera: Camera, config: PnpConfig, l
     level: (up_camera, up_map), unit vectors against gravity; a pose that tilts one away from the other is none.
     """
     solved = [(solve_pnp(c, camera, config), c) for c in matched if len(c) >= config.min_inliers]
-    solved = [(pose, c) for pose, c in solved if pose is not None and (level is None or upright(pose.T_map_camera, *level))]
+    solved = [(replace(pose, covariance=SHARED[c.matcher] * pose.covariance), c) for pose, c in solved if pose is not None]
+    solved = [(pose, c) for pose, c in solved if level is None or upright(pose.T_map_camera, *level)]
     solved.sort(key=lambda found: np.trace(found[0].covariance[:3, :3]))
     places: list[tuple[Pose, Correspondences]] = []
     for pose, c in solved:
         if not any(same_place(pose.T_map_camera, other.T_map_camera) for other, _ in places):
-            places.append((replace(pose, covariance=SHARED * pose.covariance), c))
+            places.append((pose, c))
     return [Hypothesis(pose, c, _rival(pose, c, solved, camera, config)) for pose, c in places]
 
 
