@@ -16,10 +16,12 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from diff2i2p.camera import Camera, View
+from diff2i2p.cloud import PointCloud
 from diff2i2p.evaluation.metrics import judge, summarize
 from diff2i2p.evaluation.report import Run, reason, write_report
 from diff2i2p.evaluation.sequences import Frame
 from diff2i2p.localization.result import Correspondences, Localization, Status
+from diff2i2p.mapping.dense import DenseMap
 
 CAMERA = Camera(320, 240, (260.0, 260.0, 159.5, 119.5))
 RNG = np.random.default_rng(0)
@@ -30,7 +32,9 @@ GREY = RNG.random(4000).astype(np.float32)
 
 
 def site(grey=GREY):
-    return SimpleNamespace(points=POINTS, grey=grey, up=np.array([0, -1.0, 0]), header={"voxel": 0.08})
+    colours = None if grey is None else np.repeat((255 * grey).astype(np.uint8)[:, None], 3, 1)
+    dense = DenseMap.build(PointCloud(POINTS, colours))
+    return SimpleNamespace(points=POINTS, grey=grey, up=np.array([0, -1.0, 0]), header={"voxel": 0.08}, dense=dense)
 
 
 def record(index: int, off: float | None, confidence: float, matches: bool = True):

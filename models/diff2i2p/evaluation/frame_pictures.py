@@ -5,13 +5,15 @@ import cv2
 import numpy as np
 
 from diff2i2p.evaluation.metrics import Record
-from diff2i2p.render import render_cloud
+from diff2i2p.mapping.dense import DenseMap
+from diff2i2p.render import close_cracks
 
 GREEN, RED = (80, 220, 110), (235, 80, 80)
 LINKS, GAP = 40, 8  # match lines drawn, pixels between frame and map
+MAX_SPLAT = 31  # pixels, of a point close to the camera
 
 
-def matches_picture(record: Record, points: np.ndarray, grey: np.ndarray | None, spacing: float) -> np.ndarray:
+def matches_picture(record: Record, dense: DenseMap) -> np.ndarray:
     """(H, W, 3) uint8 RGB: the rectified frame and the map as the found (or else the true) pose sees it, matches between them.
 
     Where neither is known, the map's half stays dark.
@@ -19,19 +21,19 @@ def matches_picture(record: Record, points: np.ndarray, grey: np.ndarray | None,
     answer, camera = record.answer, record.answer.view.camera
     T = answer.T_map_camera if answer.ok else record.frame.T_map_camera
     known = T is not None
-    T, points = (T, points) if known else (np.eye(4), points[:0])
     scale = max(1, round(480 / camera.width))
     large = camera.resized(camera.width * scale)
     frame = cv2.resize(answer.view.grey, (large.width, large.height), interpolation=cv2.INTER_CUBIC)
-    image, rendered = (cv2.cvtColor(half, cv2.COLOR_GRAY2RGB) for half in (frame, _map_seen(points, grey, large, T, spacing)))
+    seen = _map_seen(dense, large, T) if known else np.zeros_like(frame)
+    image, rendered = (cv2.cvtColor(half, cv2.COLOR_GRAY2RGB) for half in (frame, seen))
     canvas = np.hstack([image, np.full((len(image), GAP, 3), 128, np.uint8), rendered])
     if answer.correspondences is None:
         return canvas
-    pixels, seen, places = _match_places(answer.correspondences, T, camera)
+    pixels, inside, places = _match_places(answer.correspondences, T if known else np.eye(4), camera)
     inliers = np.zeros(len(pixels), bool) if answer.inliers is None else np.asarray(answer.inliers, bool)
     for chosen, colour in ((~inliers, RED), (inliers, GREEN)):
         _draw_matches(
-            canvas, pixels[chosen], places[chosen], seen[chosen] & known, colour, scale, image.shape[1] + GAP, links=colour == GREEN
+            canvas, pixels[chosen], places[chosen], inside[chosen] & known, colour, scale, image.shape[1] + GAP, links=colour == GREEN
         )
     return canvas
 
@@ -64,14 +66,11 @@ def _draw_matches(canvas, pixels, places, inside, colour, scale: int, shift: int
             cv2.circle(canvas, (x + shift, y), 3, colour, -1, cv2.LINE_AA)
 
 
-def _map_seen(points: np.ndarray, grey: np.ndarray | None, camera, T: np.ndarray, spacing: float) -> np.ndarray:
+def _map_seen(dense: DenseMap, camera, T: np.ndarray) -> np.ndarray:
     """(H, W) uint8: the map's shades, or nearness where it has none."""
-    if not len(points):
-        return np.zeros((camera.height, camera.width), np.uint8)
-    shades = np.full(len(points), 255, np.uint8) if grey is None else (np.clip(grey, 0, 1) * 235 + 20).astype(np.uint8)
-    rendering = render_cloud(points, shades, camera, T, spacing * 1.3, max_splat=61)
-    if grey is not None:
-        return cv2.GaussianBlur(rendering.image, (0, 0), camera.width / 250)
-    depth = rendering.depth
+    surfaces = close_cracks(dense.render(camera, T, MAX_SPLAT))
+    if dense.shades is not None:
+        return surfaces.image.clip(0, 255).astype(np.uint8)
+    depth = surfaces.depth
     far = np.percentile(depth[depth > 0], 98) if (depth > 0).any() else 1.0
     return np.where(depth > 0, 235 - 190 * np.clip(depth / far, 0, 1), 0).astype(np.uint8)

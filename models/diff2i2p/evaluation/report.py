@@ -51,7 +51,7 @@ def _sections(runs: list[Run], site: CompiledMap, album: "_Album") -> list[tuple
     """(title, HTML, note) of each section, in the order in which questions come up."""
     main, by_name = runs[0], {run.name: run.records for run in runs}
     judged = any(record.judged for record in main.records)
-    where = album.figure("map", pictures.top_view(main.records, site.points, site.up, _spacing(site)))
+    where = album.figure("map", pictures.top_view(main.records, site.points, site.up, site.header["voxel"]))
     errors = [("Errors", album.figure("errors", pictures.error_curves(by_name)), ERRORS_NOTE)] if judged else []
     stages = main.summary["latency_ms"]["stages"]
     return [
@@ -131,7 +131,7 @@ def _frames(records: list[Record], site: CompiledMap, album: _Album) -> str:
         return "<p>The matches of these frames were not recorded.</p>"
     parts = []
     for label, record in _chosen(ranked).items():
-        photo = album.photo(f"frame_{label.replace(' ', '_')}", matches_picture(record, site.points, site.grey, _spacing(site)))
+        photo = album.photo(f"frame_{label.replace(' ', '_')}", matches_picture(record, site.dense))
         badge = "<span class=badge>false pose</span> · " if record.false_accept else ""
         parts.append(f"<figure>{photo}<figcaption><b>{label}</b> · {badge}{escape(reason(record))}</figcaption></figure>")
     return "".join(parts)
@@ -143,10 +143,6 @@ def _chosen(ranked: list[Record]) -> dict[str, Record]:
     places = {f"worst {i}": i - 1 for i in range(1, WORST + 1)} | {"median": len(ranked) // 2, "best": last}
     labels = {place: label for label, place in places.items() if place <= last}
     return {label: ranked[place] for place, label in sorted(labels.items())}
-
-
-def _spacing(site: CompiledMap) -> float:
-    return float(site.header["voxel"])  # metres
 
 
 def _badness(record: Record) -> tuple:
