@@ -40,7 +40,7 @@ class LossRecipe:
 
 @dataclass(frozen=True)
 class ScheduleRecipe:
-    rate: float = parameter(5e-4, "Learning rate at its highest; times the number of processes.", "", 1e-7, 1)
+    rate: float = parameter(1e-3, "Learning rate at its highest; times the number of processes.", "", 1e-7, 1)
     decay: str = parameter("cosine", "Warm up and fall to zero, or lose 5 % every epoch.", choices=("cosine", "epochs"))
     weight_decay: float = parameter(1e-3, "Decoupled weight decay.", "", 0, 1)
     clip: float = parameter(1.0, "Largest norm of the gradient; 0 leaves it.", "", 0, 1000)
