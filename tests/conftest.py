@@ -12,6 +12,8 @@ ROOT = Path(__file__).resolve().parents[1]
 # One ROS domain per test process and its children, never 0: nothing reaches a robot, a demo or another test run on the same network.
 # Domains above 101 take UDP ports that Linux gives to outgoing connections.
 os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 101)
+# The networks of tests are small: threads would wait for each other longer than they compute.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 
 @pytest.fixture(scope="session")
