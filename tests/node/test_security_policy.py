@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-SELDOM = {"/image/compressed", "/map_cloud", "/clock", "/parameter_events"}  # by parameter, or by the middleware
+SELDOM = {"/image/compressed", "/depth", "/map_cloud", "/clock", "/parameter_events"}  # by parameter, or by the middleware
 
 
 @pytest.fixture(scope="module")

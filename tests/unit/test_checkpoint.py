@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Released checkpoints become weights, whatever else is in a file is refused unread."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from diff2i2p import cli
 from diff2i2p.camera import Camera, View
 from diff2i2p.config import PAPER, PAPER_RGBD, Config, load_config, override
 from diff2i2p.localization.localizer import StageTimer
@@ -26,22 +24,6 @@ from diff2i2p.weights import WeightsError, load_weights
 def released():
     """Tensors named and shaped as released, by mode; sparse values keep the test quick."""
     return {"mono": tensors_of(PAPER), "rgbd": tensors_of(PAPER_RGBD)}
-
-
-@pytest.fixture
-def diff2i2p(monkeypatch, capfd):
-    """Run a command: diff2i2p("convert-checkpoint", ...) -> exit code, stdout, stderr."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["diff2i2p", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code or 0
-        return code, *capfd.readouterr()
-
-    return run
 
 
 def tensors_of(preset) -> dict[str, torch.Tensor]:
