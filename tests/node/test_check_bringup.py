@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from conftest import CAMERA
 from sensor_msgs.msg import CameraInfo, CompressedImage
 from std_msgs.msg import Header
 
@@ -63,8 +64,6 @@ def test_without_a_camera_it_says_so_in_one_sentence(capsys):
 
 def heard(**changes) -> Heard:
     """What a good camera would have let us hear."""
-    from conftest import CAMERA
-
     header = Header(stamp=convert.stamp(100.0), frame_id="camera")
     result = Heard(CameraTopic.of("/image", "raw"), 1.0, "reliable", 10, 10, age=0.01)
     result.image = convert.image_message(np.zeros((48, 64, 3), np.uint8), header)
