@@ -14,6 +14,7 @@ from diff2i2p.evaluation.sequences import write_sequence
 from diff2i2p.localization.localizer import Localizer
 from diff2i2p.localization.result import Correspondences, Localization, Status
 from diff2i2p.mapping.compiled_map import CompiledMap
+from diff2i2p.mapping.dense import DenseMap
 
 CAMERA = Camera(160, 120, (130.0, 130.0, 79.5, 59.5))
 FLOOR = np.random.default_rng(0).uniform((-2, -2, 0), (2, 2, 0.01), (3000, 3)).astype(np.float32)
@@ -41,7 +42,9 @@ def answers(monkeypatch):
     """A localizer that finds every second image."""
 
     class Stub:
-        map = SimpleNamespace(points=FLOOR + np.float32([0, 0, 3]), grey=None, up=np.array([0, -1.0, 0]), header={"voxel": 0.08})
+        points = FLOOR + np.float32([0, 0, 3])
+        dense = DenseMap.build(PointCloud(points))
+        map = SimpleNamespace(points=points, grey=None, up=np.array([0, -1.0, 0]), header={"voxel": 0.08}, dense=dense)
         asked = 0
 
         def localize(self, image, camera, prior=None):

@@ -15,7 +15,7 @@ from rosbags.typesys import Stores, get_typestore
 from scipy.spatial.transform import Rotation
 
 from diff2i2p.camera import Camera, View
-from diff2i2p.cloud import read_cloud
+from diff2i2p.cloud import PointCloud, read_cloud
 from diff2i2p.config import Config, override
 from diff2i2p.evaluation.alignment import AlignmentError, fit
 from diff2i2p.evaluation.bag_record import record_bag
@@ -25,6 +25,7 @@ from diff2i2p.evaluation.trajectory import Trajectory
 from diff2i2p.localization.localizer import Localizer
 from diff2i2p.localization.result import Correspondences, Localization, Status
 from diff2i2p.mapping.compile_map import compile_map
+from diff2i2p.mapping.dense import DenseMap
 
 CAMERA = Camera(64, 48, (60.0, 60.0, 31.5, 23.5))
 STAMPS = 100.0 + 0.1 * np.arange(6)
@@ -37,7 +38,9 @@ class Knowing:
     """Knows every image by its brightness; fails on number 4, and is 2 m off on number 2."""
 
     config = Config()
-    map = SimpleNamespace(points=WALL, grey=None, up=np.array([0, -1.0, 0]), header={"voxel": 0.08}, frame_id="map")
+    map = SimpleNamespace(
+        points=WALL, grey=None, up=np.array([0, -1.0, 0]), header={"voxel": 0.08}, frame_id="map", dense=DenseMap.build(PointCloud(WALL))
+    )
 
     def __init__(self):
         self.priors = []
