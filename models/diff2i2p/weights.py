@@ -35,6 +35,7 @@ def save_weights(path: Path | str, network: Diff2I2P, card: dict, precision: tor
     partial = path.with_name(path.name + ".part")
     try:
         save_file(tensors, partial, metadata)
+        os.chmod(partial, 0o644)  # safetensors lets nobody else read what it writes
         os.replace(partial, path)
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"cannot write {path}: {error}") from error

@@ -25,6 +25,10 @@ def test_weights_bring_their_own_configuration_back(weights):
     assert len(digest) == 64
 
 
+def test_weights_are_there_for_every_user_of_the_machine(weights):
+    assert weights.stat().st_mode & 0o777 == 0o644
+
+
 def test_truncated_weights_are_refused(weights):
     weights.write_bytes(weights.read_bytes()[:-100])
     with pytest.raises(WeightsError, match="copy it again"):

@@ -79,6 +79,7 @@ class CompiledMap:
         partial = self.path.with_name(self.path.name + ".part")
         try:
             save_file({name: tensor.contiguous() for name, tensor in self.tensors.items()}, partial, {"header": json.dumps(self.header)})
+            os.chmod(partial, 0o644)  # safetensors lets nobody else read what it writes, and a node is another user than who compiles
             os.replace(partial, self.path)
         except (OSError, SafetensorError) as error:
             raise MapError(f"cannot write {self.path}: {error}") from error
