@@ -36,3 +36,12 @@ def publish(name: str, command: str, header: list[str], rows: list[list]) -> Non
 
 def percent(share: float) -> str:
     return f"{100 * share:.1f}"
+
+
+def median(m: dict) -> str:
+    """The median error of metrics.json, for a table."""
+    return "-" if m["median_translation_m"] is None else f"{100 * m['median_translation_m']:.1f} cm, {m['median_rotation_deg']:.2f} deg"
+
+
+def looks(m: dict) -> str:
+    return "coloured" if m["colour"] else "bare"

@@ -8,7 +8,7 @@ arguments.
 import json
 import sys
 
-from bench import OUT, ROOT, SHARED, percent, publish, run
+from bench import OUT, ROOT, SHARED, looks, median, percent, publish, run
 
 MINUTES = 60
 SITES = {  # name: (folder, cloud, frames of the mapping run end, first and last query)
@@ -43,15 +43,10 @@ def evaluate(site: str) -> list[dict]:
     return results
 
 
-def looks(m: dict) -> str:
-    return "coloured" if m["colour"] else "bare"
-
-
 def row(site: str, m: dict) -> list:
-    median = "-" if m["median_translation_m"] is None else f"{100 * m['median_translation_m']:.1f} cm, {m['median_rotation_deg']:.2f} deg"
     recall = [percent(m["recall"][key]) for key in ("rmse_10cm", "5cm_5deg", "25cm_2deg", "25cm_5deg", "50cm_5deg")]
     times = [m["latency_ms"]["p50"], m["latency_ms"]["p95"], m["peak_rss_mb"]]
-    return [site, m["matcher"], looks(m), m["frames"], m["answered"], *recall, m["false_accepts"], median, m["inlier_ratio"], *times]
+    return [site, m["matcher"], looks(m), m["frames"], m["answered"], *recall, m["false_accepts"], median(m), m["inlier_ratio"], *times]
 
 
 def stage_rows(site: str, m: dict) -> list[list]:
