@@ -17,7 +17,7 @@ def soak(root, monkeypatch):
 
 
 def judged(soak, memory=(100.0,) * 100, beats=range(100)):
-    return soak.judged(1.0, 2.0, list(memory), list(map(float, beats)), [("OK", 20.0), ("NO_MATCHES", 40.0)])
+    return soak.judged(1.0, 2.0, list(memory), list(map(float, beats)), (-0.5, 99.5), [("OK", 20.0), ("NO_MATCHES", 40.0)])
 
 
 def test_a_node_that_neither_grows_nor_misses_a_beat_passes(soak):
@@ -34,3 +34,8 @@ def test_growth_counts_from_the_end_of_the_warm_up(soak):
 def test_every_second_without_a_beat_is_one_missed(soak):
     result = judged(soak, beats=[*range(50), *range(53, 100)])
     assert result.missed_heartbeats == 3 and result.longest_gap_s == 4 and not result.passed
+
+
+def test_a_heart_that_stops_or_never_beats_has_missed_beats(soak):
+    assert judged(soak, beats=range(60)).missed_heartbeats == 39
+    assert judged(soak, beats=[]).missed_heartbeats == 99
