@@ -162,6 +162,22 @@ def test_in_simulated_time_stamps_follow_the_clock_and_stand_still_with_it(graph
     assert convert.seconds(robot.transforms[-1].header.stamp) == 51.5
 
 
+def test_in_simulated_time_a_fix_waits_for_its_odometry_by_the_clock_and_not_by_the_wall(graph, robot, simulated, monkeypatch):
+    monkeypatch.setattr("diff2i2p_ros.transforms.PATIENCE", 0.2)
+    for begin, elapsed, used in ((50.0, 0.0, True), (60.0, 0.3, False)):
+        simulated(begin)
+        robot.transforms.clear()
+        graph.answer(robot.send_image, begin + 0.5)
+        simulated(begin + elapsed)
+        graph.spin(0.4)
+        for seconds in (begin, begin + 1.0):
+            robot.send_odometry(seconds, odometry(seconds))
+        graph.spin(0.2)
+        assert used == any(
+            np.allclose(convert.matrix(t.transform) @ odometry(begin + 0.5), graph.localizer.T_map_camera) for t in robot.transforms
+        )
+
+
 def test_when_the_clock_jumps_back_the_transform_ends_before_an_image_comes(graph, robot, simulated):
     simulated(50.0)
     robot.send_odometry(50.0, odometry(0.0))

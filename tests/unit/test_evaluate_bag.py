@@ -19,6 +19,7 @@ from diff2i2p.cloud import PointCloud, read_cloud
 from diff2i2p.config import Config, override
 from diff2i2p.evaluation.alignment import AlignmentError, fit
 from diff2i2p.evaluation.bag_record import record_bag
+from diff2i2p.evaluation.metrics import Tracking
 from diff2i2p.evaluation.rerun_log import RerunError, require_rerun
 from diff2i2p.evaluation.sequences import read_sequence, read_trajectory, write_sequence, write_trajectory
 from diff2i2p.evaluation.trajectory import Trajectory
@@ -106,6 +107,14 @@ def test_tracking_expects_the_pose_that_odometry_leads_to_and_refuses_leaps(diff
     metrics = metrics_of(diff2i2p("evaluate-bag", walk / "walk_bag", "--map", "x.i2pmap", "--out", walk / "out", "--track", "--json"))
     assert metrics["tracking"] and metrics["false_accepts"] == 0 and metrics["answered"] == 4
     np.testing.assert_allclose(knowing[0].priors[1][:3, 3], (0, 0, 0.102), atol=1e-6)  # odometry is 2 % too long
+
+
+def test_tracking_starts_again_where_the_stamps_jump_back_and_not_at_a_late_image():
+    localizer = Knowing()
+    tracking = Tracking(localizer, localizer.config.track)
+    for number, stamp in ((0, 100.0), (1, 100.1), (0, 100.0), (5, 3.0), (5, 3.1)):
+        assert tracking(np.full((48, 64), 40 * number, np.uint8), CAMERA, stamp).ok
+    np.testing.assert_array_equal([prior is None for prior in localizer.priors], [True, False, False, True, False])
 
 
 def test_without_truth_availability_latency_and_the_trajectory_are_told(diff2i2p, walk, knowing):

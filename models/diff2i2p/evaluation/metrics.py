@@ -19,7 +19,7 @@ from diff2i2p.evaluation.sequences import Frame, Sequence, SequenceError, write_
 from diff2i2p.evaluation.trajectory import Trajectory, ape_rpe
 from diff2i2p.image_bytes import ImageError
 from diff2i2p.localization.result import Correspondences, Localization, Status
-from diff2i2p.localization.track import Tracker
+from diff2i2p.localization.track import JUMP, Tracker
 
 RECALL = {"5cm_5deg": (0.05, 5.0), "25cm_2deg": (0.25, 2.0), "25cm_5deg": (0.25, 5.0), "50cm_5deg": (0.5, 5.0)}  # metres, degrees
 RMSE_RECALL = 0.1  # metres
@@ -64,13 +64,17 @@ def pose_error(T_a: np.ndarray, T_b: np.ndarray) -> tuple[float, float]:
 class Tracking:
     """Localizes as the node does: near the pose expected from the last ones and odometry, and only where the robot can have got to.
 
-    odometry: gives T_odom_camera (4, 4) at a stamp in seconds, or None.
+    Where the stamps jump back it starts again. odometry: gives T_odom_camera (4, 4) at a stamp in seconds, or None.
     """
 
     def __init__(self, localizer, config: TrackConfig, odometry: Callable[[float], np.ndarray | None] = lambda stamp: None):
-        self._localizer, self._tracker, self._odometry = localizer, Tracker(config), odometry
+        self._localizer, self._config, self._odometry = localizer, config, odometry
+        self._tracker, self._newest = Tracker(config), -np.inf
 
     def __call__(self, image: np.ndarray, camera: Camera, stamp: float) -> Localization:
+        if stamp < self._newest - JUMP:
+            self._tracker, self._newest = Tracker(self._config), stamp
+        self._newest = max(self._newest, stamp)
         T_odom_camera = self._odometry(stamp)
         found = self._localizer.localize(image, camera, self._tracker.predict(T_odom_camera))
         return self._tracker.update(stamp, found, T_odom_camera)

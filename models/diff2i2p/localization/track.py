@@ -12,6 +12,7 @@ from diff2i2p.localization.result import Localization, Status
 # two poses that are both right, each to 0.25 m and 5 deg, may lie this far apart
 SLACK_METRES = 0.5
 SLACK_RADIANS = np.radians(10)
+JUMP = 0.5  # seconds back in time that are a new start, of a clock or of a bag, not a late image
 
 
 class State(Enum):

@@ -15,7 +15,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header, String
 
 from diff2i2p.config import TrackConfig
-from diff2i2p.localization.track import Tracker
+from diff2i2p.localization.track import JUMP, Tracker
 from diff2i2p_ros import convert
 from diff2i2p_ros.camera_topics import CameraTopics
 from diff2i2p_ros.guesses import Guesses
@@ -23,8 +23,6 @@ from diff2i2p_ros.parameters import NodeConfig
 from diff2i2p_ros.pipeline import Answer, Job, look
 from diff2i2p_ros.transforms import MODES, Fix
 from diff2i2p_ros.worker import NewestOnly
-
-JUMP = 0.5  # seconds back in time that are a new start, not a late image
 
 
 class Session:
@@ -172,4 +170,4 @@ class Session:
         job, found, stamp = answer.job, answer.found, answer.job.message.header.stamp
         header = Header(stamp=stamp, frame_id=self._map_frame)
         self._pose.publish(convert.pose_with_covariance(found.T_map_camera, found.covariance, header))
-        self.transforms.add(Fix(found.T_map_camera, stamp, job.camera_frame, job.age, time.monotonic()))
+        self.transforms.add(Fix(found.T_map_camera, stamp, job.camera_frame, job.age, self._node.get_clock().now().nanoseconds))

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The two ways of putting a fix into TF: map -> camera, or map -> odom as REP-105 wants it. Nothing here ever waits for a transform."""
 
-import time
 from collections import deque
 from typing import NamedTuple
 
@@ -25,7 +24,7 @@ class Fix(NamedTuple):
     stamp: Stamp  # of the image
     camera_frame: str
     age: int  # nanoseconds by this node's clock when the image arrived; large, and constant, when a bag plays without /clock
-    found: float  # time.monotonic
+    found: int  # nanoseconds by this node's clock
 
 
 class MapToCamera:
@@ -125,7 +124,8 @@ class MapToOdom:
 
     def _resolve(self) -> None:
         """Take the newest fix whose odometry is there; older ones are then of no use."""
-        while self._waiting and time.monotonic() - self._waiting[0].found > PATIENCE:
+        now = self._clock.now().nanoseconds  # simulated time may be slow, or stand still: then odometry may be late, too
+        while self._waiting and now - self._waiting[0].found > PATIENCE * 1e9:
             self._waiting.popleft()
         for place, fix in reversed(list(enumerate(self._waiting))):
             try:
