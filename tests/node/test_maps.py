@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Another map while the node runs, asked for or from a topic: the old one serves until the new one is ready."""
 
+import os
 import threading
 
 import numpy as np
@@ -15,7 +16,7 @@ from std_msgs.msg import Header
 
 from diff2i2p.mapping.compiled_map import CompiledMap, MapError
 from diff2i2p_ros import convert
-from diff2i2p_ros.cloud_map import MapUnavailable, cache_folder
+from diff2i2p_ros.cloud_map import KEPT, MapUnavailable, cache_folder, prune
 from diff2i2p_ros.maps import path_of
 
 Answer = LoadMap.Response
@@ -151,6 +152,16 @@ def test_a_cloud_that_is_no_map_is_refused_with_the_reason_and_another_one_is_wa
     monkeypatch.setattr("sys.executable", "/bin/false")
     publisher.publish(room())
     assert graph.until(lambda: robot.said("the cloud could not be compiled: exit code 1"))
+
+
+def test_of_the_maps_made_of_clouds_those_used_last_are_kept(tmp_path):
+    for age in range(8):
+        path = tmp_path / f"{age}.i2pmap"
+        path.touch()
+        os.utime(path, (1e9 - age, 1e9 - age))
+    (tmp_path / "something_else").touch()
+    prune(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [*(f"{age}.i2pmap" for age in range(KEPT)), "something_else"]
 
 
 def test_where_the_home_cannot_be_written_maps_are_kept_in_a_temporary_folder(tmp_path, monkeypatch):

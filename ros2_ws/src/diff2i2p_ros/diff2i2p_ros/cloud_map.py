@@ -3,9 +3,11 @@
 
 import dataclasses
 import hashlib
+import os
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import yaml
@@ -15,6 +17,8 @@ from diff2i2p.cache import cache_folder
 from diff2i2p.cloud import write_cloud
 from diff2i2p.config import Config
 from diff2i2p_ros import convert
+
+KEPT = 5  # maps in the cache
 
 
 class MapUnavailable(ValueError):
@@ -45,6 +49,8 @@ class CloudCompiler:
                 settings.write_text(plain_yaml(config))
                 arguments = [cloud, "--out", out, "--config", settings, "--frame-id", message.header.frame_id or "map"]
                 self._run([*arguments, *(["--weights", weights] if weights else [])])
+        os.utime(out)  # used now
+        prune(folder)
         return out
 
     def _run(self, arguments: list) -> None:
@@ -55,6 +61,13 @@ class CloudCompiler:
         errors = self._process.communicate()[1].strip().splitlines()
         if self._process.returncode:
             raise MapUnavailable(f"the cloud could not be compiled: {errors[-1] if errors else f'exit code {self._process.returncode}'}")
+
+
+def prune(folder: Path) -> None:
+    """Delete all maps but those used last. One that is served lives on, being memory-mapped, until it is let go."""
+    with suppress(OSError):  # another node prunes as well
+        for map_file in sorted(folder.glob("*.i2pmap"), key=lambda path: path.stat().st_mtime)[:-KEPT]:
+            map_file.unlink()
 
 
 def plain_yaml(config: Config) -> str:

@@ -33,7 +33,7 @@ class NodeConfig:
         "", "Weights that the map was compiled with, file or name in weights.yaml; empty: appearance alone. As map_file, with load_map."
     )
     map_from_topic: bool = parameter(
-        False, "Compile the map from the latched cloud on map_cloud instead, by a process of its own; kept in ~/.cache/diff2i2p."
+        False, "Compile the map from the latched cloud on map_cloud instead, by a process of its own; ~/.cache/diff2i2p keeps five."
     )
     map_frame: str = parameter("", "Frame of the map; empty: the one the map was compiled with.")
     odom_frame: str = parameter("odom", "Frame that wheel or visual odometry drifts in; used by tf_mode map_odom.")
