@@ -61,6 +61,13 @@ def test_depth_in_metres_is_read_and_what_is_unknown_is_zero():
     np.testing.assert_array_equal(convert.depth(message), [[1.5, 0], [0, 0]])
 
 
+def test_the_depth_that_we_publish_is_read_again_and_marks_the_unknown_as_others_do():
+    metres = np.array([[1.5, 0.0, 7.25]], np.float32)
+    message = convert.depth_message(metres, Header())
+    assert np.isnan(np.frombuffer(message.data, np.float32)[1])
+    np.testing.assert_array_equal(convert.depth(message), metres)
+
+
 @pytest.mark.parametrize("changes", [{"encoding": "rgb8"}, {"step": 3}, {"data": b"short"}])
 def test_what_is_no_depth_image_is_refused(changes):
     message = depth_message(0.0)

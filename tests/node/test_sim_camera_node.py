@@ -116,6 +116,21 @@ def test_a_compressed_image_is_made_for_who_wants_one(scene):
     assert convert.image(heard[0]).shape == (48, 64, 3)
 
 
+def test_an_rgbd_camera_tells_the_depth_of_each_image(scene):
+    node = scene.start(depth=True)
+    heard = []
+    scene.user.create_subscription(Image, "depth", heard.append, 10)
+    assert scene.until(lambda: {str(depth.header) for depth in heard} & {str(image.header) for image in scene.heard["image"]})
+    depth = next(depth for depth in heard if any(depth.header == image.header for image in scene.heard["image"]))
+    assert (depth.width, depth.height, depth.encoding) == (64, 48, "32FC1")
+    camera, simulation = node.simulation.robot.camera.resized(64), node.simulation  # which stands still
+    np.testing.assert_array_equal(convert.depth(depth), simulation.world.render(camera, simulation.T_map_camera)[1][0])
+
+
+def test_a_camera_without_depth_offers_none(scene):
+    assert "/depth" not in dict(scene.start().get_topic_names_and_types())
+
+
 def test_cmd_vel_drives_it_and_silence_stops_it(scene):
     node = scene.start()
     order = Twist()

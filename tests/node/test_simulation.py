@@ -116,12 +116,15 @@ def test_a_seed_gives_the_same_noise_again_and_another_seed_another(world, robot
 
 def test_the_camera_sees_the_world_its_own_noise_and_in_the_dark_nothing_else(simulation):
     camera = simulation.robot.camera.resized(80)
-    clean = simulation.picture(camera, "world", 0.0).astype(float)
-    expected, _ = simulation.world.render(camera, simulation.T_map_camera)
+    clean, depth = simulation.shoot(camera, "world", 0.0)
+    expected, depths = simulation.world.render(camera, simulation.T_map_camera)
     np.testing.assert_array_equal(clean, expected[0])
-    assert 1 < (simulation.picture(camera, "world", 3.0) - clean).std() < 4
-    assert simulation.picture(camera, "out", 3.0).max() < 20
-    assert simulation.picture(camera, "lamp", 0.0).mean() < clean.mean()
+    np.testing.assert_array_equal(depth, depths[0])
+    assert 1 < (simulation.shoot(camera, "world", 3.0)[0] - clean.astype(float)).std() < 4
+    dark, depth_in_the_dark = simulation.shoot(camera, "out", 3.0)
+    assert dark.max() < 20
+    np.testing.assert_array_equal(depth_in_the_dark, depth)
+    assert simulation.shoot(camera, "lamp", 0.0)[0].mean() < clean.mean()
 
 
 def test_a_pilot_drives_to_its_goals_one_after_another_and_stops(simulation):

@@ -48,7 +48,7 @@ class Drive:
             self.believed.append(np.full((4, 4), np.nan) if T_map_odom is None else T_map_odom @ self.odometry[-1])
             if number == 1:
                 simulation = self.loop.sim.simulation
-                self.views.append(simulation.picture(simulation.robot.camera, "world", 1.8))
+                self.views.append(simulation.shoot(simulation.robot.camera, "world", 1.8)[0])
 
     @property
     def truth(self) -> np.ndarray:

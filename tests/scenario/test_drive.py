@@ -16,6 +16,13 @@ def test_a_robot_that_wakes_up_anywhere_knows_where_it_is_without_an_initial_pos
     assert metres < 0.25 and degrees < 5
 
 
+def test_a_robot_with_an_rgbd_camera_is_localized_with_the_depth_of_its_images(loop):
+    loop.start(node={"use_depth": True}, depth=True)
+    metres, degrees = loop.witness.error(loop.localized()["stamp"])
+    assert metres < 0.1 and degrees < 2
+    assert not loop.witness.said("localizing without")
+
+
 def test_on_a_drive_map_to_odom_makes_good_what_odometry_drifts(loop):
     loop.start(waypoints=ROUND, **{"odometry.drift": 0.15, "odometry.turn_drift": 0.15})
     witness = loop.witness

@@ -35,6 +35,13 @@ def image_message(pixels: np.ndarray, header: Header) -> Image:
     return Image(header=header, height=height, width=width, encoding=encoding, step=pixels[0].nbytes, data=pixels.tobytes())
 
 
+def depth_message(metres: np.ndarray, header: Header) -> Image:
+    """The raw 32FC1 message of a depth image (H, W) in metres; what is unknown, 0, becomes NaN as REP-118 wants it."""
+    height, width = metres.shape
+    data = np.where(metres > 0, metres, np.nan).astype("<f4").tobytes()
+    return Image(header=header, height=height, width=width, encoding="32FC1", step=4 * width, data=data)
+
+
 def camera(info: CameraInfo) -> Camera:
     """The camera of a camera_info message. Raises CameraError."""
     return Camera.from_calibration(info.width, info.height, info.k, info.d, info.distortion_model)

@@ -30,7 +30,7 @@ from diff2i2p_ros.simulation import AS_IT_IS, CHOICES, OdometryConfig, Place, Si
 
 RESEND = 0.5  # seconds without an answer, in lockstep: the image may have been lost
 OBEY = 0.5  # seconds that a cmd_vel holds
-FIXED = {"world", "robot", "day", "start", "wander", "seed", "rate", "lockstep", "clock"}  # read once, at the start
+FIXED = {"world", "robot", "day", "start", "wander", "seed", "rate", "lockstep", "clock", "depth"}  # read once, at the start
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ class SimConfig:
     rate: float = parameter(0.0, "Images per second; 0: as the robot's camera.", "Hz", 0, 200)
     image_width: int = parameter(0, "Width of the images; 0: as the robot's camera.", "px", 0, 4096)
     image_noise: float = parameter(1.8, "Standard deviation of the camera's noise, grey values.", "", 0, 255)
+    depth: bool = parameter(False, "Be an RGB-D camera: publish the depth of each image on `depth`, 32FC1 in metres, registered into it.")
     camera_on: bool = parameter(True, "Whether the camera gives images.")
     lighting: str = parameter(AS_IT_IS, "How the lights burn; world: as the world says, out: not at all.", choices=CHOICES)
     paused: bool = parameter(False, "Time stands still.")
@@ -62,6 +63,7 @@ class Shot(NamedTuple):
     seconds: float  # simulated time
     camera: Camera
     pixels: np.ndarray  # (H, W, 3) uint8 RGB
+    depth: np.ndarray  # (H, W) float32 metres
 
 
 class SimCameraNode(Node):
@@ -83,7 +85,7 @@ class SimCameraNode(Node):
         self._order: tuple[float, Twist] = (-np.inf, Twist())  # the last cmd_vel and when it came, by the simulated time
         self._unanswered: Shot | None = None  # the image that lockstep waits for
         self._sent = 0.0  # when, time.monotonic
-        self._topics = SimTopics(self, robot, config.clock)
+        self._topics = SimTopics(self, robot, config.clock, config.depth)
         self._listen(config)
 
     def _listen(self, config: SimConfig) -> None:
@@ -139,7 +141,7 @@ class SimCameraNode(Node):
         camera = self.simulation.robot.camera
         if self._config.image_width:
             camera = camera.resized(self._config.image_width)
-        self._send(Shot(self.now, camera, self.simulation.picture(camera, self._config.lighting, self._config.image_noise)))
+        self._send(Shot(self.now, camera, *self.simulation.shoot(camera, self._config.lighting, self._config.image_noise)))
 
     def _send(self, shot: Shot) -> None:
         self._topics.show(*shot)

@@ -26,12 +26,13 @@ QUALITY = 90  # of the JPEGs
 class SimTopics:
     """The publishers of one robot."""
 
-    def __init__(self, node: Node, robot: Robot, clock: bool):
+    def __init__(self, node: Node, robot: Robot, clock: bool, depth: bool):
         self._robot = robot
         self._clock = node.create_publisher(Clock, "/clock", 10) if clock else None
         self._info = node.create_publisher(CameraInfo, "camera_info", 10)
         self._image = node.create_publisher(Image, "image", 10)
         self._compressed = node.create_publisher(CompressedImage, node.resolve_topic_name("image") + "/compressed", 10)
+        self._depth = node.create_publisher(Image, "depth", 10) if depth else None
         self._odometry = node.create_publisher(Odometry, "odometry", 50)
         self._truth = node.create_publisher(Odometry, "ground_truth", 50)
         self._broadcaster = TransformBroadcaster(node)
@@ -42,7 +43,7 @@ class SimTopics:
     @property
     def is_watched(self) -> bool:
         """Whether anybody looks at the images; else none need be made."""
-        return bool(self._image.get_subscription_count() or self._compressed.get_subscription_count())
+        return any(topic.get_subscription_count() for topic in (self._image, self._compressed, self._depth) if topic)
 
     def tell_motion(self, seconds: float, truth: Place, believed: Place, error: OdometryConfig) -> None:
         """Clock, odometry and truth at a time."""
@@ -57,12 +58,14 @@ class SimTopics:
         while self._late and self._late[0][0] <= seconds + 1e-6:
             self._broadcaster.sendTransform(self._late.popleft()[1])
 
-    def show(self, seconds: float, camera: Camera, pixels: np.ndarray) -> None:
-        """camera_info, and the image in the forms that somebody listens to."""
+    def show(self, seconds: float, camera: Camera, pixels: np.ndarray, depth: np.ndarray) -> None:
+        """camera_info, and the image in the forms that somebody listens to, and its depth."""
         header = Header(stamp=convert.stamp(seconds), frame_id=self._robot.camera_frame)
         self._info.publish(convert.camera_info(camera, header))
         if self._image.get_subscription_count():
             self._image.publish(convert.image_message(pixels, header))
+        if self._depth and self._depth.get_subscription_count():
+            self._depth.publish(convert.depth_message(depth, header))
         if self._compressed.get_subscription_count():
             jpeg = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
             self._compressed.publish(CompressedImage(header=header, format="jpeg", data=jpeg))

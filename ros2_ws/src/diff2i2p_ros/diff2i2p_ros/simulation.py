@@ -79,14 +79,15 @@ class Simulation:
         here, there = self.floor.clearance_at(np.array([[self.place.x, self.place.y], [place.x, place.y]]))
         return there < min(BODY, here)
 
-    def picture(self, camera: Camera, lighting: str, noise: float) -> np.ndarray:
-        """(H, W, 3) uint8 RGB of what the camera sees; `noise` is the sensor's standard deviation, grey values."""
-        if lighting == OUT:
-            clean = np.zeros((camera.height, camera.width, 3), np.uint8)
-        else:
-            clean = self.world.render(camera, self.T_map_camera, None if lighting == AS_IT_IS else lighting)[0][0]
+    def shoot(self, camera: Camera, lighting: str, noise: float) -> tuple[np.ndarray, np.ndarray]:
+        """What the camera sees, (H, W, 3) uint8 RGB, and how far away that is, (H, W) float32 metres, 0: nothing there.
+
+        `noise` is the standard deviation of the colour's, grey values; depth is exact, and there in the dark, too.
+        """
+        images, depths = self.world.render(camera, self.T_map_camera, None if lighting in (AS_IT_IS, OUT) else lighting)
+        clean = images[0] * np.float32(lighting != OUT)
         grain = noise * self._rng.standard_normal(clean.shape, np.float32)
-        return (clean + grain).round().clip(0, 255).astype(np.uint8)
+        return (clean + grain).round().clip(0, 255).astype(np.uint8), depths[0]
 
 
 def place_of(text: str, world: World) -> Place:
