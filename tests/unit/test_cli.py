@@ -89,13 +89,13 @@ def test_a_sequence_is_evaluated_into_metrics_rows_and_report(diff2i2p, files, a
     assert (files / "out/frames.csv").is_file() and (files / "out/report.html").is_file()
 
 
-def test_a_world_is_written_from_its_seed(diff2i2p, monkeypatch, tmp_path):
+def test_a_world_is_written_from_its_seed_and_rooms(diff2i2p, monkeypatch, tmp_path):
     asked = []
-    monkeypatch.setattr("diff2i2p.world.World.office", lambda seed: f"office {seed}")
+    monkeypatch.setattr("diff2i2p.world.World.office", lambda seed, rooms: f"office {seed} of {rooms}")
     monkeypatch.setattr("diff2i2p.world.write_world", lambda *arguments, **more: asked.append((*arguments, more)))
-    code, out, _ = diff2i2p("world", "--seed", 3, "--out", tmp_path, "--drive-frames", 5)
+    code, out, _ = diff2i2p("world", "--seed", 3, "--rooms", 5, "--out", tmp_path, "--drive-frames", 5)
     assert code == 0 and out.strip() == str(tmp_path)
-    assert asked == [("office 3", tmp_path, 3, {"mapping_frames": 1000, "drive_frames": 5})]
+    assert asked == [("office 3 of 5", tmp_path, 3, {"mapping_frames": 1000, "drive_frames": 5})]
 
 
 def test_a_world_is_taken_from_an_sdf_file(diff2i2p, monkeypatch, root, tmp_path):

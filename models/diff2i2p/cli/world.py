@@ -21,6 +21,7 @@ class Storage(str, Enum):
 def world(
     out: Annotated[Path, typer.Option(help="Folder for cloud.ply, mapping/, drive/ and world.sdf.")],
     seed: Annotated[int, typer.Option(help="Another seed is another office.")] = 0,
+    rooms: Annotated[int, typer.Option(help="Rooms along its corridor, about 18 m2 each.", min=1)] = 3,
     sdf: Annotated[Path | None, typer.Option(help="World to take instead of a new one, such as launch/worlds/office.sdf.")] = None,
     mapping_frames: Annotated[int, typer.Option(help="Images of the mapping run.", min=2)] = 1000,
     drive_frames: Annotated[int, typer.Option(help="Images of the drive on another day.", min=2)] = 200,
@@ -34,7 +35,8 @@ def world(
 
     if bag:  # said before minutes are spent
         require_new(out / "drive_bag")
-    write_world(World.from_sdf(sdf) if sdf else World.office(seed), out, seed, mapping_frames=mapping_frames, drive_frames=drive_frames)
+    office = World.from_sdf(sdf) if sdf else World.office(seed, rooms)
+    write_world(office, out, seed, mapping_frames=mapping_frames, drive_frames=drive_frames)
     print(out)
     if bag:
         print(_record(out, storage.value, compressed))
