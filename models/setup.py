@@ -19,7 +19,7 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
         (f"share/{package_name}", ["package.xml"]),
-        (f"share/{package_name}/weights", glob("weights/*.yaml") + glob("weights/*.safetensors")),
+        (f"share/{package_name}/weights", glob("weights/*.yaml") + glob("weights/*.md") + glob("weights/*.safetensors")),
     ],
     install_requires=[
         "evo",
