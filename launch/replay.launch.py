@@ -10,7 +10,7 @@ from launch.substitutions import EnvironmentVariable, LaunchConfiguration
 from launch_ros.actions import Node
 
 from diff2i2p.config import parameters
-from diff2i2p_ros.replay_node import ReplayConfig
+from diff2i2p_ros.parameters import ReplayConfig
 from launch import LaunchDescription
 
 CONFIG = ReplayConfig(clock=True)  # localize.launch.py with use_sim_time:=true listens to it

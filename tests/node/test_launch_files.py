@@ -2,6 +2,8 @@
 """What the launch files hand over exists. (`launch` has no wheel: that they start is seen on a robot.)"""
 
 import ast
+import subprocess
+import sys
 
 import pytest
 import yaml
@@ -9,6 +11,8 @@ import yaml
 from diff2i2p.config import parameters
 from diff2i2p_ros.interface import PUBLISHED, SUBSCRIBED
 from diff2i2p_ros.parameters import NodeConfig
+
+PIP_ONLY = ("torch", "open3d", "poselib", "small_gicp", "rosbags", "evo", "safetensors", "laspy", "typer")
 
 
 def constants(path) -> dict:
@@ -40,6 +44,19 @@ def test_arguments_that_set_parameters_of_the_localizer_set_those_that_it_has(ro
 def test_every_argument_is_described(root, name):
     arguments = constants(root / f"launch/{name}.launch.py")["ARGUMENTS"]
     assert all(value is None or value[1].endswith(".") for value in arguments.values())
+
+
+def test_launch_files_import_nothing_that_only_pip_installs(root):
+    """`ros2 launch` runs on the system's Python, which knows the packages of apt and none of the virtual environment."""
+    modules = {
+        node.module
+        for path in (root / "launch").glob("*.launch.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("diff2i2p")
+    }
+    block = f"import sys; sys.modules.update(dict.fromkeys({PIP_ONLY}))"
+    done = subprocess.run([sys.executable, "-c", f"{block}; import {', '.join(sorted(modules))}"], capture_output=True, text=True)
+    assert "diff2i2p_ros.parameters" in modules and done.returncode == 0, done.stderr
 
 
 def test_rviz_shows_topics_that_there_are(root):

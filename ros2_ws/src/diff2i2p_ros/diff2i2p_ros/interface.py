@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 from diff2i2p.config import Config, parameters
 from diff2i2p.localization.result import Status
-from diff2i2p_ros.parameters import NodeConfig, is_live
-from diff2i2p_ros.replay_node import ReplayConfig
+from diff2i2p_ros.parameters import NodeConfig, ReplayConfig, is_live
 
 HEAD = """\
 # Interface of the node `localizer`

@@ -56,6 +56,25 @@ class NodeConfig:
     autostart: bool = parameter(True, "Configure and activate without a lifecycle manager; where that fails, again each second.")
 
 
+@dataclass(frozen=True)
+class ReplayConfig:
+    """Parameters of the node `replay`; here, because its launch file is read by a Python that may lack what its node needs."""
+
+    sequence: str = parameter("", "Sequence folder to publish: TUM or 7-Scenes layout.")
+    start: int = parameter(0, "First frame of the sequence.", "", 0, 10**9)
+    stop: int = parameter(-1, "Frame of the sequence before which to stop; -1: play to the end.", "", -1, 10**9)
+    bag: str = parameter("", "ROS 2 bag to publish instead, sqlite3 or mcap.")
+    rate: float = parameter(1.0, "Speed; 2 plays twice as fast as recorded.", "", 0.01, 100)
+    loop: bool = parameter(False, "Start again at the end; the stamps jump back, as those of a bag do.")
+    clock: bool = parameter(False, "Publish /clock, for nodes with use_sim_time.")
+    wait: bool = parameter(True, "Wait until somebody listens to the camera.")
+    lockstep: bool = parameter(False, "Publish an image only when the last one has been answered on `status`.")
+    image_transport: str = parameter("raw", "Publish a sequence's images on image, or on image/compressed.", choices=TRANSPORTS)
+    frame_id: str = parameter("camera", "Optical frame of a sequence's camera.")
+    odometry: bool = parameter(False, "Publish odom -> base_link -> camera in TF from a sequence's true poses.")
+    drift: float = parameter(0.02, "Share by which that odometry overestimates every step.", "", -0.5, 0.5)
+
+
 def is_live(name: str) -> bool:
     """Whether a parameter may change while the node runs."""
     return name.startswith(LIVE)

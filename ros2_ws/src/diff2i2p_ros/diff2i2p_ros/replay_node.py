@@ -5,7 +5,6 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import rclpy
@@ -13,10 +12,9 @@ from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import String
 
-from diff2i2p.config import parameter
 from diff2i2p.evaluation.sequences import read_sequence
 from diff2i2p_ros import convert, parameters
-from diff2i2p_ros.parameters import TRANSPORTS
+from diff2i2p_ros.parameters import ReplayConfig
 from diff2i2p_ros.running import run
 from diff2i2p_ros.sources import BagSource, Event, OdometryPublisher, SequenceSource
 
@@ -26,25 +24,6 @@ GRACE = 0.3  # seconds: a publisher knows its subscriber a moment before the sub
 
 class ReplayError(ValueError):
     """Nothing to replay: says why and what to do."""
-
-
-@dataclass(frozen=True)
-class ReplayConfig:
-    """Parameters of the node."""
-
-    sequence: str = parameter("", "Sequence folder to publish: TUM or 7-Scenes layout.")
-    start: int = parameter(0, "First frame of the sequence.", "", 0, 10**9)
-    stop: int = parameter(-1, "Frame of the sequence before which to stop; -1: play to the end.", "", -1, 10**9)
-    bag: str = parameter("", "ROS 2 bag to publish instead, sqlite3 or mcap.")
-    rate: float = parameter(1.0, "Speed; 2 plays twice as fast as recorded.", "", 0.01, 100)
-    loop: bool = parameter(False, "Start again at the end; the stamps jump back, as those of a bag do.")
-    clock: bool = parameter(False, "Publish /clock, for nodes with use_sim_time.")
-    wait: bool = parameter(True, "Wait until somebody listens to the camera.")
-    lockstep: bool = parameter(False, "Publish an image only when the last one has been answered on `status`.")
-    image_transport: str = parameter("raw", "Publish a sequence's images on image, or on image/compressed.", choices=TRANSPORTS)
-    frame_id: str = parameter("camera", "Optical frame of a sequence's camera.")
-    odometry: bool = parameter(False, "Publish odom -> base_link -> camera in TF from a sequence's true poses.")
-    drift: float = parameter(0.02, "Share by which that odometry overestimates every step.", "", -0.5, 0.5)
 
 
 class ReplayNode(Node):
