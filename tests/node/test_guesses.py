@@ -12,8 +12,8 @@ from test_transforms import odometry
 from diff2i2p.localization.result import Localization, Status
 from diff2i2p_ros import convert
 from diff2i2p_ros.frames import T_BODY_OPTICAL
-from diff2i2p_ros.guesses import TRIES
-from diff2i2p_ros.last_pose import LastPose
+from diff2i2p_ros.localizer.guesses import TRIES
+from diff2i2p_ros.localizer.last_pose import LastPose
 
 
 def here(x: float = 2.0) -> np.ndarray:

@@ -19,7 +19,8 @@ from rclpy.parameter import Parameter
 
 from diff2i2p.config import Config, override_dotted, parameters
 from diff2i2p.mapping.compiled_map import MapError
-from diff2i2p_ros import localizer_node, session
+from diff2i2p_ros import localizer_node
+from diff2i2p_ros.localizer import session
 from diff2i2p_ros.parameters import NodeConfig
 
 SLOW_NODE = """

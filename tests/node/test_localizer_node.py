@@ -11,7 +11,8 @@ from std_srvs.srv import Trigger
 from diff2i2p.camera import View
 from diff2i2p.localization.result import Correspondences, Localization, Status
 from diff2i2p.mapping.compiled_map import MapError
-from diff2i2p_ros import convert, pipeline
+from diff2i2p_ros import convert
+from diff2i2p_ros.localizer import pipeline
 
 JPEG = cv2.imencode(".jpg", np.zeros((48, 64, 3), np.uint8))[1].tobytes()
 

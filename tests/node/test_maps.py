@@ -16,8 +16,8 @@ from std_msgs.msg import Header
 
 from diff2i2p.mapping.compiled_map import CompiledMap, MapError
 from diff2i2p_ros import convert
-from diff2i2p_ros.cloud_map import KEPT, MapUnavailable, cache_folder, prune
-from diff2i2p_ros.maps import path_of
+from diff2i2p_ros.localizer.cloud_map import KEPT, MapUnavailable, cache_folder, prune
+from diff2i2p_ros.localizer.maps import path_of
 
 Answer = LoadMap.Response
 
@@ -135,7 +135,7 @@ def test_a_latched_cloud_becomes_the_map_and_is_compiled_only_once(graph, robot,
     np.testing.assert_allclose(compiled.up, (0, 0, 1), atol=0.01)
     assert graph.until(lambda: robot.count_publishers("status")) and graph.answer(robot.send_image, 1.0)["status"] == "OK"
     graph.node.destroy_node()
-    monkeypatch.setattr("diff2i2p_ros.cloud_map.subprocess", None)  # nothing is compiled any more
+    monkeypatch.setattr("diff2i2p_ros.localizer.cloud_map.subprocess", None)  # nothing is compiled any more
     graph.start(wait=False, map_file="", map_from_topic=True)
     assert graph.until(lambda: len(opened) == 2)
     assert opened[0] == opened[1]

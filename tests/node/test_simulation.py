@@ -6,9 +6,9 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from diff2i2p.world import World
-from diff2i2p_ros.pilot import Pilot
-from diff2i2p_ros.robot import Robot, RobotError
-from diff2i2p_ros.simulation import BODY, OdometryConfig, Place, Simulation, SimulationError, numbers, open_simulation, place_of
+from diff2i2p_ros.simulator.pilot import Pilot
+from diff2i2p_ros.simulator.robot import Robot, RobotError
+from diff2i2p_ros.simulator.simulation import BODY, OdometryConfig, Place, Simulation, SimulationError, numbers, open_simulation, place_of
 
 EXACT = OdometryConfig(drift=0.0, turn_drift=0.0, noise=0.0)
 

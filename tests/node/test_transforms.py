@@ -163,7 +163,7 @@ def test_in_simulated_time_stamps_follow_the_clock_and_stand_still_with_it(graph
 
 
 def test_in_simulated_time_a_fix_waits_for_its_odometry_by_the_clock_and_not_by_the_wall(graph, robot, simulated, monkeypatch):
-    monkeypatch.setattr("diff2i2p_ros.transforms.PATIENCE", 0.2)
+    monkeypatch.setattr("diff2i2p_ros.localizer.transforms.PATIENCE", 0.2)
     for begin, elapsed, used in ((50.0, 0.0, True), (60.0, 0.3, False)):
         simulated(begin)
         robot.transforms.clear()

@@ -3,7 +3,7 @@
 
 import threading
 
-from diff2i2p_ros.worker import NewestOnly
+from diff2i2p_ros.localizer.worker import NewestOnly
 
 
 def test_what_waits_is_replaced_by_what_is_newer_and_counted():

@@ -26,7 +26,7 @@ from diff2i2p.world import World, scan_positions
 from diff2i2p_ros import convert
 from diff2i2p_ros.localizer_node import LocalizerNode
 from diff2i2p_ros.sim_camera_node import SimCameraNode
-from diff2i2p_ros.simulation import Place
+from diff2i2p_ros.simulator.simulation import Place
 
 COARSE = override(Config(matcher="appearance"), {"appearance": {"spacing": 1.5, "headings": 6}})
 RATE = 4.0  # images per second of simulated time

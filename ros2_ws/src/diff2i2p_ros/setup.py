@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Package `diff2i2p_ros`: the nodes around the library."""
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 package_name = "diff2i2p_ros"
 
@@ -12,7 +12,7 @@ setup(
     license="Apache-2.0",
     maintainer="The diff2i2p maintainers",
     maintainer_email="maintainers@example.com",
-    packages=[package_name],
+    packages=find_packages(include=[package_name, f"{package_name}.*"]),
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
         (f"share/{package_name}", ["package.xml"]),

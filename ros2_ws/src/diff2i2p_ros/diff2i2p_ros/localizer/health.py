@@ -8,7 +8,7 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from std_msgs.msg import Header
 
-from diff2i2p_ros.session import Session
+from diff2i2p_ros.localizer.session import Session
 
 SILENCE = 2.0  # seconds without an image after which that is said
 

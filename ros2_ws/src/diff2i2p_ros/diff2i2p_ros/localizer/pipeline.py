@@ -13,7 +13,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from diff2i2p.localization.result import Localization
 from diff2i2p.localization.track import Tracker
 from diff2i2p_ros import convert
-from diff2i2p_ros.draw import matches_picture
+from diff2i2p_ros.localizer.draw import matches_picture
 
 
 class Job(NamedTuple):

@@ -17,12 +17,12 @@ from std_msgs.msg import Header, String
 from diff2i2p.config import TrackConfig
 from diff2i2p.localization.track import JUMP, Tracker
 from diff2i2p_ros import convert
-from diff2i2p_ros.camera_topics import CameraTopics
-from diff2i2p_ros.guesses import Guesses
+from diff2i2p_ros.localizer.camera_topics import CameraTopics
+from diff2i2p_ros.localizer.guesses import Guesses
+from diff2i2p_ros.localizer.pipeline import Answer, Job, look
+from diff2i2p_ros.localizer.transforms import MODES, Fix
+from diff2i2p_ros.localizer.worker import NewestOnly
 from diff2i2p_ros.parameters import NodeConfig
-from diff2i2p_ros.pipeline import Answer, Job, look
-from diff2i2p_ros.transforms import MODES, Fix
-from diff2i2p_ros.worker import NewestOnly
 
 
 class Session:

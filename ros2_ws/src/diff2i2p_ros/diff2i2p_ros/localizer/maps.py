@@ -18,8 +18,8 @@ from std_msgs.msg import Header
 
 from diff2i2p.config import Config
 from diff2i2p_ros import convert
-from diff2i2p_ros.background import Background
-from diff2i2p_ros.cloud_map import CloudCompiler, MapUnavailable
+from diff2i2p_ros.localizer.background import Background
+from diff2i2p_ros.localizer.cloud_map import CloudCompiler, MapUnavailable
 from diff2i2p_ros.parameters import NodeConfig
 from diff2i2p_ros.running import is_mendable
 

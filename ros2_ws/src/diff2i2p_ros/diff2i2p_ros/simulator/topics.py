@@ -16,8 +16,8 @@ from tf2_ros import StaticTransformBroadcaster, TransformBroadcaster
 
 from diff2i2p.camera import Camera
 from diff2i2p_ros import convert
-from diff2i2p_ros.robot import Robot
-from diff2i2p_ros.simulation import OdometryConfig, Place
+from diff2i2p_ros.simulator.robot import Robot
+from diff2i2p_ros.simulator.simulation import OdometryConfig, Place
 
 MAP = "map"  # frame of the world, and of a map compiled from its scan
 QUALITY = 90  # of the JPEGs

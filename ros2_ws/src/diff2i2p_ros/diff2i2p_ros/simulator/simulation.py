@@ -10,7 +10,7 @@ from diff2i2p.camera import Camera
 from diff2i2p.config import parameter
 from diff2i2p.world import LIGHTINGS, World
 from diff2i2p.world.drive import Floor, survey
-from diff2i2p_ros.robot import Robot
+from diff2i2p_ros.simulator.robot import Robot
 
 BODY = 0.2  # metres, radius of the robot
 AS_IT_IS, OUT = "world", "out"  # lightings beyond the library's: the world's own, and none

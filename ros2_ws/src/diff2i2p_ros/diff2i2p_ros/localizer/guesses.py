@@ -8,7 +8,7 @@ from geometry_msgs.msg import PoseWithCovarianceStamped
 from rclpy.node import Node
 
 from diff2i2p_ros import convert
-from diff2i2p_ros.last_pose import LastPose
+from diff2i2p_ros.localizer.last_pose import LastPose
 from diff2i2p_ros.parameters import NodeConfig
 
 TRIES = 10  # images, after which a guess that did not help is dropped
