@@ -36,6 +36,7 @@ setup(
         "rosbags-image",
         "safetensors",
         "scipy",
+        "small_gicp",
         "torch",
         "typer",
     ],

@@ -11,6 +11,7 @@ import pytest
 
 ROS = {"rclpy", "tf2_ros", "tf2_msgs", "sensor_msgs", "geometry_msgs", "std_msgs", "nav_msgs", "ament_index_python", "diff2i2p_ros"}
 DIFFUSION = {"diffusers", "transformers", "accelerate", "diff2i2p_training"}
+PIP = {"cv2": "opencv-python-headless", "yaml": "PyYAML", "rerun": "rerun-sdk"}  # where pip and Python differ
 EXECUTABLES = (
     "diff2i2p/lib/diff2i2p/diff2i2p",
     "diff2i2p_ros/lib/diff2i2p_ros/localizer_node",
@@ -93,6 +94,18 @@ def test_imports_follow_the_arrows(root, folder, forbidden):
     files = sorted((root / folder).rglob("*.py"))
     assert files
     assert [f"{path.name} imports {name}" for path in files for name in imported(path) & forbidden] == []
+
+
+def test_setup_py_and_the_robots_image_name_what_the_library_imports(root):
+    names = {name for path in (root / "models/diff2i2p").rglob("*.py") for name in imported(path)} - set(sys.stdlib_module_names)
+    needed = {PIP.get(name, name) for name in names - {"diff2i2p"}}
+    setup = ast.parse((root / "models/setup.py").read_text())
+    call = next(node for node in ast.walk(setup) if isinstance(node, ast.Call) and node.keywords)
+    lists = [ast.literal_eval(word.value) for word in call.keywords if word.arg in ("install_requires", "extras_require")]
+    required, extras = {name.partition("<")[0] for name in lists[0]}, {name for extra in lists[1].values() for name in extra}
+    image = set((root / "docker/robot-requirements.txt").read_text().splitlines())
+    assert needed <= required | extras
+    assert required <= image
 
 
 def imported(path) -> set[str]:

@@ -13,6 +13,7 @@ REQUIRED = (
     "opencv-python-headless",
     "open3d",
     "poselib",
+    "small_gicp",
     "torch",
     "safetensors",
     "laspy",
