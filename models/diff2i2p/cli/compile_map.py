@@ -40,6 +40,8 @@ def compile_map(
 
     with progress_bar("compiling") as bar:
         site = compile_cloud(points, out, weights, config, colour, axis, frame_id, bar)
+    if not weights and not len(site.appearance.get("points", ())):
+        notes.print("nothing can match images to it yet: it has no colour for appearance, and no --weights (diff2i2p-train adapt)")
     if as_json:
         return print(json.dumps(site.header | {"map": str(out), "points": len(site.points)}))
     print(f"{out}: {len(site.points):,} points, {out.stat().st_size / 1e6:.1f} MB")
