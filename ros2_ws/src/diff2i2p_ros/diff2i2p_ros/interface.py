@@ -2,12 +2,13 @@
 """The node's interface in tables: `python -m diff2i2p_ros.interface > docs/INTERFACE.md`. A test holds them against the running node."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from diff2i2p.config import Config, parameters
 from diff2i2p.localization.result import Status
 from diff2i2p_ros.parameters import NodeConfig, ReplayConfig, is_live
+from diff2i2p_ros.sim_camera_node import FIXED, SimConfig
 
 HEAD = """\
 # Interface of the node `localizer`
@@ -107,20 +108,22 @@ def interface() -> str:
         _parameters(Config()),
         "## Parameters of the node `replay`\n",
         _parameters(ReplayConfig()),
+        "## Parameters of the node `sim_camera`\n",
+        _parameters(SimConfig(), lambda name: name not in FIXED),
     ]
     return "\n".join(parts)
 
 
-def _parameters(config) -> str:
-    return _table(("parameter", "default", "unit", "range", "live", ""), (_row(*parameter) for parameter in parameters(config)))
+def _parameters(config, live: Callable[[str], bool] = is_live) -> str:
+    rows = (_row(name, value, metadata, live(name)) for name, value, metadata in parameters(config))
+    return _table(("parameter", "default", "unit", "range", "live", ""), rows)
 
 
-def _row(name: str, value, metadata) -> tuple[str, ...]:
+def _row(name: str, value, metadata, live: bool) -> tuple[str, ...]:
     limits = f"{metadata['low']:g} to {metadata['high']:g}" if math.isfinite(metadata["low"]) else ""
     choices = ", ".join(f"`{choice}`" for choice in metadata["choices"])
     plain = list(value) if isinstance(value, tuple) else str(value).lower() if isinstance(value, bool) else value
-    live = "yes" if is_live(name) else ""
-    return f"`{name}`", f"`{plain}`" if value != "" else "", metadata["unit"], limits or choices, live, metadata["help"]
+    return f"`{name}`", f"`{plain}`" if value != "" else "", metadata["unit"], limits or choices, "yes" if live else "", metadata["help"]
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
