@@ -21,6 +21,7 @@ ARGUMENTS = {
     "image_transport": ("", "raw or compressed; empty: as in params_file."),
     "reliability": ("", "QoS asked of the camera, best_effort or reliable; empty: as in params_file."),
     "map_cloud": ("", "Topic of a latched cloud to compile the map from, instead of map; empty: as in params_file."),
+    "depth": ("", "Topic of depth images, registered into the camera, to sharpen poses by; empty: as in params_file."),
     "last_pose_file": ("", "File that keeps the last pose as a first guess after a restart; empty: as in params_file."),
     "tf_mode": ("", "map_odom (needs odometry in TF) or map_camera; empty: as in params_file."),
     "params_file": (os.path.join(SHARE, "params", "localizer.yaml"), "Parameters of the node."),
@@ -48,7 +49,9 @@ def nodes(context) -> list[Node]:
     parameters = {parameter: given[name] for name, parameter in PARAMETERS.items() if given[name]}
     if given["map_cloud"]:
         parameters["map_from_topic"] = True
-    topics = {name: given[name] for name in ("image", "camera_info", "map_cloud") if given[name]}
+    if given["depth"]:
+        parameters["use_depth"] = True
+    topics = {name: given[name] for name in ("image", "camera_info", "map_cloud", "depth") if given[name]}
     localizer = Node(
         package="diff2i2p_ros",
         executable="localizer_node",

@@ -31,12 +31,13 @@ ARGUMENTS = {
     "wander": ("false", "builtin: drive from place to place without end."),
     "day": ("0", "builtin: another day than the world's: furniture moved, other light."),
     "lighting": ("world", "builtin: how the lights burn: world, day, evening, daylight, lamp, dark or out."),
+    "depth": ("false", "builtin: an RGB-D camera, whose depth sharpens the poses."),
     "speed": ("1.0", "builtin: how fast time goes."),
     "lockstep": ("false", "builtin: time waits for the answer to each image."),
 }
 # parameters of sim_camera_node: text, and what is read as YAML
 WORDS = ("world", "robot", "start", "waypoints", "lighting")
-SWITCHES = ("day", "wander", "lockstep")
+SWITCHES = ("day", "wander", "lockstep", "depth")
 
 
 def builtin(given: dict[str, str]) -> list:
@@ -95,7 +96,7 @@ def simulation(context) -> list:
     given |= {name: str(Path(given[name]).resolve()) for name in ("world", "robot")}
     actions = SIMULATORS[given["simulator"]](given)
     if given["map"]:
-        passed = {name: given[name] for name in ("map", "weights", "rviz")}
+        passed = {name: given[name] for name in ("map", "weights", "rviz")} | {"depth": "depth" if yaml.safe_load(given["depth"]) else ""}
         actions.append(include(os.path.join(SHARE, "localize.launch.py"), tf_mode="map_odom", use_sim_time="true", **passed))
     return actions
 
