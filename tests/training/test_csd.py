@@ -10,11 +10,12 @@ from torch.nn import functional as F
 
 from diff2i2p.camera import Camera
 from diff2i2p.cloud import PointCloud
-from diff2i2p_training import prior_score
 from diff2i2p_training.csd import ControlSideDistillation
 from diff2i2p_training.depth_render import render_depth
 from diff2i2p_training.diffusion import PriorError, control_image, load_prior
 from diff2i2p_training.prior import PriorShape, PriorTrainer, new_pipeline
+from diff2i2p_training.prior_score import score_prior
+from diff2i2p_training.prior_views import Scene
 
 K = torch.tensor([[28.0, 0, 15.5], [0, 28, 11.5], [0, 0, 1]])
 SIZE = (24, 32)
@@ -240,20 +241,18 @@ def test_only_the_full_gradient_does_not_depend_on_whether_near_is_bright(corner
     assert ((found * right) > 0).double().mean() > 0.8
 
 
-def test_the_score_of_a_prior_says_what_it_knows_of_poses(corner, tmp_path, monkeypatch):
+def test_the_score_of_a_prior_says_what_it_knows_of_poses(corner, tmp_path):
     PriorTrainer(new_pipeline(PriorShape(32, 8))).save(tmp_path)
     untrained = load_prior(tmp_path)
     steps = some_steps(8, 0.5, seed=3)
     poses = torch.stack([moved(torch.eye(4), step) for step in steps]).double().numpy()
     images = (control_image(*seen(corner, steps)).expand(-1, 3, -1, -1).permute(0, 2, 3, 1) * 255).round().byte().numpy()
-    scene = PointCloud(corner.numpy()), images, poses, Camera(32, 24, (28.0, 28.0, 15.5, 11.5))
-    monkeypatch.setattr(prior_score, "world_scene", lambda seed, width: scene)
-    monkeypatch.setattr(prior_score, "VOXEL", 0.15)
+    scene = Scene(PointCloud(corner.numpy()), images, poses, Camera(32, 24, (28.0, 28.0, 15.5, 11.5)), 0.15)
     knowing = KnowsAll(untrained, lambda control: control.expand(-1, 3, -1, -1))
-    score = prior_score.score_prior(knowing, views=8, draws=2)
+    score = score_prior(knowing, scene, views=8, draws=2)
     assert score["told_apart"] >= 0.9 and score["home_full"] >= 0.9
     assert set(score) == {"told_apart", "home_full", "home_score", "home_released"}
-    assert prior_score.score_prior(untrained, views=8, draws=1)["told_apart"] < 0.9
+    assert score_prior(untrained, scene, views=8, draws=1)["told_apart"] < 0.9
 
 
 def test_the_gradient_of_a_trained_prior_brings_displaced_poses_nearer(corner, tmp_path):

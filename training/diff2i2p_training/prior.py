@@ -55,6 +55,8 @@ def new_pipeline(shape: PriorShape) -> StableDiffusionControlNetPipeline:
         up_block_types=("AttnUpBlock2D", "UpBlock2D", "UpBlock2D"), attention_head_dim=GROUPS, cross_attention_dim=GROUPS,
     )  # fmt: skip
     controlnet = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=(16,), conditioning_channels=1)
+    for part in (controlnet.controlnet_cond_embedding.conv_out, *controlnet.controlnet_down_blocks, controlnet.controlnet_mid_block):
+        part.reset_parameters()  # zeros spare a model that is trained already; here they only put off the day when the depth is heard
     scheduler = DDIMScheduler(beta_schedule="squaredcos_cap_v2", prediction_type="v_prediction", timestep_spacing="trailing")
     return StableDiffusionControlNetPipeline(None, None, None, unet, controlnet, scheduler, None, None, requires_safety_checker=False)
 
@@ -85,7 +87,7 @@ class PriorTrainer:
 
     def _loss(self, x: torch.Tensor, controls: torch.Tensor) -> torch.Tensor:
         scheduler, noise = self.pipeline.scheduler, torch.randn_like(x)
-        t = torch.randint(scheduler.config.num_train_timesteps, (len(x),), device=x.device)
+        t = (scheduler.config.num_train_timesteps * torch.rand(len(x), device=x.device).sqrt()).long()  # rarely where x_t itself tells all
         x_t = scheduler.add_noise(x, noise, t)
         down, middle = self.model["controlnet"](x_t, t, None, controls, return_dict=False)
         controlled = (torch.rand(len(x), 1, 1, 1, device=x.device) >= UNCONTROLLED).to(x)

@@ -11,34 +11,35 @@ from torch.nn import functional as F
 from diff2i2p_training.csd import GUIDANCE, ControlSideDistillation
 from diff2i2p_training.depth_render import render_depth
 from diff2i2p_training.diffusion import DiffusionPrior
-from diff2i2p_training.prior_views import VOXEL, world_scene
+from diff2i2p_training.prior_views import Scene, grey, world_scene
 
 UNSEEN = 7  # seed of the world it is asked about; below those of training
 SHIFT, TURN = 0.15, 4.0  # standard deviations of a displacement on each axis: metres, degrees
 
 
-def score_prior(prior: DiffusionPrior, views: int = 16, draws: int = 4, seed: int = UNSEEN) -> dict[str, float]:
-    """On `views` of a world it never saw, displaced at random, with the same `draws` of t and noise for all poses.
+def score_prior(prior: DiffusionPrior, scene: Scene | None = None, views: int = 40, draws: int = 8) -> dict[str, float]:
+    """On `views` of a scene, else of a world it never saw, displaced at random, with the same `draws` of t and noise for all poses.
 
     told_apart: share whose denoising loss is higher displaced than at the true pose; of each form of CSD, home_FORM: share whose
     gradient has the displacement within 90 degrees, in units of the standard deviations. Chance is 0.5 for all.
     """
-    cloud, images, poses, camera = world_scene(seed, prior.unet.config.sample_size)
-    chosen = np.linspace(0, len(poses) - 1, views).round().astype(int)
-    photo = torch.from_numpy(images[chosen]).permute(0, 3, 1, 2).float() / 255
-    T, points, K = (torch.from_numpy(part).float() for part in (poses[chosen], cloud.points, camera.matrix))
+    scene = scene or world_scene(UNSEEN, prior.unet.config.sample_size)
+    chosen = np.linspace(0, len(scene.images) - 1, views).round().astype(int)
+    photo = grey(torch.from_numpy(scene.images[chosen]).permute(0, 3, 1, 2).float() / 255)
+    parts = scene.T_map_cameras[chosen], scene.cloud.points, scene.camera.matrix
+    T, points, K = (torch.from_numpy(part).float() for part in parts)
     spread = torch.tensor([SHIFT] * 3 + [np.radians(TURN)] * 3, dtype=torch.float32)
-    away = torch.randn(views, 6, generator=torch.Generator().manual_seed(seed))
+    away = torch.randn(views, 6, generator=torch.Generator().manual_seed(UNSEEN))
 
     def seen(i: int, step: torch.Tensor):
-        return render_depth(points, displaced(T[i : i + 1], (step * spread)[None]), K[None], photo.shape[2:], VOXEL)
+        return render_depth(points, displaced(T[i : i + 1], (step * spread)[None]), K[None], photo.shape[2:], scene.spacing)
 
     def asked(form: str, i: int, step: torch.Tensor) -> torch.Tensor:
-        distillation, generator = ControlSideDistillation(prior, form), torch.Generator().manual_seed(i)
         depth, known = seen(i, step)
         if form == "released":
             known = seen(i, torch.zeros(6))[1]
-        return sum(distillation(photo[i : i + 1], depth, known, generator) for _ in range(draws)) / draws
+        copies = (part.expand(draws, *part.shape[1:]) for part in (photo[i : i + 1], depth, known))
+        return ControlSideDistillation(prior, form)(*copies, torch.Generator().manual_seed(i))
 
     with torch.no_grad():
         apart = [(asked("full", i, away[i]) > asked("full", i, torch.zeros(6))).item() for i in range(views)]
@@ -50,9 +51,10 @@ def score_prior(prior: DiffusionPrior, views: int = 16, draws: int = 4, seed: in
     return score
 
 
-def record_score(prior: DiffusionPrior, folder: Path) -> dict[str, float]:
-    """Score the prior and add the result to the card.json of its folder."""
-    path, score = folder / "card.json", score_prior(prior)
+def record_score(prior: DiffusionPrior, folder: Path, **scenes: Scene) -> dict[str, dict[str, float]]:
+    """Score the prior on the unseen world and on named scenes, and add the results to the card.json of its folder."""
+    path = folder / "card.json"
+    score = {name: score_prior(prior, scene) for name, scene in {"unseen world": None, **scenes}.items()}
     path.write_text(json.dumps(json.loads(path.read_text()) | {"score": score}, indent=1) + "\n")
     return score
 
