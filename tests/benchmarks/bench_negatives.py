@@ -7,8 +7,10 @@ Records lie in out/bench/negatives and are kept: run it again to finish what was
 
 import argparse
 import time
+from functools import cached_property, lru_cache
 from itertools import product
 
+import cv2
 import numpy as np
 from bench import OUT, publish
 from records import append, decide, false, load, observe, right
@@ -16,12 +18,13 @@ from records import append, decide, false, load, observe, right
 from diff2i2p.camera import Camera
 from diff2i2p.config import Config, override
 from diff2i2p.evaluation import negatives
-from diff2i2p.evaluation.reliability import gate_curve, nees_band, reliability
+from diff2i2p.evaluation.reliability import nees_band, reliability
 from diff2i2p.localization.localizer import Localizer
 from diff2i2p.mapping.compile_map import compile_map
 from diff2i2p.world import World
 from diff2i2p.world.scan import scan_positions
 
+COMMAND = "python tests/benchmarks/bench_negatives.py"
 FOLDER = OUT / "negatives"
 CAMERA = Camera(320, 240, (230.0, 230.0, 159.5, 119.5))
 FITTED, JUDGED = (11, 12, 13, 14, 15), (21, 22, 23, 24, 25)  # seeds of the offices
@@ -29,16 +32,19 @@ FRAMES, FEW, ROOMS = 15, 3, 1
 LOOKS = {"appearance": {"spacing": 1.2, "headings": 8}}
 GATE = Config().verify.min_confidence
 POSITIVE = ("another day", "changed room", "blurred", "dark", "overexposed")  # images of the mapped place
-KINDS = (*POSITIVE, "repeated", "other floor", "other place", "mirrored", "covered")
+NEGATIVE = ("repeated", "other floor", "other place", "mirrored", "covered")  # no pose, or a pose by luck
+KINDS = (*POSITIVE, *NEGATIVE, "refurnished")
+CHANGES = ("changed room", "other floor", "refurnished")  # that need images of their own
+GATES = (0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.9)
 
 
 class Office:
-    """One office: its map, made when it is first asked for, and what cameras see of it and of others."""
+    """One office, and its map, made when it is first asked for."""
 
     def __init__(self, seed: int):
         self.seed, self.world = seed, World.office(seed, ROOMS)
-        self.day = self.world.changed(seed)
 
+    @cached_property
     def localizer(self) -> Localizer:
         path = FOLDER / f"{self.seed}.i2pmap"
         config = override(Config(), {**LOOKS, "verify": {"min_confidence": 0.0}})
@@ -47,77 +53,92 @@ class Office:
             compile_map(cloud, path, config=config, up=np.array([0, 0, 1.0]))
         return Localizer.open(path, config=config)
 
-    def images(self, number: int, world: World) -> tuple[np.ndarray, np.ndarray]:
-        """FRAMES images and true poses of one drive through a world."""
-        poses = world.drive(1000 * self.seed + number, FRAMES, 1.0)[1]
-        return world.render(CAMERA, poses)[0], poses
+    @cached_property
+    def twice(self) -> Localizer:
+        """The localizer of a map that holds the office twice."""
+        return negatives.repeated(self.localizer, np.array([np.ptp(self.localizer.map.points[:, 0]) + 10, 0, 0]))
+
+
+@lru_cache(maxsize=1)  # one round is seen in many ways
+def taken(office: Office, change: str, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """FRAMES images and true poses of one drive through an office after a change."""
+    seed = 1000 * office.seed + number
+    if change == "day":
+        world = office.world.changed(seed)
+    elif change == "changed room":
+        world = negatives.rearranged(office.world, seed + 500)
+    else:
+        make = negatives.other_floor if change == "other floor" else negatives.refurnished
+        world = make(office.world, office.seed, ROOMS, 1 + number)
+    poses = world.drive(seed, FRAMES, 1.0)[1]
+    return world.render(CAMERA, poses)[0], poses
 
 
 def shown(office: Office, kind: str, number: int) -> list[tuple[np.ndarray, np.ndarray | None]]:
     """Images of one kind in one round, with the true poses of those that show the mapped place."""
-    rng = np.random.default_rng([office.seed, number])
     if kind == "other place":
-        strange = Office(office.seed + 100)
-        return [(image, None) for image in strange.images(number, strange.world)[0]]
-    if kind == "other floor":
-        floor = negatives.other_floor(office.world, office.seed, ROOMS, 1 + number)
-        return [(image, None) for image in office.images(number, floor)[0]]
-    world = negatives.rearranged(office.world, 1000 * office.seed + number) if kind == "changed room" else office.day
-    images, poses = office.images(number, world)
-    if kind in ("another day", "changed room", "repeated"):
-        return list(zip(images, poses, strict=True))
-    spoil = negatives.mirrored if kind == "mirrored" else negatives.SPOILED[kind]
-    known = kind in POSITIVE
-    return [(spoil(image, rng), T if known else None) for image, T in zip(images, poses, strict=True)][: FEW if kind == "covered" else None]
+        return [(image, None) for image in taken(Office(office.seed + 100 * (1 + number)), "day", number)[0]]
+    images, poses = taken(office, kind if kind in CHANGES else "day", number)
+    if kind in ("mirrored", *negatives.SPOILED):
+        rng = np.random.default_rng([office.seed, number])
+        spoil = negatives.mirrored if kind == "mirrored" else negatives.SPOILED[kind]
+        images = [spoil(image, rng) for image in images]
+    known = kind in (*POSITIVE, "repeated", "refurnished")
+    return [(image, T if known else None) for image, T in zip(images, poses, strict=True)][: FEW if kind == "covered" else None]
 
 
-def record(seed: int, number: int, done: set[tuple], end: float) -> None:
+def record(office: Office, number: int, done: set[tuple], end: float) -> None:
     """Localize all that one office shows in one round and is not recorded yet."""
-    office = Office(seed)
-    todo = [kind for kind in KINDS if (str(seed), kind, f"{number}") not in done]
-    if not todo:
-        return
-    localizer = office.localizer()
-    width = np.ptp(localizer.map.points[:, 0])
-    for kind in todo:
-        if time.process_time() > end:
-            return
-        asked = negatives.repeated(localizer, np.array([width + 10, 0, 0])) if kind == "repeated" else localizer
-        seen = [observe(asked, image, CAMERA, T) for image, T in shown(office, kind, number)]
-        for poses in seen:
-            append(FOLDER / f"{seed}.jsonl", str(seed), kind, f"{number}", poses)
-        print(f"office {seed}, round {number}: {len(seen)} x {kind}", flush=True)
+    for kind in sorted(KINDS, key=(*CHANGES, "other place").__contains__):  # the same images in a row
+        if (str(office.seed), kind, f"{number}") in done or time.process_time() > end:
+            continue
+        localizer = office.twice if kind == "repeated" else office.localizer
+        seen = [observe(localizer, image, CAMERA, T) for image, T in shown(office, kind, number)]
+        append(FOLDER / f"{office.seed}.jsonl", str(office.seed), kind, f"{number}", seen)
+    print(f"office {office.seed}, round {number}: {time.process_time():.0f} CPU seconds", flush=True)
 
 
 def table(records: list[dict]) -> list[list]:
-    """A row for each kind of image, and one for all."""
-    rows = [row(kind, [r for r in records if r["kind"] == kind]) for kind in KINDS]
-    known = [r for r in records if r["kind"] in POSITIVE]
-    return [*rows, row("all of the place", known), row("everything", records)]
+    """A row for each kind of image, and one for all of the place and for all others."""
+    rows = {kind: row(kind, [r for r in records if r["kind"] == kind]) for kind in KINDS}
+    sums = [row(name, [r for r in records if r["kind"] in kinds]) for name, kinds in
+            (("all of the place", POSITIVE), ("all others", NEGATIVE), ("everything", POSITIVE + NEGATIVE))]  # fmt: skip
+    last = rows.pop("refurnished")
+    return [*rows.values(), *sums, last]
 
 
-def row(name: str, records: list[dict]) -> list:
+def trade(records: list[dict]) -> list[list]:
+    """For every gate what it costs in right poses of the place, and which false ones pass it."""
+    place, others = ([r for r in records if r["kind"] in kinds] for kinds in (POSITIVE, NEGATIVE))
+    rows = []
+    for gate in GATES:
+        _, shown, found, _, lost, false_here, _ = row("", place, gate)
+        false_there = row("", others, gate)[5]
+        shares = 100 * np.array([found - lost, lost]) / max(shown, 1)
+        false_share = 100 * (false_here + false_there) / max(len(place) + len(others), 1)
+        rows.append([gate, *(f"{share:.1f}" for share in shares), false_here, false_there, f"{false_share:.3f}"])
+    return rows
+
+
+def row(name: str, records: list[dict], gate: float = GATE) -> list:
     answers = [answer for answer in map(decide, records) if answer]
-    published = [answer for answer in answers if answer["confidence"] >= GATE]
+    published = [answer for answer in answers if answer["confidence"] >= gate]
     found = sum(map(right, answers))
     lost = found - sum(map(right, published))
     wrong = sum(map(false, published))
-    share = f"{100 * wrong / max(len(records), 1):.2f}"
+    share = f"{100 * wrong / max(len(records), 1):.3f}"
     return [name, len(records), found, len(published), lost, wrong, share]
 
 
 def calibration(records: list[dict]) -> str:
     """The calibration and the consistency of the covariance in one sentence."""
-    answers = [answer for answer in map(decide, records) if answer]
-    sure, good = np.array([a["confidence"] for a in answers]), np.array([right(a) for a in answers])
-    curve = gate_curve(sure, good, np.array([false(a) for a in answers]), len(records), sum(r["kind"] in POSITIVE for r in records))
-    at = np.flatnonzero(curve.confidence >= GATE)[-1]
-    error = reliability(sure, good).expected_calibration_error
+    answers = [answer for r in records if r["kind"] in POSITIVE + NEGATIVE and (answer := decide(r))]
+    error = reliability([a["confidence"] for a in answers], [right(a) for a in answers]).expected_calibration_error
     squares = np.array([a["nees"] for r in records if r["kind"] == "another day" and (a := decide(r)) and right(a)])
     low, high = nees_band(len(squares))
     return (
-        f"Gate {GATE}: precision {curve.precision[at]:.4f}, recall {curve.recall[at]:.4f}, ECE {error:.4f}; mean NEES {squares.mean():.2f} "
-        f"(median {np.median(squares):.2f}) over {len(squares)} right poses, 95 % band {low:.2f} to {high:.2f}."
+        f"ECE {error:.4f} over {len(answers)} answers; mean NEES {squares.mean():.2f} (median {np.median(squares):.2f}) "
+        f"over {len(squares)} right poses, 95 % band {low:.2f} to {high:.2f}."
     )
 
 
@@ -127,11 +148,15 @@ if __name__ == "__main__":
     parser.add_argument("--offices", type=int, nargs="+", default=[s for pair in zip(FITTED, JUDGED, strict=True) for s in pair])
     parser.add_argument("--minutes", type=float, default=15, help="CPU minutes after which to stop recording")
     options = parser.parse_args()
+    cv2.setNumThreads(1)
     FOLDER.mkdir(parents=True, exist_ok=True)
     done = {(r["site"], r["kind"], r["name"]) for r in load(*FOLDER.glob("*.jsonl"))}
-    for number, seed in product(range(options.rounds), options.offices):
-        record(seed, number, done, 60 * options.minutes)
+    offices = [Office(seed) for seed in options.offices]
+    for number, office in product(range(options.rounds), offices):
+        record(office, number, done, 60 * options.minutes)
     records = load(*(FOLDER / f"{seed}.jsonl" for seed in JUDGED))
     header = ["images", "shown", "right poses found", "published", "right ones lost to the gate", "false ones published", "% false"]
-    publish("negatives", "python tests/benchmarks/bench_negatives.py", header, table(records))
+    publish("negatives", COMMAND, header, table(records))
+    header = ["gate", "% right", "% lost to the gate", "false, of the place", "false, others", "% false of all"]
+    publish("gate", COMMAND, header, trade(records))
     print(calibration(records))

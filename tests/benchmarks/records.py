@@ -21,8 +21,8 @@ def observe(localizer: Localizer, image: np.ndarray, camera, T_true: np.ndarray 
     """Every pose that the localizer verifies in an image, place by place, found or refined. T_true None: any pose is wrong."""
     seen = []
 
-    def noting(pose, place, comparison, view):
-        proof = verify.evidence(pose, place, comparison, view)
+    def noting(pose, place, comparison, view, elsewhere):
+        proof = verify.evidence(pose, place, comparison, view, elsewhere)
         error = (1e3, 180.0) if T_true is None else pose_error(T_true, pose.T_map_camera)
         consistency = 0.0 if T_true is None else float(nees(pose_difference(T_true, pose.T_map_camera)[None], pose.covariance[None])[0])
         figures = {"error": [round(e, 5) for e in error], "nees": round(consistency, 3), "pose": pose.T_map_camera.round(6).tolist()}
@@ -37,9 +37,10 @@ def observe(localizer: Localizer, image: np.ndarray, camera, T_true: np.ndarray 
     return [pose | {"place": places.index(pose["place"])} for pose in seen]
 
 
-def append(path: Path, site: str, kind: str, name: str, poses: list[dict]) -> None:
+def append(path: Path, site: str, kind: str, name: str, images: list[list[dict]]) -> None:
+    """Write what was observed in the images of one kind, all at once: what is there is complete."""
     with open(path, "a") as file:
-        file.write(json.dumps({"site": site, "kind": kind, "name": name, "poses": poses}) + "\n")
+        file.write("".join(json.dumps({"site": site, "kind": kind, "name": name, "poses": poses}) + "\n" for poses in images))
 
 
 def load(*paths: Path) -> list[dict]:

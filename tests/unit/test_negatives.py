@@ -51,14 +51,24 @@ def test_a_place_that_the_map_holds_twice_gets_no_pose(corner_localizer, images,
     assert [twice.localize(image, eye).ok for image in images] == [False] * len(images)
 
 
-def test_another_floor_has_the_same_walls_and_other_furniture():
+def test_a_refurnished_office_has_the_same_walls_and_other_furniture():
     here = World.office(11, 1)
-    floor = negatives.other_floor(here, 11, 1, floor=3)
-    ours, theirs = ({item.name: item for item in world.items} for world in (here, floor))
+    ours, theirs = ({item.name: item for item in world.items} for world in (here, negatives.refurnished(here, 11, 1, tenant=3)))
     walls = [name for name in ours if name.startswith(negatives.STRUCTURE)]
     assert walls and all(theirs[name] == ours[name] for name in walls)
     furniture = {item for item in here.items if item.name not in walls}
-    assert len(furniture & set(floor.items)) < 0.1 * len(furniture)
+    assert len(furniture & set(theirs.values())) < 0.1 * len(furniture)
+
+
+def test_another_floor_is_built_alike_of_other_pieces_of_the_same_materials():
+    here = World.office(11, 1)
+    floor = {item.name: item for item in negatives.other_floor(here, 11, 1, floor=3).items}
+    walls = [item for item in here.items if item.name.startswith(negatives.STRUCTURE)]
+    pairs = [(a, b) for item in walls for a, b in zip(item.primitives, floor[item.name].primitives, strict=True)]
+    assert all(a.pose == b.pose and a.size == b.size for a, b in pairs)
+    assert all((a.texture.kind, a.texture.colour) == (b.texture.kind, b.texture.colour) for a, b in pairs)
+    laid = [a.texture.seed != b.texture.seed for a, b in pairs if a.texture.kind in negatives.UNIQUE]
+    assert laid and all(laid) and all(a == b for a, b in pairs if a.texture.kind not in negatives.UNIQUE)
 
 
 def test_a_changed_room_has_a_third_of_its_movable_furniture_elsewhere():

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calibration, the cost of the gate and the consistency of covariances, on cases whose answer is known."""
+"""Calibration and the consistency of covariances, on cases whose answer is known."""
 
 import numpy as np
-import pytest
 from scipy.spatial.transform import Rotation
 
-from diff2i2p.evaluation.reliability import gate_curve, nees, nees_band, pose_difference, reliability
+from diff2i2p.evaluation.reliability import nees, nees_band, pose_difference, reliability
 
 
 def test_a_confidence_that_is_a_probability_has_no_calibration_error():
@@ -21,15 +20,6 @@ def test_bins_without_answers_are_left_out():
     bins = reliability([0.05, 0.95, 1.0], [False, True, True])
     assert bins.count.tolist() == [1, 2] and bins.right.tolist() == [0, 1]
     assert reliability([], []).expected_calibration_error == 0
-
-
-def test_raising_the_gate_trades_recall_for_precision():
-    gate = gate_curve([0.9, 0.8, 0.8, 0.3], right=[1, 1, 0, 0], false=[0, 0, 1, 0], images=10, known=5)
-    assert gate.confidence.tolist() == [0.9, 0.8, 0.3]
-    assert gate.precision.tolist() == [1, pytest.approx(2 / 3), 0.5]
-    assert gate.recall.tolist() == [0.2, 0.4, 0.4]
-    assert gate.false_share.tolist() == [0, 0.1, 0.1]
-    assert len(gate_curve([], [], [], 10, 5).confidence) == 0
 
 
 def test_errors_drawn_from_their_covariance_are_consistent():

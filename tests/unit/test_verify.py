@@ -14,8 +14,10 @@ from diff2i2p.evaluation.metrics import pose_error
 from diff2i2p.localization.compare import agreement, compare, edge_rank, refine
 from diff2i2p.localization.depth import rectify_depth, refine_by_depth
 from diff2i2p.localization.hypotheses import propose, upright
+from diff2i2p.localization.likeness import likeness
 from diff2i2p.localization.pnp import Pose
 from diff2i2p.localization.result import Correspondences, Status
+from diff2i2p.localization.twins import find_twin
 from diff2i2p.localization.verify import COEFFICIENTS, confidence, evidence
 from diff2i2p.mapping.dense import DenseMap
 from diff2i2p.render import render_cloud
@@ -80,7 +82,7 @@ def test_the_image_has_edges_where_the_depth_of_a_right_pose_jumps(view, dense, 
 
 def test_a_map_without_looks_is_compared_by_its_depth_alone(corner, view, truth):
     comparison = compare(view, DenseMap.build(corner, colour=False), truth)
-    assert comparison.tried == 0 and agreement(comparison, view.camera, truth) == 0
+    assert comparison.tried == 0 and agreement(comparison, view.camera, truth) == likeness(comparison, view, truth) == 0
     assert refine(as_pose(truth), comparison, NO_MATCHES, view.camera, PNP) is None
     assert edge_rank(comparison, view) > 0.6
 
@@ -101,12 +103,67 @@ def test_matches_that_a_second_place_explains_as_well_leave_no_margin(truth, eye
     rng = np.random.default_rng(0)
     once, again = matches_at(truth, eye, 60, rng), matches_at(truth, eye, 50, rng, (12, 0, 0))
     alone, twice = propose([once], eye, PNP)[0], propose([joined(once, again)], eye, PNP)[0]
-    assert alone.rival <= 6 and 45 <= twice.rival <= 60
+    assert alone.rival is None and 45 <= twice.rival.matches <= 60
     comparison = compare(view, dense, truth)
-    proofs = [evidence(h.pose, h, comparison, view) for h in (alone, twice)]
-    assert proofs[0].alone == 1 and 0.5 <= proofs[1].alone < 0.6
+    agrees = agreement(comparison, view.camera, truth)
+    proofs = [evidence(h.pose, h, comparison, view, elsewhere) for h, elsewhere in ((alone, 0), (twice, agrees), (twice, 0))]
+    assert proofs[0].alone == proofs[2].alone == 1 and 0.49 < proofs[1].alone < 0.6
     assert confidence(replace(proofs[0], agreement=1.0), "appearance") > 0.8
     assert confidence(replace(proofs[1], agreement=1.0), "appearance") == proofs[1].alone
+
+
+def test_on_a_map_without_looks_a_rival_is_judged_by_its_matches(truth, eye, view, corner):
+    rng = np.random.default_rng(0)
+    twice = propose([joined(matches_at(truth, eye, 60, rng), matches_at(truth, eye, 50, rng, (12, 0, 0)))], eye, PNP)[0]
+    bare = compare(view, DenseMap.build(corner, colour=False), truth)
+    assert 0.5 <= evidence(twice.pose, twice, bare, view).alone < 0.6
+
+
+def test_a_place_that_the_map_holds_twice_has_a_twin_whose_pose_is_found(truth, eye):
+    rng = np.random.default_rng(0)
+    here, turned = matches_at(truth, eye, 14, rng), Rotation.from_euler("z", 180, degrees=True).as_matrix()
+    echoes = matches_at(truth, eye, 70, rng)  # five of a pixel, and only one of ten is the twin
+    pixels, points = np.repeat(here.pixels, 5, 0), rng.permutation(echoes.points) + (3, 0, 0)
+    points[::10] = here.points[::2] @ turned.T + (9, 4, 0)
+    T_twin, count = find_twin(propose([echoing(here, pixels, points)], eye, PNP)[0].pose, echoing(here, pixels, points))
+    assert count == 7 and np.allclose(T_twin[:3, 3], turned @ truth[:3, 3] + (9, 4, 0), atol=0.1)
+    points[::10] = rng.permutation(points)[::10]
+    assert find_twin(propose([here], eye, PNP)[0].pose, echoing(here, pixels, points)) is None
+
+
+def echoing(matches: Correspondences, pixels: np.ndarray, points: np.ndarray) -> Correspondences:
+    """The matches, and at `pixels` what else in the map looks like them."""
+    return replace(matches, echoes=Correspondences(pixels, points, np.ones(len(points), np.float32), "appearance"))
+
+
+def test_the_map_is_like_the_image_where_the_pose_is_right_in_any_light_and_out_of_focus(view, dense, truth):
+    dark = (60 * (view.grey / 255.0) ** 1.6).astype(np.uint8)
+    for grey in (view.grey, dark, cv2.blur(view.grey, (9, 3))):
+        seen = replace(view, grey=grey)
+        comparison = compare(seen, dense, truth)
+        assert likeness(comparison, seen, truth) > 0.7
+        assert likeness(comparison, seen, shifted(truth, (0.3, 0.1, 0))) < 0.3
+
+
+def test_the_map_is_compared_at_the_pose_and_not_where_it_was_rendered(view, dense, truth):
+    near = compare(view, dense, shifted(truth, (0.05, -0.04, 0.03), (1, -1.5, 0.5)))
+    assert likeness(near, view, truth) > likeness(near, view, near.T_map_camera) + 0.2
+
+
+def test_a_room_refurnished_on_the_same_floor_is_less_like_the_map(view, dense, truth, eye):
+    other = view.grey.copy()
+    other[:120] = np.random.default_rng(0).integers(0, 255, (15, 40), np.uint8).repeat(8, 0).repeat(8, 1)
+    whole, half = (likeness(compare(seen, dense, truth), seen, truth) for seen in (view, replace(view, grey=other)))
+    assert half < 0.75 * whole
+
+
+def test_white_parts_of_an_image_with_too_much_light_do_not_count_against_a_pose(view, dense, truth):
+    glaring = view.grey.copy()
+    glaring[:, :160] = 255
+    seen = replace(view, grey=glaring)
+    assert likeness(compare(seen, dense, truth), seen, truth) > 0.6
+    nothing = replace(view, grey=np.full_like(view.grey, 255))
+    assert likeness(compare(nothing, dense, truth), nothing, truth) == 0
 
 
 def test_matchers_that_agree_are_one_place_and_others_are_two(truth, eye):
@@ -115,7 +172,7 @@ def test_matchers_that_agree_are_one_place_and_others_are_two(truth, eye):
     elsewhere = matches_at(truth, eye, 40, rng, (5, 0, 0))
     assert len(propose([here, near], eye, PNP)) == 1
     places = propose([elsewhere, here], eye, PNP)
-    assert len(places) == 2 and {place.rival for place in places} == {40, 60}
+    assert len(places) == 2 and {place.rival.matches for place in places} == {40, 60}
 
 
 def test_a_pose_that_contradicts_gravity_is_none(truth, eye):

@@ -12,6 +12,7 @@ from diff2i2p.localization.appearance import AppearanceMatcher
 from diff2i2p.localization.localizer import Localizer
 from diff2i2p.mapping.compiled_map import CompiledMap
 from diff2i2p.world import World
+from diff2i2p.world.description import Item
 from diff2i2p.world.office import Furnisher
 from diff2i2p.world.parts import Style
 from diff2i2p.world.plan import make_shells
@@ -20,6 +21,7 @@ BLUR = 11  # pixels that the camera moves while the shutter is open, at 320 wide
 DARK_GAMMA, DARK_GAIN, DARK_NOISE = 1.6, 0.22, 0.035  # shares of full scale
 EXPOSURE = 3.5  # times too long
 STRUCTURE = ("shell_", "wall_", "door_", "window_", "panel_", "exit_")
+UNIQUE = ("paint", "carpet", "terrazzo", "tiles", "planks", "brick", "panelling", "wood")  # materials of which no two pieces are alike
 
 
 def blurred(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -59,15 +61,29 @@ def mirrored(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 SPOILED = {"blurred": blurred, "dark": dark, "overexposed": overexposed, "covered": covered}
 
 
-def other_floor(world: World, seed: int, rooms: int, floor: int) -> World:
-    """Another floor of `World.office(seed, rooms)`: the same walls, windows and doors, furnished from the same shop by other people."""
-    style, counts, items = Style.of(np.random.default_rng([seed, 7, floor])), {}, []
+def refurnished(world: World, seed: int, rooms: int, tenant: int) -> World:
+    """`World.office(seed, rooms)` emptied to the walls, windows and doors, and furnished from the same shop by other people."""
+    style, counts, items = Style.of(np.random.default_rng([seed, 7, tenant])), {}, []
     for shell in make_shells(np.random.default_rng([seed, 7]), rooms):
         furnisher = Furnisher(shell, style, counts)
         furnisher.furnish()
         items += furnisher.items
     structure = [item for item in world.items if item.name.startswith(STRUCTURE)]
     return replace(world, items=(*structure, *items))
+
+
+def other_floor(world: World, seed: int, rooms: int, floor: int) -> World:
+    """Another floor of `World.office(seed, rooms)`: built alike of other pieces of the same materials, and furnished otherwise."""
+    other = refurnished(world, seed, rooms, floor)
+    items = (_built_again(item, floor) if item.name.startswith(STRUCTURE) else item for item in other.items)
+    return replace(other, items=tuple(items))
+
+
+def _built_again(item: Item, number: int) -> Item:
+    """The same item of the same materials; where no two pieces of a material are alike, of another piece."""
+    textures = [part.texture for part in item.primitives]
+    again = [replace(t, seed=t.seed + 1_000_003 * number) if t.kind in UNIQUE else t for t in textures]
+    return replace(item, primitives=tuple(replace(part, texture=t) for part, t in zip(item.primitives, again, strict=True)))
 
 
 def rearranged(world: World, seed: int, share: float = 0.3) -> World:

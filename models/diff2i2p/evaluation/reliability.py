@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Is the confidence what it says, what does the gate cost, and does the covariance hold? Pure functions for reports and benchmarks."""
+"""Is the confidence what it says, and does the covariance hold? Pure functions for reports and benchmarks."""
 
 from dataclasses import dataclass
 
@@ -33,30 +33,6 @@ def reliability(confidence: np.ndarray, right: np.ndarray, bins: int = BINS) -> 
     filled = np.flatnonzero(count)
     means = [np.bincount(place, values, bins)[filled] / count[filled] for values in (confidence, right)]
     return Reliability(*means, count[filled])
-
-
-@dataclass(frozen=True)
-class Gate:
-    """What publishing only answers from a confidence on does, for every confidence."""
-
-    confidence: np.ndarray  # (K,) descending
-    precision: np.ndarray  # (K,) share of the published poses that are right
-    recall: np.ndarray  # (K,) share of the images of the place that get a right pose
-    false_share: np.ndarray  # (K,) published false poses, share of all images
-
-
-def gate_curve(confidence: np.ndarray, right: np.ndarray, false: np.ndarray, images: int, known: int) -> Gate:
-    """One answer per image that has any: confidence (N,), right (N,) bool, false (N,) bool (badly wrong).
-
-    images: how many were shown, unanswered ones too; known: how many of them show the place.
-    """
-    order = np.argsort(-np.asarray(confidence, float), kind="stable")
-    confidence = np.asarray(confidence, float)[order]
-    hits, misses = (np.cumsum(np.asarray(flags, bool)[order]) for flags in (right, false))
-    last = np.append(confidence[1:] != confidence[:-1], True) if len(confidence) else np.zeros(0, bool)  # ties pass the gate together
-    published = np.arange(1, len(confidence) + 1)
-    curves = (hits / published, hits / max(known, 1), misses / max(images, 1))
-    return Gate(confidence[last], *(curve[last] for curve in curves))
 
 
 def pose_difference(T_true: np.ndarray, T_map_camera: np.ndarray) -> np.ndarray:

@@ -29,9 +29,12 @@ FEW = 40  # pixels or corners that say nothing yet
 class Comparison:
     """What the map should look like from a pose, and where the image shows its corners."""
 
+    T_map_camera: np.ndarray  # (4, 4) that the map was rendered at
     surfaces: Surfaces
     tried: int  # corners looked for; 0 where the map has no looks
     tracks: Correspondences  # the corners found, in the image and on the map
+    ours: np.ndarray | None = None  # (H, W) uint8, shades of the map without light and exposure; None where it has no looks
+    theirs: np.ndarray | None = None  # (H, W) uint8, and those of the image
 
 
 def compare(view: View, dense: DenseMap, T_map_camera: np.ndarray) -> Comparison:
@@ -39,27 +42,35 @@ def compare(view: View, dense: DenseMap, T_map_camera: np.ndarray) -> Comparison
     surfaces = close_cracks(dense.render(view.camera, T_map_camera))
     nothing = Correspondences(np.zeros((0, 2)), np.zeros((0, 3)), np.zeros(0, np.float32), "tracks")
     if dense.shades is None:
-        return Comparison(surfaces, 0, nothing)
+        return Comparison(T_map_camera, surfaces, 0, nothing)
     ours, theirs = _normalised(surfaces.image), _normalised(view.grey)
     trusted = np.where(surfaces.doubtful, 0, 255).astype(np.uint8)
     corners = cv2.goodFeaturesToTrack(ours, CORNERS, CORNER_QUALITY, APART, mask=trusted)
     if corners is None:
-        return Comparison(surfaces, 0, nothing)
+        return Comparison(T_map_camera, surfaces, 0, nothing, ours, theirs)
     ends, found, mismatch = cv2.calcOpticalFlowPyrLK(ours, theirs, corners, None, **TRACKER)
     back, returned, _ = cv2.calcOpticalFlowPyrLK(theirs, ours, ends, None, **TRACKER)
     good = (found[:, 0] > 0) & (returned[:, 0] > 0) & (np.linalg.norm((corners - back)[:, 0], axis=1) < RETURN)
     points = _lifted(corners[good, 0], surfaces.depth, view.camera, T_map_camera)
-    return Comparison(surfaces, len(corners), Correspondences(ends[good, 0].astype(float), points, 1 / (1 + mismatch[good, 0]), "tracks"))
+    tracks = Correspondences(ends[good, 0].astype(float), points, 1 / (1 + mismatch[good, 0]), "tracks")
+    return Comparison(T_map_camera, surfaces, len(corners), tracks, ours, theirs)
 
 
 def refine(pose: Pose, comparison: Comparison, matches: Correspondences, camera: Camera, config: PnpConfig) -> Pose | None:
     """The pose that the tracks agree on, with the inliers it has among `matches`; None without agreement."""
-    strict = replace(config, max_error=TRACK_ERROR, max_iterations=min(TRACK_ITERATIONS, config.max_iterations))
-    found = solve_pnp(comparison.tracks, camera, strict)
+    found = _pose_of_tracks(comparison, camera, config)
     if found is None:
         return None
     inliers = _errors(matches, camera, found.T_map_camera) <= config.max_error
     return replace(found, inliers=inliers, covariance=SHARED * found.covariance)
+
+
+def best_agreement(view: View, dense: DenseMap, T_map_camera: np.ndarray, config: PnpConfig) -> float:
+    """`agreement` of the image with the map around `T_map_camera` (4, 4): there, or where the tracks lead to."""
+    comparison = compare(view, dense, T_map_camera)
+    sharper = _pose_of_tracks(comparison, view.camera, config)
+    poses = [T_map_camera] if sharper is None else [T_map_camera, sharper.T_map_camera]
+    return max(agreement(comparison, view.camera, T) for T in poses)
 
 
 def agreement(comparison: Comparison, camera: Camera, T_map_camera: np.ndarray) -> float:
@@ -91,6 +102,11 @@ def visible_share(comparison: Comparison, points: np.ndarray, camera: Camera, T_
     u, v = (local[:, :2] / local[:, 2:] * camera.K[:2] + camera.K[2:]).round().astype(int).T
     depth = comparison.surfaces.depth[v.clip(0, camera.height - 1), u.clip(0, camera.width - 1)]
     return float(((depth == 0) | (local[:, 2] <= (1 + slack) * depth + 0.2)).mean())
+
+
+def _pose_of_tracks(comparison: Comparison, camera: Camera, config: PnpConfig) -> Pose | None:
+    strict = replace(config, max_error=TRACK_ERROR, max_iterations=min(TRACK_ITERATIONS, config.max_iterations))
+    return solve_pnp(comparison.tracks, camera, strict)
 
 
 def _normalised(image: np.ndarray) -> np.ndarray:

@@ -9,14 +9,24 @@ from diff2i2p.camera import Camera
 from diff2i2p.config import PnpConfig
 from diff2i2p.localization.pnp import Pose, reprojection_errors, solve_pnp
 from diff2i2p.localization.result import Correspondences
+from diff2i2p.localization.twins import find_twin
 
 SAME_PLACE, SAME_VIEW = 0.5, np.cos(np.radians(15))  # metres, cosine: nearer poses are one place
 APART = 4  # matches within so many times the largest error belong to the place, not to a rival
 RIVAL_ITERATIONS = 300  # of RANSAC, in search of a rival
+CHANCE = 8  # matches that some pose elsewhere explains by chance
 # The map, and the network more so, make matches err together: variance of a pose over that by independent ones. Appearance:
 # bench_uncertainty.py; network: the same NEES on the poses that its confidence is fitted on.
 SHARED = {"appearance": 10.0, "network": 50.0}
 TILT = np.cos(np.radians(10))  # cosine between true and measured gravity
+
+
+@dataclass(frozen=True)
+class Rival:
+    """The best pose elsewhere."""
+
+    T_map_camera: np.ndarray  # (4, 4)
+    matches: int  # pixels that speak for it
 
 
 @dataclass(frozen=True)
@@ -25,7 +35,7 @@ class Hypothesis:
 
     pose: Pose
     correspondences: Correspondences
-    rival: int  # matches that the best pose elsewhere explains
+    rival: Rival | None  # None where only chance speaks for another place
 
 
 def propose(matched: list[Correspondences], camera: Camera, config: PnpConfig, level=None) -> list[Hypothesis]:
@@ -55,32 +65,21 @@ def upright(T_map_camera: np.ndarray, up_camera: np.ndarray, up_map: np.ndarray)
     return bool((T_map_camera[:3, :3] @ np.asarray(up_camera, float)) @ up_map > TILT)
 
 
-def _rival(pose: Pose, c: Correspondences, solved, camera: Camera, config: PnpConfig) -> int:
-    """Most matches that a pose elsewhere explains: one found already by the same matcher, or one of what `pose` leaves over."""
-    counts = [
-        int(other.inliers.sum()) for other, theirs in solved
-        if theirs.matcher == c.matcher and not same_place(pose.T_map_camera, other.T_map_camera)
-    ]  # fmt: skip
-    counts += [_second(pose, matches, camera, config) for matches in (c, _echoes(pose, c)) if matches is not None]
-    return max(counts, default=0)
+def _rival(pose: Pose, c: Correspondences, solved, camera: Camera, config: PnpConfig) -> Rival | None:
+    """A twin of the place; without one the pose that explains most matches, found by the same matcher or in what `pose` leaves over."""
+    if c.echoes is not None and (twin := find_twin(pose, c)):
+        return Rival(*twin)
+    rivals = [Rival(other.T_map_camera, int(other.inliers.sum())) for other, theirs in solved if theirs.matcher == c.matcher]
+    rivals += filter(None, [_second(pose, c, camera, config)])
+    elsewhere = [r for r in rivals if r.matches > CHANCE and not same_place(pose.T_map_camera, r.T_map_camera)]
+    return max(elsewhere, key=lambda rival: rival.matches, default=None)
 
 
-def _echoes(pose: Pose, c: Correspondences) -> Correspondences | None:
-    """What else in the map looks like the pixels that speak for `pose`: where a place is there twice, its twin."""
-    if c.echoes is None:
-        return None
-    u, v = c.pixels[pose.inliers].T
-    speaking = np.isin(c.echoes.pixels[:, 0] + 1j * c.echoes.pixels[:, 1], u + 1j * v)
-    return Correspondences(c.echoes.pixels[speaking], c.echoes.points[speaking], c.echoes.scores[speaking], c.matcher)
-
-
-def _second(pose: Pose, c: Correspondences, camera: Camera, config: PnpConfig) -> int:
-    """Pixels that the best pose elsewhere explains, of the matches that `pose` leaves over."""
+def _second(pose: Pose, c: Correspondences, camera: Camera, config: PnpConfig) -> Rival | None:
+    """The best pose for the matches that `pose` leaves over, with the pixels it explains."""
     errors = reprojection_errors(c.pixels, c.points, camera, pose.T_map_camera[:3, :3].T, pose.T_map_camera[:3, 3])
     left = errors > APART * config.max_error
     others = Correspondences(c.pixels[left], c.points[left], c.scores[left], c.matcher)
     lenient = replace(config, max_iterations=min(RIVAL_ITERATIONS, config.max_iterations), min_inliers=6)
     second = solve_pnp(others, camera, lenient)
-    if second is None or same_place(pose.T_map_camera, second.T_map_camera):
-        return 0
-    return len(np.unique(others.pixels[second.inliers], axis=0))
+    return None if second is None else Rival(second.T_map_camera, len(np.unique(others.pixels[second.inliers], axis=0)))

@@ -13,7 +13,7 @@ import torch
 from diff2i2p.camera import Camera, View, rectify
 from diff2i2p.config import Config
 from diff2i2p.localization.appearance import AppearanceMatcher
-from diff2i2p.localization.compare import Comparison, compare, refine
+from diff2i2p.localization.compare import Comparison, best_agreement, compare, refine
 from diff2i2p.localization.depth import rectify_depth, refine_by_depth
 from diff2i2p.localization.hypotheses import Hypothesis, propose
 from diff2i2p.localization.pnp import Pose
@@ -69,9 +69,11 @@ class Localizer:
     def _verified(self, place: Hypothesis, view: View, timer: "StageTimer") -> Localization:
         """The pose of a place or its refinement, whichever verifies better, with what is believed of it."""
         with timer("render"):
-            comparison = compare(view, self.map.dense, place.pose.T_map_camera)
+            dense, pnp = self.map.dense, self.config.pnp
+            comparison = compare(view, dense, place.pose.T_map_camera)
+            elsewhere = best_agreement(view, dense, place.rival.T_map_camera, pnp) if place.rival else 0.0
         with timer("verify"):
-            pose, belief = self._sharpest(place, comparison, view)
+            pose, belief = self._sharpest(place, comparison, view, elsewhere)
         answer = Localization(
             Status.REJECTED_LOW_CONFIDENCE, confidence=belief, matcher=place.correspondences.matcher,
             correspondences=place.correspondences, inliers=pose.inliers, view=view,
@@ -80,12 +82,12 @@ class Localizer:
             return answer
         return replace(answer, status=Status.OK, T_map_camera=pose.T_map_camera, covariance=pose.covariance)
 
-    def _sharpest(self, place: Hypothesis, comparison: Comparison, view: View) -> tuple[Pose, float]:
+    def _sharpest(self, place: Hypothesis, comparison: Comparison, view: View, elsewhere: float) -> tuple[Pose, float]:
         """The pose of a place after every refinement that verifies no worse, and the confidence in it."""
         matches, pnp = place.correspondences, self.config.pnp
 
         def believe(pose: Pose) -> float:
-            return confidence(evidence(pose, place, comparison, view), matches.matcher, self.map.dense.shades is not None)
+            return confidence(evidence(pose, place, comparison, view, elsewhere), matches.matcher, self.map.dense.shades is not None)
 
         refinements = [lambda pose: refine(pose, comparison, matches, view.camera, pnp)]
         if view.depth is not None:

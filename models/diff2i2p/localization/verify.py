@@ -7,12 +7,12 @@ import numpy as np
 
 from diff2i2p.camera import View
 from diff2i2p.localization.compare import Comparison, agreement, edge_rank, visible_share
-from diff2i2p.localization.hypotheses import Hypothesis
+from diff2i2p.localization.hypotheses import Hypothesis, Rival
+from diff2i2p.localization.likeness import likeness
 from diff2i2p.localization.pnp import Pose
 
 GRID = 4  # the view is cut into GRID x GRID cells to see how far the inliers spread
 SLACK = 0.15  # share of the depth: a point this much behind what the map shows there is hidden
-CHANCE = 8  # matches that some pose elsewhere explains by chance
 
 
 @dataclass(frozen=True)
@@ -26,25 +26,30 @@ class Evidence:
     visible: float  # share of the inliers that no nearer surface of the map hides
     edges: float  # how much the image has edges where the map's depth jumps, -0.5 to 0.5
     agreement: float  # share of the map's corners that the image shows where the pose puts them
-    alone: float  # inliers over those and the matches of a pose elsewhere: 1 without a rival, 0.5 where it is as good
+    likeness: float  # correlation of the map's shades with the image's, over all parts of the view
+    alone: float  # agreement over that and the agreement of a pose elsewhere: 1 without a rival, 0.5 where it is as good
 
 
 # Logistic regression on all Evidence but the last, which caps it; bias last (tests/benchmarks/fit_confidence.py). Appearance: synthetic
 # offices. Network: kitchen 500-529 and a day in the demo office that no figure is reported on, against images of other places, by weights
 # half trained, because good ones give too few wrong poses to learn from.
 COEFFICIENTS = {
-    "network": (1.32, 0.89, 0.97, 1.93, 0.45, 0.37, 2.77, -8.64),
-    "network, bare map": (1.29, 1.63, 0.57, 2.40, 0.91, 0.95, 0.0, -8.59),
-    "appearance": (0.45, 0.67, 1.53, 0.39, 0.93, 0.70, 5.06, -2.55),
+    "network": (1.32, 0.89, 0.97, 1.93, 0.45, 0.37, 2.77, 0.0, -8.64),
+    "network, bare map": (1.29, 1.63, 0.57, 2.40, 0.91, 0.95, 0.0, 0.0, -8.59),
+    "appearance": (0.96, 0.0, 0.42, 0.27, 0.95, 0.94, 3.5, 5.32, -7.93),
 }
 
 
-def evidence(pose: Pose, hypothesis: Hypothesis, comparison: Comparison, view: View) -> Evidence:
-    """Evidence for `pose`, which is that of `hypothesis` or its refinement; `comparison` was made at the former."""
+def evidence(pose: Pose, hypothesis: Hypothesis, comparison: Comparison, view: View, elsewhere: float = 0.0) -> Evidence:
+    """Evidence for `pose`, which is that of `hypothesis` or its refinement; `comparison` was made at the former.
+
+    elsewhere: agreement of the image with the map at the rival of the hypothesis.
+    """
     matches, camera, T = hypothesis.correspondences, view.camera, pose.T_map_camera
     pixels, count = matches.pixels[pose.inliers], max(int(pose.inliers.sum()), 1)
     cells = np.unique((pixels * GRID / (camera.width, camera.height)).astype(int).clip(0, GRID - 1), axis=0)
     deviation = np.sqrt(np.trace(hypothesis.pose.covariance[:3, :3]))
+    agrees = agreement(comparison, camera, T)
     return Evidence(
         inliers=float(np.log(count)),
         inlier_ratio=float(np.log(count / len(matches))),
@@ -52,8 +57,9 @@ def evidence(pose: Pose, hypothesis: Hypothesis, comparison: Comparison, view: V
         sharpness=float(-np.log(deviation)),
         visible=visible_share(comparison, matches.points[pose.inliers], camera, T, SLACK),
         edges=edge_rank(comparison, view) - 0.5,
-        agreement=agreement(comparison, camera, T),
-        alone=count / (count + hypothesis.rival) if hypothesis.rival > CHANCE else 1.0,
+        agreement=agrees,
+        likeness=likeness(comparison, view, T),
+        alone=_alone(hypothesis.rival, count, agrees, elsewhere),
     )
 
 
@@ -62,3 +68,11 @@ def confidence(proof: Evidence, matcher: str, looks: bool = True) -> float:
     *weights, bias = COEFFICIENTS[matcher if looks else f"{matcher}, bare map"]
     *figures, alone = astuple(proof)
     return float(min(1 / (1 + np.exp(-(np.dot(weights, figures) + bias))), alone))
+
+
+def _alone(rival: Rival | None, inliers: int, agrees: float, elsewhere: float) -> float:
+    """How far a rival leaves a pose alone: by their looks, or by their matches where the map has no looks or they show nothing."""
+    if rival is None:
+        return 1.0
+    here, there = (agrees, elsewhere) if agrees + elsewhere > 0 else (inliers, rival.matches)
+    return here / (here + there)
