@@ -12,7 +12,7 @@ from diff2i2p.config import Config
 from diff2i2p.evaluation.metrics import pose_error
 from diff2i2p.evaluation.sequences import read_sequence
 from diff2i2p.localization.localizer import Localizer
-from diff2i2p.localization.result import Status
+from diff2i2p.localization.result import Correspondences, Status
 from diff2i2p.mapping.compile_map import compile_map
 from diff2i2p.mapping.dense import DenseMap
 from diff2i2p.mapping.looks import build_appearance
@@ -59,6 +59,25 @@ def test_an_answer_tells_its_evidence_and_the_time_it_took(localizer, drive):
     assert answer.inliers.sum() >= 12 and len(answer.inliers) == len(answer.correspondences)
     assert np.linalg.eigvalsh(answer.covariance).min() > 0
     assert {"rectify", "sift", "appearance", "pnp", "verify"} <= set(answer.milliseconds)
+
+
+class Says:
+    """A matcher that says the same of every image."""
+
+    def __init__(self, correspondences):
+        self.correspondences = correspondences
+
+    def match(self, view, prior, timer):
+        return [self.correspondences]
+
+
+def test_what_one_matcher_cannot_prove_another_proves(localizer, drive):
+    image, truth, found = next((i, T, a) for i, T in zip(*drive, strict=True) if (a := localizer.localize(i, CAMERA)).ok)
+    matches, good = found.correspondences, found.inliers
+    right = Correspondences(matches.pixels, matches.points, matches.scores, "network")
+    wrong = Correspondences(matches.pixels[good], matches.points[good] + [0.45, 0, 0], matches.scores[good], "appearance")
+    answer = Localizer(localizer.map, [Says(wrong), Says(right)], localizer.config).localize(image, CAMERA)
+    assert answer.ok and answer.matcher == "network" and pose_error(truth, answer.T_map_camera)[0] < 0.25
 
 
 def test_images_of_another_place_get_no_pose(localizer):

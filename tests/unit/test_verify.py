@@ -166,11 +166,12 @@ def test_white_parts_of_an_image_with_too_much_light_do_not_count_against_a_pose
     assert likeness(compare(nothing, dense, truth), nothing, truth) == 0
 
 
-def test_matchers_that_agree_are_one_place_and_others_are_two(truth, eye):
+def test_each_matcher_names_a_place_once_and_two_places_are_rivals(truth, eye):
     rng = np.random.default_rng(0)
     here, near = matches_at(truth, eye, 60, rng), matches_at(truth, eye, 40, rng, (0.02, 0, 0))
     elsewhere = matches_at(truth, eye, 40, rng, (5, 0, 0))
     assert len(propose([here, near], eye, PNP)) == 1
+    assert len(propose([here, replace(near, matcher="network")], eye, PNP)) == 2
     places = propose([elsewhere, here], eye, PNP)
     assert len(places) == 2 and {place.rival.matches for place in places} == {40, 60}
 

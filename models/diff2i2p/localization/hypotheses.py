@@ -39,7 +39,7 @@ class Hypothesis:
 
 
 def propose(matched: list[Correspondences], camera: Camera, config: PnpConfig, level=None) -> list[Hypothesis]:
-    """The places that `matched` speak for, the one pinned down best first.
+    """The places that `matched` speak for, the one pinned down best first; each matcher names a place once.
 
     level: (up_camera, up_map), unit vectors against gravity; a pose that tilts one away from the other is none.
     """
@@ -49,7 +49,7 @@ def propose(matched: list[Correspondences], camera: Camera, config: PnpConfig, l
     solved.sort(key=lambda found: np.trace(found[0].covariance[:3, :3]))
     places: list[tuple[Pose, Correspondences]] = []
     for pose, c in solved:
-        if not any(same_place(pose.T_map_camera, other.T_map_camera) for other, _ in places):
+        if not any(same_place(pose.T_map_camera, other.T_map_camera) for other, theirs in places if theirs.matcher == c.matcher):
             places.append((pose, c))
     return [Hypothesis(pose, c, _rival(pose, c, solved, camera, config)) for pose, c in places]
 

@@ -15,7 +15,7 @@ from diff2i2p.config import Config
 from diff2i2p.localization.appearance import AppearanceMatcher
 from diff2i2p.localization.compare import Comparison, best_agreement, compare, refine
 from diff2i2p.localization.depth import rectify_depth, refine_by_depth
-from diff2i2p.localization.hypotheses import Hypothesis, propose
+from diff2i2p.localization.hypotheses import Hypothesis, propose, same_place
 from diff2i2p.localization.pnp import Pose
 from diff2i2p.localization.result import Correspondences, Localization, Status
 from diff2i2p.localization.verify import confidence, evidence
@@ -23,7 +23,7 @@ from diff2i2p.mapping.compiled_map import CompiledMap, MapError
 from diff2i2p.network.runtime import NetworkMatcher
 from diff2i2p.weights import load_weights
 
-PLACES = 2  # hypotheses that are rendered and verified
+VERIFIED = 3  # hypotheses that are rendered and verified
 
 
 class Localizer:
@@ -62,9 +62,18 @@ class Localizer:
         matched = [found for matcher in self.matchers for found in matcher.match(view, prior, timer)]
         with timer("pnp"):
             places = propose(matched, view.camera, self.config.pnp, None if up is None else (up, self.map.up))
-        answers = [self._verified(place, view, timer) for place in places[:PLACES]]
+        answers = self._answers(places, view, timer)
         best = max(answers, key=_merit, default=_unanswered(matched, view, self.config.pnp.min_inliers))
         return replace(best, milliseconds=timer.milliseconds)
+
+    def _answers(self, places: list[Hypothesis], view: View, timer: "StageTimer") -> list[Localization]:
+        """The best hypotheses verified; a second one of the same place is heard where the first did not convince."""
+        answers: list[Localization] = []
+        for place in places:
+            known = any(answer.ok and same_place(answer.T_map_camera, place.pose.T_map_camera) for answer in answers)
+            if not known and len(answers) < VERIFIED:
+                answers.append(self._verified(place, view, timer))
+        return answers
 
     def _verified(self, place: Hypothesis, view: View, timer: "StageTimer") -> Localization:
         """The pose of a place or its refinement, whichever verifies better, with what is believed of it."""
