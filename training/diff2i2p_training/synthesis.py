@@ -11,7 +11,7 @@ from diff2i2p.camera import Camera, rectify
 from diff2i2p.cloud import PointCloud
 from diff2i2p.render import render_cloud
 
-SHIFT, TURN, TILT, ROLL = 0.7, 30.0, 20.0, 60.0  # how far a new view may be from a real one: metres and degrees
+SHIFT, TURN, TILT, ROLL = 0.7, 30.0, 20.0, 90.0  # how far a new view may be from a real one: metres and degrees
 ZOOM = (0.75, 1.3)
 
 
