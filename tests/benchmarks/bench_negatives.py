@@ -87,9 +87,9 @@ def shown(office: Office, kind: str, number: int) -> list[tuple[np.ndarray, np.n
     return [(image, T if known else None) for image, T in zip(images, poses, strict=True)][: FEW if kind == "covered" else None]
 
 
-def record(office: Office, number: int, done: set[tuple], end: float) -> None:
+def record(office: Office, number: int, kinds: list[str], done: set[tuple], end: float) -> None:
     """Localize all that one office shows in one round and is not recorded yet."""
-    for kind in sorted(KINDS, key=(*CHANGES, "other place").__contains__):  # the same images in a row
+    for kind in sorted(kinds, key=(*CHANGES, "other place").__contains__):  # the same images in a row
         if (str(office.seed), kind, f"{number}") in done or time.process_time() > end:
             continue
         localizer = office.twice if kind == "repeated" else office.localizer
@@ -146,6 +146,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=1, help="drives through each office")
     parser.add_argument("--offices", type=int, nargs="+", default=[s for pair in zip(FITTED, JUDGED, strict=True) for s in pair])
+    parser.add_argument("--kinds", nargs="+", default=KINDS, choices=KINDS, metavar="KIND", help="record these only")
     parser.add_argument("--minutes", type=float, default=15, help="CPU minutes after which to stop recording")
     options = parser.parse_args()
     cv2.setNumThreads(1)
@@ -153,7 +154,7 @@ if __name__ == "__main__":
     done = {(r["site"], r["kind"], r["name"]) for r in load(*FOLDER.glob("*.jsonl"))}
     offices = [Office(seed) for seed in options.offices]
     for number, office in product(range(options.rounds), offices):
-        record(office, number, done, 60 * options.minutes)
+        record(office, number, options.kinds, done, 60 * options.minutes)
     records = load(*(FOLDER / f"{seed}.jsonl" for seed in JUDGED))
     header = ["images", "shown", "right poses found", "published", "right ones lost to the gate", "false ones published", "% false"]
     publish("negatives", COMMAND, header, table(records))
