@@ -20,6 +20,12 @@ def run(*command) -> None:
     subprocess.run([sys.executable, "-m", *map(str, command)], check=True, cwd=ROOT)
 
 
+def through_node(out: Path, *arguments) -> dict:
+    """metrics.json of what `make demo` runs: the real node over DDS, and each matcher alone. Out of bounds is a result, too."""
+    subprocess.run([sys.executable, "-m", "diff2i2p_ros.demo", *map(str, arguments), "--out", str(out)], cwd=ROOT, check=False)
+    return json.loads((out / "metrics.json").read_text())
+
+
 def publish(name: str, command: str, header: list[str], rows: list[list]) -> None:
     """Write out/bench/NAME.json and put the table between the markers of NAME in BENCHMARK.md."""
     OUT.mkdir(parents=True, exist_ok=True)

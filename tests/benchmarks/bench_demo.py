@@ -1,11 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The demo office and one that no weights have seen: the node over DDS, and each matcher alone."""
 
-import json
-import subprocess
-import sys
-
-from bench import OUT, ROOT, percent, publish
+from bench import OUT, percent, publish, through_node
 
 SEEDS = (0, 7)
 HEADER = [
@@ -26,10 +22,7 @@ HEADER = [
 
 
 def drive(seed: int) -> list[list]:
-    """The demo as `make demo SEED=...` runs it; out of bounds is a result too."""
-    out = OUT / f"demo-{seed}"
-    subprocess.run([sys.executable, "-m", "diff2i2p_ros.demo", "--seed", str(seed), "--out", str(out)], cwd=ROOT, check=False)
-    metrics = json.loads((out / "metrics.json").read_text())
+    metrics = through_node(OUT / f"demo-{seed}", "--seed", seed)
     return [row(seed, name, m) for name, m in {"node": metrics, **metrics["alone"]}.items()]
 
 

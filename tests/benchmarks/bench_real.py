@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real images: adapt to each site as a user would, then localize its held-back frames in the whole map, each without any prior.
+"""Real images: adapt to each site as a user would, then localize its held-back frames in the whole map: each without
+any prior, and all of them through the node over DDS.
 
 Weights that already lie in out/sites are used as they are; delete them to train again (MINUTES each). Sites may be named as
 arguments.
@@ -8,7 +9,7 @@ arguments.
 import json
 import sys
 
-from bench import OUT, ROOT, SHARED, looks, median, percent, publish, run
+from bench import OUT, ROOT, SHARED, looks, median, percent, publish, run, through_node
 
 MINUTES = 60
 SITES = {  # name: (folder, cloud, frames of the mapping run end, first and last query)
@@ -40,7 +41,8 @@ def evaluate(site: str) -> list[dict]:
             run("diff2i2p.cli", "evaluate", "--map", site_map, "--sequence", folder, "--weights", weights, "--out", out,
                 "--start", start, "--stop", stop, "--matcher", matcher)  # fmt: skip
             results.append(json.loads((out / "metrics.json").read_text()))
-    return results
+    over_dds = through_node(OUT / f"{site}-node", "--sequence", folder, "--start", start, "--stop", stop, "--weights", weights)
+    return [*results, over_dds | {"matcher": "both, by the node"}]
 
 
 def row(site: str, m: dict) -> list:
