@@ -126,6 +126,9 @@ class Config:
     matcher: str = parameter("both", "Who finds correspondences.", choices=("network", "appearance", "both"))
     device: str = parameter("auto", "Where the network runs.", choices=("auto", "cpu", "cuda"))
     runtime: str = parameter("torch", "What the network runs on; onnxruntime uses TensorRT where it is.", choices=("torch", "onnxruntime"))
+    threads: int = parameter(
+        0, "Processor threads of the network; 0: one per core. Where other work keeps cores busy fewer are faster.", "", 0, 256
+    )
     half_precision: bool = parameter(False, "TensorRT may compute in half precision.")
     image: ImageConfig = ImageConfig()
     map: MapConfig = MapConfig()

@@ -62,6 +62,17 @@ def matched(network, site, tmp_path, monkeypatch):
     return run
 
 
+def test_the_network_takes_as_many_threads_as_it_is_given(network, site):
+    before = torch.get_num_threads()
+    try:
+        NetworkMatcher(network, site, override(Config(), {"threads": before + 1}))
+        assert torch.get_num_threads() == before + 1
+        NetworkMatcher(network, site, Config())
+        assert torch.get_num_threads() == before + 1  # 0 leaves it alone
+    finally:
+        torch.set_num_threads(before)
+
+
 def noise(height: int, width: int = 320) -> View:
     image = np.random.default_rng(1).integers(0, 255, (height, width), dtype=np.uint8)
     return View(image, Camera(width, height, (260.0, 260.0, 159.5, 119.5)))

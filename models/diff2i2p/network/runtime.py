@@ -29,6 +29,8 @@ class NetworkMatcher:
         self.node_starts = tensors["node_starts"]
         self.node_points = tensors["node_points"].to(self.device)
         self.nodes = tensors["nodes"].to(self.device).float()
+        if config.threads:
+            torch.set_num_threads(config.threads)
         self.index = NodeIndex(F.normalize(self.nodes, dim=1), self.node_points)
         self.engine = self._onnx_engine(site) if config.runtime == "onnxruntime" else TorchEngine(network, config)
 
