@@ -101,6 +101,15 @@ def test_a_slow_localizer_always_gets_the_newest_image_and_the_others_are_counte
     assert graph.until(lambda: any(int(v.value) > 20 for v in robot.diagnostics[-1].values if v.key == "skipped"))
 
 
+def test_until_the_first_answer_diagnostics_tell_whether_there_is_an_image_to_answer(graph, robot):
+    graph.start()
+    assert graph.until(lambda: robot.said("no image yet"))
+    graph.localizer.seconds = 2.5
+    stamps = iter(np.arange(1.0, 100.0))
+    assert graph.until(lambda: robot.send_info() or robot.send_image(float(next(stamps))) or graph.spin(0.1) or graph.localizer.images)
+    assert graph.until(lambda: robot.said("the first image is still being looked at"))
+
+
 def test_diagnostics_tell_counts_rates_latencies_and_the_map(graph, robot):
     graph.start()
     graph.answer(robot.send_image, 1.0)

@@ -40,7 +40,8 @@ class Health:
         silent, last = session.silence > SILENCE, session.last
         self.note("silence", f"no image on {session.topic} for {session.silence:.0f} s" if silent else "")
         self.note("odometry", session.transforms.problem)
-        self.note("localization", "" if last and last.problem else last.reason if last else "no image answered yet")
+        nothing_yet = "the first image is still being looked at" if session.counts["received"] else "no image yet"
+        self.note("localization", "" if last and last.problem else last.reason if last else nothing_yet)
         counts = session.counts | {"skipped": session.skipped}
         self._values = counts | self._rates(counts) | _latency(session.latencies) | (last.figures if last else {})
 
