@@ -29,6 +29,7 @@ from diff2i2p.mapping.compile_map import compile_map
 from diff2i2p.mapping.dense import DenseMap
 
 CAMERA = Camera(64, 48, (60.0, 60.0, 31.5, 23.5))
+MINE = ("--weights", "mine.safetensors", "--json")
 STAMPS = 100.0 + 0.1 * np.arange(6)
 POSES = np.tile(np.eye(4), (6, 1, 1))
 POSES[:, 2, 3] = 0.1 * np.arange(6)
@@ -117,6 +118,12 @@ def test_tracking_starts_again_where_the_stamps_jump_back_and_not_at_a_late_imag
     np.testing.assert_array_equal([prior is None for prior in localizer.priors], [True, False, False, True, False])
 
 
+def test_without_weights_the_figures_name_the_matcher_that_is_left(diff2i2p, walk, knowing, no_report):
+    command = ("evaluate-bag", walk / "walk_bag", "--map", "x.i2pmap", "--out", walk / "out")
+    assert metrics_of(diff2i2p(*command, "--json"))["matcher"] == "appearance"
+    assert metrics_of(diff2i2p(*command, *MINE))["matcher"] == "both"
+
+
 def test_without_truth_availability_latency_and_the_trajectory_are_told(diff2i2p, walk, knowing):
     run = diff2i2p("evaluate-bag", walk / "walk_bag", "--map", "x.i2pmap", "--out", walk / "out", "--truth", "none", "--json")
     metrics = metrics_of(run)
@@ -141,7 +148,7 @@ def test_nothing_answered_is_nothing_to_align():
 
 
 def test_each_matcher_alone_stands_beside_both(diff2i2p, walk, knowing):
-    metrics = metrics_of(diff2i2p("evaluate-bag", walk / "walk_bag", "--map", "x.i2pmap", "--out", walk / "out", "--alone", "--json"))
+    metrics = metrics_of(diff2i2p("evaluate-bag", walk / "walk_bag", "--map", "x.i2pmap", "--out", walk / "out", "--alone", *MINE))
     assert metrics["matcher"] == "both" and json.loads((walk / "out/metrics.json").read_text())["alone"].keys() == {"network", "appearance"}
     assert "right by these alone" in (walk / "out/report.html").read_text() and len(knowing) == 3
 

@@ -23,7 +23,8 @@ class Evaluation:
     @classmethod
     def open(cls, map_file: Path, weights: str | None, config: Config, alone: bool = False) -> "Evaluation":
         """The matcher of `config` and, where asked for, each matcher alone. Raises MapError, WeightsError."""
-        names = dict.fromkeys([config.matcher, *(("network", "appearance") if alone else ())])
+        main = "appearance" if config.matcher == "both" and not weights else config.matcher  # figures name who has matched
+        names = dict.fromkeys([main, *(("network", "appearance") if alone else ())])
         localizers = {name: Localizer.open(map_file, weights, override(config, {"matcher": name})) for name in names}
         return cls(localizers, weights, map_file.name)
 
