@@ -46,6 +46,13 @@ def test_an_image_without_features_has_no_matches(index, eye):
     assert match(index, View(np.full((240, 320), 128, np.uint8), eye)) == []
 
 
+def test_views_that_show_nothing_to_recognize_are_not_matched(corner, index, looking, photograph, eye):
+    view = rectify(photograph(corner, looking((1.4, 1.5, 1.1), 50)), eye, 320)
+    features = len(index["points"])
+    found = match({**index, "starts": np.array([0, 0, 0, features, features])}, view)
+    assert len(found) == 2 and all(len(c) for c in found)
+
+
 def test_features_lie_on_the_surfaces_of_the_map(index):
     x, y, z = index["points"].T
     off = np.min([np.abs(z), np.abs(x - 4), np.abs(y - 4), np.abs(x - 2.6), np.abs(y - 3)], axis=0)

@@ -82,8 +82,8 @@ class AppearanceMatcher:
             bins = (self.view_of[near] * ANGLES + angle) * SCALES + scale
             votes += np.bincount(bins[valid], weight[valid], len(votes))
         votes = votes.reshape(-1, ANGLES * SCALES)
-        best = votes.argmax(1)
-        chosen = np.argsort(-votes[np.arange(len(votes)), best])[:VIEWS]
+        best, filled = votes.argmax(1), np.flatnonzero(np.diff(self.starts))
+        chosen = filled[np.argsort(-votes[filled, best[filled]])[:VIEWS]]
         return [(view, np.uint8(best[view] // SCALES * (256 // ANGLES)), best[view] % SCALES - SCALES // 2) for view in chosen]
 
     def _match_view(self, view: int, turn: np.uint8, zoom: int, descriptors, angles, octaves):
