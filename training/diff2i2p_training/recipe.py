@@ -30,7 +30,7 @@ class LossRecipe:
     votes: float = parameter(0.5, "Weight of the multi-scale loss, on tokens and nodes before fusion.", "", 0, 100)
     tuning: float = parameter(0.5, "Weight of what trains the Deformable Correspondence Tuning.", "", 0, 100)
     pose: float = parameter(0.0, "Weight of the pose error, through the differentiable PnP on the network's own matches.", "", 0, 100)
-    csd: float = parameter(0.0, "Weight of the Control-Side Score Distillation.", "", 0, 100)
+    csd: float = parameter(0.0, "Weight of the Control-Side Score Distillation, whose true gradient is tiny.", "", 0, 1e6)
     csd_from: float = parameter(0.43, "Share of the training after which the distillation joins.", "", 0, 1)
     csd_form: str = parameter(
         "full", "Gradient on the rendered depth: the true one, score distillation, or as released.", choices=("full", "score", "released")
