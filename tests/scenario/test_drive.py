@@ -102,6 +102,6 @@ def moved(map_file, T_new_map: np.ndarray, out):
     """The same map in other coordinates; returns its file."""
     old = CompiledMap.open(map_file)
     shift = T_new_map[:3, 3]
-    places = {name: tensor + tensor.new_tensor(shift) for name, tensor in old.tensors.items() if name.endswith("points")}
+    places = {name: tensor + tensor.new_tensor(shift) for name, tensor in old.tensors.items() if name.endswith(("points", "centres"))}
     CompiledMap(out, old.header, old.tensors | places).save()
     return out
