@@ -121,7 +121,7 @@ class Probe(Node):
         return [camera for camera in cameras if wanted in ("", camera.base)]
 
     def listen(self, camera: CameraTopic, seconds: float) -> Heard:
-        """Count what comes for `seconds` from the first image on, which is waited for as long."""
+        """Count what comes for `seconds` from the first image on, which is waited for as long; and so is a calibration then."""
         heard = Heard(camera, seconds, self._offered(camera))
         kind = CompressedImage if camera.transport == "compressed" else Image
 
@@ -139,6 +139,9 @@ class Probe(Node):
         ]
         if self.wait(lambda: heard.images, seconds):
             self.wait(lambda: False, seconds)
+            counted = heard.images
+            self.wait(lambda: heard.infos, seconds)  # its publisher may be discovered later than that of the images
+            heard.images = counted
         for subscription in subscriptions:
             self.destroy_subscription(subscription)
         return heard
