@@ -186,7 +186,7 @@ def row(site: str, variant: str) -> list:
 
 def spread(values: list[float | None], digits: int) -> str:
     known = [value for value in values if value is not None and np.isfinite(value)]
-    deviation = f" ± {np.std(known):.{digits}f}" if len(known) > 1 else ""
+    deviation = f" ± {np.std(known, ddof=1):.{digits}f}" if len(known) > 1 else ""
     return f"{np.mean(known):.{digits}f}{deviation}" if known else "-"
 
 
