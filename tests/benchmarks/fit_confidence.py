@@ -21,7 +21,7 @@ from diff2i2p.evaluation.reliability import reliability
 from diff2i2p.evaluation.sequences import read_sequence
 from diff2i2p.localization.localizer import Localizer
 
-RIDGE = 1e-4  # of those tried the strongest that costs no likelihood on offices left out
+RIDGE = 1e-4  # costs no likelihood on offices left out; the network, on two sites, took 1e-3
 UNFIT = ("repeated", "refurnished")  # right is luck in the first, and a matter of words in the second
 
 
@@ -38,20 +38,20 @@ def site_records(map_file: str, weights: str, *sequences: str, every: int) -> li
     return records
 
 
-def fit(evidence: np.ndarray, good: np.ndarray) -> np.ndarray:
+def fit(evidence: np.ndarray, good: np.ndarray, ridge: float = RIDGE) -> np.ndarray:
     """Coefficients, bias last, of P(good) given evidence (N, F); no evidence may count against a pose."""
     inputs = np.hstack([evidence, np.ones((len(evidence), 1))])
 
     def loss(w):
-        return np.logaddexp(0, -np.where(good, 1, -1) * (inputs @ w)).mean() + RIDGE * (w[:-1] ** 2).sum()
+        return np.logaddexp(0, -np.where(good, 1, -1) * (inputs @ w)).mean() + ridge * (w[:-1] ** 2).sum()
 
     bounds = [(0, None)] * evidence.shape[1] + [(None, None)]
     return minimize(loss, np.zeros(inputs.shape[1]), bounds=bounds, method="L-BFGS-B").x
 
 
-def describe(matcher: str, poses: list[dict]) -> None:
+def describe(matcher: str, poses: list[dict], ridge: float) -> None:
     evidence, good = np.array([pose["evidence"][:-1] for pose in poses]), np.array([right(pose) for pose in poses])
-    w = fit(evidence, good)
+    w = fit(evidence, good, ridge)
     belief = 1 / (1 + np.exp(-(evidence @ w[:-1] + w[-1])))
     print(f"{matcher}: {good.sum()} right, {(~good).sum()} wrong;", tuple(w.round(2).tolist()))
     print(f"  above 0.5: {(belief[good] > 0.5).mean():.3f} of the right, {(belief[~good] > 0.5).sum()} of the wrong;"
@@ -63,8 +63,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--site", nargs="+", action="append", default=[])
     parser.add_argument("--every", type=int, default=2)
+    parser.add_argument("--ridge", type=float, default=RIDGE)
     options = parser.parse_args()
     records = [r for r in load(*(FOLDER / f"{seed}.jsonl" for seed in FITTED)) if r["kind"] not in UNFIT]
     records += [r for names in options.site for r in site_records(*names, every=options.every)]
     for matcher in sorted({pose["matcher"] for record in records for pose in record["poses"]}):
-        describe(matcher, list(poses_of(records, matcher)))
+        describe(matcher, list(poses_of(records, matcher)), options.ridge)
