@@ -75,7 +75,7 @@ def test_what_one_matcher_cannot_prove_another_proves(localizer, drive):
     image, truth, found = next((i, T, a) for i, T in zip(*drive, strict=True) if (a := localizer.localize(i, CAMERA)).ok)
     matches, good = found.correspondences, found.inliers
     right = Correspondences(matches.pixels, matches.points, matches.scores, "network")
-    wrong = Correspondences(matches.pixels[good], matches.points[good] + [0.45, 0, 0], matches.scores[good], "appearance")
+    wrong = Correspondences(matches.pixels[good], matches.points[good] + [0, 0.45, 0], matches.scores[good], "appearance")
     answer = Localizer(localizer.map, [Says(wrong), Says(right)], localizer.config).localize(image, CAMERA)
     assert answer.ok and answer.matcher == "network" and pose_error(truth, answer.T_map_camera)[0] < 0.25
 
