@@ -22,7 +22,8 @@ from diff2i2p_ros.listen import DriveError, drive, use_own_graph
 
 PROFILE = Path(__file__).parents[4] / "launch" / "dds" / "fastdds.xml"  # of a checkout
 MIN_RECALL = 0.9  # share of frames within 25 cm and 2 deg
-ALONE_EVERY = 4  # of the matchers alone every so many frames are evaluated: enough to compare
+FRAMES = 150  # of the drive through an office
+ALONE_EVERY = 6  # of the matchers alone every so many frames are evaluated: enough to compare
 WEIGHTS = ("demo-office", "edge-generic")  # of the office, in order of preference; another office prefers the generic ones
 console = Console(highlight=False)
 
@@ -86,7 +87,7 @@ def office(options) -> Site:
     from diff2i2p.world import World, write_world
 
     folder = options.out / "world"
-    write_world(World.office(options.seed), folder, options.seed, mapping_images=False)
+    write_world(World.office(options.seed), folder, options.seed, drive_frames=FRAMES, mapping_images=False)
     names = WEIGHTS if options.seed == 0 else reversed(WEIGHTS)
     weights = options.weights or next((name for name in names if name in shipped_weights()), None)
     title = f"office {options.seed}, another day"
