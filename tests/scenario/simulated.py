@@ -145,6 +145,14 @@ class Loop:
         self.witness.kidnap.publish(PoseStamped(pose=convert.pose(Place(x, y, yaw).matrix)))
         assert self.until(lambda: np.hypot(self.sim.simulation.place.x - x, self.sim.simulation.place.y - y) < 0.3)
 
+    def turn(self, rate: float, images: int) -> None:
+        """Turn by cmd_vel, radians per second, while `images` more are answered: an order for each, as an order holds for two."""
+        order = Twist()
+        order.angular.z = rate
+        for _ in range(images):
+            self.witness.cmd_vel.publish(order)
+            self.answers(1)
+
     def until(self, condition, seconds: float = 30.0) -> bool:
         """Spin until a condition holds, at most `seconds`; whether it does."""
         end = time.monotonic() + seconds

@@ -2,7 +2,6 @@
 """A robot wakes up, drives, is carried away, loses the light, gets another map: what the node publishes is right, or nothing."""
 
 import numpy as np
-from geometry_msgs.msg import Twist
 from nav_msgs.srv import LoadMap
 
 from diff2i2p.mapping.compiled_map import CompiledMap
@@ -64,9 +63,7 @@ def test_a_robot_that_stares_at_a_bare_wall_is_not_sure_and_knows_again_when_it_
     loop.answers(1)  # to the image from before
     blind = loop.answers(6)
     assert all(answer["status"] != "OK" and answer["reason"] for answer in blind)
-    order = Twist()
-    order.angular.z = -1.2
-    assert loop.until(lambda: loop.witness.cmd_vel.publish(order) or loop.sim.simulation.place.yaw < -np.pi)
+    loop.turn(-1.2, images=8)
     loop.localized()
 
 
