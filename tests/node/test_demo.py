@@ -32,9 +32,9 @@ def test_a_folder_without_a_map_is_refused_in_one_sentence(tmp_path, capsys):
     assert "holds no map_FIRST-LAST.ply" in " ".join(capsys.readouterr().out.split())
 
 
-def test_a_node_that_dies_ends_the_drive_with_its_last_words(tmp_path):
-    with pytest.raises(DriveError, match="(?s)localizer ended after 0 of 5 images.*pnp.max_error"):
-        drive({"pnp.max_error": "wide"}, {"sequence": "none"}, 5, tmp_path, print)
+def test_a_node_that_dies_ends_the_drive_with_its_last_words(tmp_path, sequence):
+    with pytest.raises(DriveError, match="(?s)localizer ended after 0 of 6 images.*pnp.max_error"):
+        drive({"pnp.max_error": "wide"}, {"sequence": str(sequence)}, 6, tmp_path, print)
 
 
 def test_a_map_that_cannot_be_used_ends_the_drive_with_the_reason(tmp_path, sequence):
