@@ -10,6 +10,7 @@ from diff2i2p.camera import Camera
 
 NEAREST = 0.05  # metres; points closer to the camera plane are not drawn
 DEPTH_STEPS_PER_E = 8192  # depths are ordered in steps of 0.012 %
+BEHIND = 0.1  # a camera has the back of a surface when it is behind it by this share of the point's depth
 EDGE, EDGE_METRES = 0.08, 0.03  # step between neighbouring depths that is an edge: this share of the depth, and so much more
 
 
@@ -17,24 +18,25 @@ EDGE, EDGE_METRES = 0.08, 0.03  # step between neighbouring depths that is an ed
 class Rendering:
     """A view of a cloud."""
 
-    image: np.ndarray  # (H, W) or (H, W, 3) uint8, shades as given; 0 where nothing is
+    image: np.ndarray  # (H, W) or (H, W, 3), shades as given; 0 where nothing is
     depth: np.ndarray  # (H, W) float32, metres along the optical axis; 0 where nothing is
 
 
 def render_cloud(
-    points: np.ndarray, shades: np.ndarray, camera: Camera, T_map_camera: np.ndarray, spacing: float | np.ndarray, max_splat: int = 15
-) -> Rendering:
+    points: np.ndarray, shades: np.ndarray, camera: Camera, T_map_camera: np.ndarray, spacing: float | np.ndarray, max_splat: int = 15,
+    normals: np.ndarray | None = None,
+) -> Rendering:  # fmt: skip
     """Render `points` (N, 3), map frame, metres, as squares of `spacing` metres, for a pinhole `camera` at `T_map_camera` (4, 4).
 
-    shades: (N,) or (N, 3) uint8. spacing: distance between neighbouring points, one for all or (N,). max_splat: side of
-    the largest square, pixels.
+    shades: (N,) or (N, 3), uint8 as a rule. spacing: distance between neighbouring points, one for all or (N,). max_splat: side of
+    the largest square, pixels. normals: (N, 3) int8, 127 long; what is seen from behind is not there. 0 is seen from both sides.
     """
-    seen, depth, corners, sides = _project(points, camera, T_map_camera, spacing, max_splat)
+    seen, depth, corners, sides = _project(points, normals, camera, T_map_camera, spacing, max_splat)
     order = _far_to_near(depth)
     winner = _splat(corners[order], sides[order], camera, max_splat)
     filled = winner >= 0
     chosen = order[winner[filled]]
-    image = np.zeros((camera.height, camera.width, *shades.shape[1:]), np.uint8)
+    image = np.zeros((camera.height, camera.width, *shades.shape[1:]), shades.dtype)
     image[filled] = shades[seen[chosen]]
     depth_image = np.zeros((camera.height, camera.width), np.float32)
     depth_image[filled] = depth[chosen]
@@ -67,15 +69,18 @@ def close_cracks(rendering: Rendering) -> Surfaces:
     return Surfaces(image, depth, far - near > EDGE * far + EDGE_METRES, holes)
 
 
-def _project(points, camera: Camera, T_map_camera, spacing, max_splat: int):
+def _project(points, normals, camera: Camera, T_map_camera, spacing, max_splat: int):
     """Of the n points in view: index, depth (n,), upper left pixel (n, 2) as (u, v) and side (n,) of the square."""
     fx, fy, cx, cy = np.float32(camera.K)
     R, t = T_map_camera[:3, :3].astype(np.float32), T_map_camera[:3, 3].astype(np.float32)
-    centred = (np.asarray(points, np.float32) - t).T
+    centred = np.ascontiguousarray(np.asarray(points, np.float32).T) - t[:, None]
     x, y, z = (R[0, i] * centred[0] + R[1, i] * centred[1] + R[2, i] * centred[2] for i in range(3))  # 3 x faster than a threaded product
     slack = z * np.float32(max_splat / min(fx, fy))
     right, down = (camera.width - cx) / fx, (camera.height - cy) / fy
     inside = (z > NEAREST) & (x < right * z + slack) & (x > -cx / fx * z - slack) & (y < down * z + slack) & (y > -cy / fy * z - slack)
+    if normals is not None:
+        away = np.ascontiguousarray(normals.T)
+        inside &= centred[0] * away[0] + centred[1] * away[1] + centred[2] * away[2] <= np.float32(127 * BEHIND) * z
     seen = np.flatnonzero(inside)
     x, y, z = x[seen], y[seen], z[seen]
     spacing = np.float32(spacing if np.ndim(spacing) == 0 else spacing[seen])

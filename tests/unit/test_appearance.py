@@ -13,6 +13,7 @@ from diff2i2p.localization.appearance import AppearanceMatcher
 from diff2i2p.localization.pnp import solve_pnp
 from diff2i2p.mapping import looks
 from diff2i2p.mapping.dense import DenseMap
+from diff2i2p.mapping.viewpoints import GROUND, HEIGHTS, MAX_PLACES, viewpoints
 
 UP = np.array([0, 0, 1.0])
 
@@ -70,22 +71,22 @@ def test_a_full_index_keeps_the_strongest_features_of_every_view(corner, monkeyp
 def test_viewpoints_are_free_and_stand_above_the_ground_around_them():
     x, y = (a.ravel() for a in np.mgrid[0:20:0.1, 0:4:0.1])
     stairs = np.where(x < 10, 0.0, 3.0)  # a lower and an upper storey
-    places = looks._viewpoints(np.stack([x, y, stairs], 1), 1.0)
+    places = viewpoints(np.stack([x, y, stairs], 1), 1.0)
     height = places[:, 2] - np.where(places[:, 0] < 10, 0, 3)
-    sure = np.abs(places[:, 0] - 10) > looks.GROUND + 1
-    assert set(height[sure].round(6)) == set(looks.HEIGHTS)
+    sure = np.abs(places[:, 0] - 10) > GROUND + 1
+    assert set(height[sure].round(6)) == set(HEIGHTS)
 
 
 def test_every_storey_of_a_house_gets_viewpoints():
     x, y = (a.ravel() for a in np.mgrid[0:8:0.1, 0:6:0.1])
     slabs = [np.stack([x, y, np.full_like(x, z)], 1) for z in (0, 2.6, 3.0, 5.6)]  # floors and ceilings
     table = np.stack([x, y, np.full_like(x, 0.75)], 1)[(x > 3) & (x < 5) & (y > 2) & (y < 4)]
-    places = looks._viewpoints(np.concatenate([*slabs, table]), 0.8)
-    expected = [storey + height for storey in (0, 3) for height in looks.HEIGHTS]
+    places = viewpoints(np.concatenate([*slabs, table]), 0.8)
+    expected = [storey + height for storey in (0, 3) for height in HEIGHTS]
     assert np.allclose(np.unique(places[:, 2].round(6)), np.sort(expected))
     assert (places[:, 2] > 3).mean() > 0.4
 
 
 def test_a_huge_map_gets_no_more_viewpoints_than_a_large_one():
     ground = np.random.default_rng(0).uniform((0, 0, 0), (1000, 1000, 0.1), (20000, 3))
-    assert len(looks._viewpoints(ground, 0.8)) < 1.3 * looks.MAX_PLACES
+    assert len(viewpoints(ground, 0.8)) < 1.3 * MAX_PLACES

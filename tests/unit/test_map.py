@@ -140,7 +140,7 @@ def test_arrays_of_another_version_are_refused_with_a_remedy(site, tmp_path, cha
         CompiledMap.open(tmp_path / "other.i2pmap")
 
 
-@pytest.mark.parametrize("header, complaint", [({"format": "i2pmap-1"}, "of format i2pmap-2"), ({"spacing": None}, "no proper 'spacing'")])
+@pytest.mark.parametrize("header, complaint", [({"format": "i2pmap-1"}, f"of format {FORMAT}"), ({"spacing": None}, "no proper 'spacing'")])
 def test_a_header_of_another_version_is_refused(site, tmp_path, header, complaint):
     CompiledMap(tmp_path / "other.i2pmap", site.header | header, site.tensors).save()
     with pytest.raises(MapError, match=f"{complaint}.* compile the map again"):
@@ -150,6 +150,7 @@ def test_a_header_of_another_version_is_refused(site, tmp_path, header, complain
 def test_the_arrays_of_an_opened_map_are_read_when_they_are_looked_at(tmp_path):
     rows = torch.zeros(1_000_000, 3)
     empty = {"dense.starts": torch.tensor([0, len(rows)]), "dense.centres": torch.zeros(1, 3), "dense.points": rows}
+    empty["dense.normals"] = rows.to(torch.int8)
     nodes = {"points": torch.zeros(1, 3), "node_points": torch.zeros(1, 3), "node_starts": torch.tensor([0, 1])}
     header = {"format": FORMAT, "frame_id": "map", "up": [0.0, 0.0, 1.0], "colour": False, "voxel": 0.08, "spacing": 0.02}
     CompiledMap(tmp_path / "large.i2pmap", header, empty | nodes).save()

@@ -2,6 +2,7 @@
 """Cloud -> compiled map: thin it, compute the point features of the whole map once, index its looks."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from diff2i2p.mapping.compiled_map import FORMAT, CompiledMap
 from diff2i2p.mapping.dense import DenseMap
 from diff2i2p.mapping.looks import build_appearance
 from diff2i2p.mapping.pyramid import Pyramid, build_pyramid
+from diff2i2p.mapping.sides import seen_sides
 from diff2i2p.network.diff2i2p import Diff2I2P
 from diff2i2p.weights import load_weights
 
@@ -39,6 +41,7 @@ def compile_map(
     tensors = by_node(pyramid, network)
     progress(2, 3, "appearance index")
     dense = DenseMap.build(cloud, colour)
+    dense = replace(dense, normals=seen_sides(dense.points, up))
     tensors |= {f"dense.{name}": torch.from_numpy(array) for name, array in vars(dense).items() if isinstance(array, np.ndarray)}
     if colour:
         index = build_appearance(dense, up, config.appearance, progress)

@@ -15,12 +15,13 @@ from safetensors.torch import save_file
 
 from diff2i2p.mapping.dense import DenseMap
 
-FORMAT = "i2pmap-2"
+FORMAT = "i2pmap-3"
 HEADER = {"frame_id": str, "up": list, "colour": bool, "voxel": float, "spacing": float}
 LAYOUT = {  # group: its arrays with type and width; a group is there whole or not at all, all but "map" may be absent
     "map": {
         "points": (torch.float32, 3), "node_points": (torch.float32, 3), "node_starts": (torch.int64, 1),
         "dense.points": (torch.float32, 3), "dense.centres": (torch.float32, 3), "dense.starts": (torch.int64, 1),
+        "dense.normals": (torch.int8, 3),
     },
     "shades": {"grey": (torch.float32, 1), "dense.shades": (torch.uint8, 1)},
     "network": {"fine": (torch.float16, None), "nodes": (torch.float16, None)},
@@ -30,7 +31,7 @@ LAYOUT = {  # group: its arrays with type and width; a group is there whole or n
     },
 }  # fmt: skip
 AS_LONG = (  # arrays with a row for each of the same things
-    ("points", "grey", "fine"), ("node_points", "nodes"), ("dense.points", "dense.shades"),
+    ("points", "grey", "fine"), ("node_points", "nodes"), ("dense.points", "dense.shades", "dense.normals"),
     ("appearance.descriptors", "appearance.points", "appearance.angles", "appearance.octaves"),
 )  # fmt: skip
 OWNERS = (  # where the rows of each owner begin, the rows, the owners
@@ -99,7 +100,7 @@ class CompiledMap:
     @cached_property
     def dense(self) -> DenseMap:
         """The map as dense as it was measured."""
-        arrays = {name: self.tensors[f"dense.{name}"].numpy() for name in ("points", "centres", "starts")}
+        arrays = {name: self.tensors[f"dense.{name}"].numpy() for name in ("points", "normals", "centres", "starts")}
         shades = self.tensors["dense.shades"].numpy() if "dense.shades" in self.tensors else None
         return DenseMap(**arrays, shades=shades, spacing=self.header["spacing"])
 

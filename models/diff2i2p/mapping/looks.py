@@ -6,23 +6,15 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from scipy.ndimage import minimum_filter
-from scipy.spatial import cKDTree
 
 from diff2i2p.camera import Camera
 from diff2i2p.config import AppearanceConfig
 from diff2i2p.mapping.dense import DenseMap
+from diff2i2p.mapping.viewpoints import level_axes, viewpoints
 from diff2i2p.render import Rendering, close_cracks
 
 EYE = Camera(320, 240, (240.0, 240.0, 159.5, 119.5))  # takes the rendered views
-HEIGHTS = (0.8, 1.5)  # metres above the lowest points around
 PITCHES = (0.0, -35.0)  # degrees, upwards
-CLEARANCE = 0.35  # metres without map points around a viewpoint
-MARGIN = 1.2  # metres around the map in which viewpoints may lie
-GROUND, TILE = 3.0, 0.8  # metres around a viewpoint in which its ground is looked for, tile by tile
-STOREY, HEADROOM = 2.2, 1.6  # metres between two floors at least, and free above a floor
-FLOOR_TILES = 12  # tiles that make a storey
-MAX_PLACES = 600  # a large map gets viewpoints further apart
 MAX_FEATURES = 300_000  # 42 MB
 SEEN = 0.4  # share of a rendered view that must show the map
 CONTRAST = 0.02  # SIFT's contrast threshold
@@ -49,8 +41,8 @@ def build_appearance(dense: DenseMap, up: np.ndarray, config: AppearanceConfig, 
     """
     views = []
     if dense.shades is not None and len(dense.points) > 1:
-        level = _level_axes(up)
-        places = _viewpoints(dense.points @ level.T.astype(np.float32), config.spacing) @ level
+        level = level_axes(up)
+        places = viewpoints(dense.points @ level.T.astype(np.float32), config.spacing) @ level
         limit = _features_per_view(len(places) * config.headings * len(PITCHES), config.features)
 
         def look_around(number: int) -> list[Features]:
@@ -97,55 +89,6 @@ def _index(views: list[Features]) -> dict[str, np.ndarray]:
     return {**joined, "starts": starts, "grain": np.array([np.median(grains) if len(grains) else 0], np.float32)}
 
 
-def _viewpoints(local: np.ndarray, spacing: float) -> np.ndarray:
-    """Places (V, 3) on a grid in the free space of a levelled cloud, at HEIGHTS above the ground around them, on every storey."""
-    low, high = local[:, :2].min(0) - MARGIN, local[:, :2].max(0) + MARGIN
-    grounds = _grounds(local, low, np.ceil((high - low) / TILE).astype(int))
-    spacing = max(spacing, float(np.sqrt(len(grounds) * len(HEIGHTS) * np.prod(high - low) / MAX_PLACES)))
-    x, y = np.meshgrid(*(np.arange(a + spacing / 2, b, spacing) for a, b in zip(low, high, strict=True)), indexing="ij")
-    tile = tuple(((axis - edge) / TILE).astype(int) for axis, edge in zip((x, y), low, strict=True))
-    stack = (np.stack([x, y, ground[tile] + height], -1).reshape(-1, 3) for ground in grounds for height in HEIGHTS)
-    places = np.concatenate(list(stack))
-    places = places[np.isfinite(places[:, 2])]
-    return places[np.isinf(cKDTree(local).query(places, distance_upper_bound=CLEARANCE)[0])]
-
-
-def _grounds(local: np.ndarray, low: np.ndarray, shape: np.ndarray) -> list[np.ndarray]:
-    """Height of the ground over each tile, infinite where there is none near: the lowest, then every storey above it."""
-    tiles = ((local[:, :2] - low) / TILE).astype(int).clip(0, shape - 1) @ (shape[1], 1)
-    order = np.lexsort((local[:, 2], tiles))
-    tiles, heights = tiles[order], local[order, 2]
-    owners, first, count = np.unique(tiles, return_index=True, return_counts=True)
-    ground = np.full(shape, np.inf)
-    ground.flat[owners] = heights[first + count // 50]  # the lowest but 2 %
-    open_above = np.flatnonzero((np.diff(heights) > HEADROOM) & (np.diff(tiles) == 0))
-    floors = open_above[heights[open_above] > ground.flat[tiles[open_above]] + STOREY]
-    grounds = [_spread(ground)]
-    for storey in _storeys(heights[floors]):
-        ground = np.full(shape, np.inf)
-        here = floors[np.abs(heights[floors] - storey) < STOREY / 2]
-        ground.flat[tiles[here]] = heights[here]
-        grounds.append(_spread(ground))
-    return grounds
-
-
-def _storeys(heights: np.ndarray) -> list[float]:
-    """The heights that many floors share, STOREY apart at least."""
-    storeys, left = [], np.sort(heights)
-    while len(left) >= FLOOR_TILES:
-        around = np.searchsorted(left, left + STOREY / 4) - np.searchsorted(left, left - STOREY / 4)
-        best = left[around.argmax()]
-        if around.max() >= FLOOR_TILES:
-            storeys.append(float(best))
-        left = left[np.abs(left - best) > STOREY]
-    return storeys
-
-
-def _spread(ground: np.ndarray) -> np.ndarray:
-    """The lowest ground within GROUND metres of each tile."""
-    return minimum_filter(ground, 2 * int(np.ceil(GROUND / TILE)) + 1, mode="nearest")
-
-
 def _poses(place: np.ndarray, level: np.ndarray, headings: int, phase: float) -> list[np.ndarray]:
     """T_map_camera (4, 4) of a camera at `place` that looks around."""
     poses = []
@@ -158,14 +101,6 @@ def _poses(place: np.ndarray, level: np.ndarray, headings: int, phase: float) ->
             T[:3, 3] = place
             poses.append(T)
     return poses
-
-
-def _level_axes(up: np.ndarray) -> np.ndarray:
-    """(3, 3) rows: two level axes and up, map frame."""
-    level = np.eye(3)[np.argmin(np.abs(up))]
-    level = level - level @ up * up
-    level /= np.linalg.norm(level)
-    return np.stack([level, np.cross(up, level), up])
 
 
 def _features(rendering: Rendering, T_map_camera: np.ndarray, spacing: float, limit: int) -> Features:
