@@ -13,7 +13,7 @@ from itertools import product
 import cv2
 import numpy as np
 from bench import OUT, publish
-from records import append, decide, false, load, observe, right
+from records import append, consistency, decide, false, load, observe, right
 
 from diff2i2p.camera import Camera
 from diff2i2p.config import Config, override
@@ -134,7 +134,7 @@ def calibration(records: list[dict]) -> str:
     """The calibration and the consistency of the covariance in one sentence."""
     answers = [answer for r in records if r["kind"] in POSITIVE + NEGATIVE and (answer := decide(r))]
     error = reliability([a["confidence"] for a in answers], [right(a) for a in answers]).expected_calibration_error
-    squares = np.array([a["nees"] for r in records if r["kind"] == "another day" and (a := decide(r)) and right(a)])
+    squares = np.array([consistency(a) for r in records if r["kind"] == "another day" and (a := decide(r)) and right(a)])
     low, high = nees_band(len(squares))
     return (
         f"ECE {error:.4f} over {len(answers)} answers; mean NEES {squares.mean():.2f} (median {np.median(squares):.2f}) "

@@ -5,7 +5,7 @@ import numpy as np
 from bench import OUT, publish
 from bench_negatives import FITTED, FOLDER, JUDGED
 from matplotlib.figure import Figure
-from records import load, right
+from records import consistency, load, right
 from scipy.stats import chi2
 
 from diff2i2p.evaluation.reliability import DIMENSIONS, nees_band
@@ -19,10 +19,9 @@ def squares(seeds, refined: bool) -> dict[str, np.ndarray]:
     for record in load(*(FOLDER / f"{seed}.jsonl" for seed in seeds)):
         if record["kind"] != "another day":
             continue
-        first = [pose for pose in record["poses"] if pose["place"] == 0]
-        for pose in first[1:] if refined else first[:1]:
-            if right(pose):
-                drives.setdefault(f"{record['site']}-{record['name']}", []).append(pose["nees"])
+        for pose in record["poses"]:
+            if pose["place"] == 0 and pose["refined"] == refined and right(pose):
+                drives.setdefault(f"{record['site']}-{record['name']}", []).append(consistency(pose))
     return {name: np.array(values) for name, values in drives.items()}
 
 

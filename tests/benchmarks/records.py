@@ -12,6 +12,8 @@ from diff2i2p.evaluation.metrics import FALSE_ACCEPT, pose_error
 from diff2i2p.evaluation.reliability import nees, pose_difference
 from diff2i2p.localization import localizer as spine
 from diff2i2p.localization import verify
+from diff2i2p.localization.compare import SHARED as TRACKS_SHARED
+from diff2i2p.localization.hypotheses import SHARED
 from diff2i2p.localization.localizer import Localizer
 
 RIGHT = 0.25, 5.0  # metres and degrees: what the confidence is the probability of
@@ -24,9 +26,11 @@ def observe(localizer: Localizer, image: np.ndarray, camera, T_true: np.ndarray 
     def noting(pose, place, comparison, view, elsewhere):
         proof = verify.evidence(pose, place, comparison, view, elsewhere)
         error = (1e3, 180.0) if T_true is None else pose_error(T_true, pose.T_map_camera)
-        consistency = 0.0 if T_true is None else float(nees(pose_difference(T_true, pose.T_map_camera)[None], pose.covariance[None])[0])
-        figures = {"error": [round(e, 5) for e in error], "nees": round(consistency, 3), "pose": pose.T_map_camera.round(6).tolist()}
-        matcher = place.correspondences.matcher
+        matcher, refined = place.correspondences.matcher, pose is not place.pose
+        figures = {"error": [round(e, 5) for e in error], "pose": pose.T_map_camera.round(6).tolist(), "refined": refined}
+        if T_true is not None:
+            alone = pose.covariance / shared(matcher, refined)
+            figures |= {"difference": pose_difference(T_true, pose.T_map_camera).tolist(), "covariance": alone.tolist()}
         seen.append({"place": id(place), "matcher": matcher, "evidence": [round(x, 4) for x in astuple(proof)]} | figures)
         return proof
 
@@ -35,6 +39,17 @@ def observe(localizer: Localizer, image: np.ndarray, camera, T_true: np.ndarray 
     spine.evidence = verify.evidence
     places = list(dict.fromkeys(pose["place"] for pose in seen))
     return [pose | {"place": places.index(pose["place"])} for pose in seen]
+
+
+def shared(matcher: str, refined: bool) -> float:
+    """What the errors that matches share widen a covariance by."""
+    return TRACKS_SHARED if refined else SHARED[matcher]
+
+
+def consistency(pose: dict) -> float:
+    """NEES of a recorded pose by the present factors."""
+    widened = shared(pose["matcher"], pose["refined"]) * np.array(pose["covariance"])
+    return float(nees(np.array([pose["difference"]]), widened[None])[0])
 
 
 def append(path: Path, site: str, kind: str, name: str, images: list[list[dict]]) -> None:
