@@ -58,19 +58,17 @@ def compare(view: View, dense: DenseMap, T_map_camera: np.ndarray) -> Comparison
 
 def refine(pose: Pose, comparison: Comparison, matches: Correspondences, camera: Camera, config: PnpConfig) -> Pose | None:
     """The pose that the tracks agree on, with the inliers it has among `matches`; None without agreement."""
-    found = _pose_of_tracks(comparison, camera, config)
+    found = pose_of_tracks(comparison, camera, config)
     if found is None:
         return None
     inliers = _errors(matches, camera, found.T_map_camera) <= config.max_error
     return replace(found, inliers=inliers, covariance=SHARED * found.covariance)
 
 
-def best_agreement(view: View, dense: DenseMap, T_map_camera: np.ndarray, config: PnpConfig) -> float:
-    """`agreement` of the image with the map around `T_map_camera` (4, 4): there, or where the tracks lead to."""
-    comparison = compare(view, dense, T_map_camera)
-    sharper = _pose_of_tracks(comparison, view.camera, config)
-    poses = [T_map_camera] if sharper is None else [T_map_camera, sharper.T_map_camera]
-    return max(agreement(comparison, view.camera, T) for T in poses)
+def pose_of_tracks(comparison: Comparison, camera: Camera, config: PnpConfig) -> Pose | None:
+    """The pose that the tracks agree on among themselves."""
+    strict = replace(config, max_error=TRACK_ERROR, max_iterations=min(TRACK_ITERATIONS, config.max_iterations))
+    return solve_pnp(comparison.tracks, camera, strict)
 
 
 def agreement(comparison: Comparison, camera: Camera, T_map_camera: np.ndarray) -> float:
@@ -102,11 +100,6 @@ def visible_share(comparison: Comparison, points: np.ndarray, camera: Camera, T_
     u, v = (local[:, :2] / local[:, 2:] * camera.K[:2] + camera.K[2:]).round().astype(int).T
     depth = comparison.surfaces.depth[v.clip(0, camera.height - 1), u.clip(0, camera.width - 1)]
     return float(((depth == 0) | (local[:, 2] <= (1 + slack) * depth + 0.2)).mean())
-
-
-def _pose_of_tracks(comparison: Comparison, camera: Camera, config: PnpConfig) -> Pose | None:
-    strict = replace(config, max_error=TRACK_ERROR, max_iterations=min(TRACK_ITERATIONS, config.max_iterations))
-    return solve_pnp(comparison.tracks, camera, strict)
 
 
 def _normalised(image: np.ndarray) -> np.ndarray:

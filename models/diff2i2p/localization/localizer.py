@@ -13,12 +13,12 @@ import torch
 from diff2i2p.camera import Camera, View, rectify
 from diff2i2p.config import Config
 from diff2i2p.localization.appearance import AppearanceMatcher
-from diff2i2p.localization.compare import Comparison, best_agreement, compare, refine
+from diff2i2p.localization.compare import Comparison, compare, refine
 from diff2i2p.localization.depth import rectify_depth, refine_by_depth
 from diff2i2p.localization.hypotheses import Hypothesis, propose, same_place
 from diff2i2p.localization.pnp import Pose
 from diff2i2p.localization.result import Correspondences, Localization, Status
-from diff2i2p.localization.verify import confidence, evidence
+from diff2i2p.localization.verify import confidence, evidence, resemblance
 from diff2i2p.mapping.compiled_map import CompiledMap, MapError
 from diff2i2p.network.runtime import NetworkMatcher
 from diff2i2p.weights import load_weights
@@ -80,7 +80,7 @@ class Localizer:
         with timer("render"):
             dense, pnp = self.map.dense, self.config.pnp
             comparison = compare(view, dense, place.pose.T_map_camera)
-            elsewhere = best_agreement(view, dense, place.rival.T_map_camera, pnp) if place.rival else 0.0
+            elsewhere = max((resemblance(view, dense, rival.T_map_camera, pnp) for rival in place.rivals), default=0.0)
         with timer("verify"):
             pose, belief = self._sharpest(place, comparison, view, elsewhere)
         answer = Localization(

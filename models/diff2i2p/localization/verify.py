@@ -6,10 +6,12 @@ from dataclasses import astuple, dataclass
 import numpy as np
 
 from diff2i2p.camera import View
-from diff2i2p.localization.compare import Comparison, agreement, edge_rank, visible_share
+from diff2i2p.config import PnpConfig
+from diff2i2p.localization.compare import Comparison, agreement, compare, edge_rank, pose_of_tracks, visible_share
 from diff2i2p.localization.hypotheses import Hypothesis, Rival
 from diff2i2p.localization.likeness import likeness
 from diff2i2p.localization.pnp import Pose
+from diff2i2p.mapping.dense import DenseMap
 
 GRID = 4  # the view is cut into GRID x GRID cells to see how far the inliers spread
 SLACK = 0.15  # share of the depth: a point this much behind what the map shows there is hidden
@@ -27,7 +29,7 @@ class Evidence:
     edges: float  # how much the image has edges where the map's depth jumps, -0.5 to 0.5
     agreement: float  # share of the map's corners that the image shows where the pose puts them
     likeness: float  # correlation of the map's shades with the image's, over all parts of the view
-    alone: float  # agreement over that and the agreement of a pose elsewhere: 1 without a rival, 0.5 where it is as good
+    alone: float  # resemblance over that and the resemblance of a pose elsewhere: 1 without a rival, 0.5 where it is as good
 
 
 # Logistic regression on all Evidence but the last, which caps it; bias last (tests/benchmarks/fit_confidence.py). Appearance: synthetic
@@ -43,13 +45,13 @@ COEFFICIENTS = {
 def evidence(pose: Pose, hypothesis: Hypothesis, comparison: Comparison, view: View, elsewhere: float = 0.0) -> Evidence:
     """Evidence for `pose`, which is that of `hypothesis` or its refinement; `comparison` was made at the former.
 
-    elsewhere: agreement of the image with the map at the rival of the hypothesis.
+    elsewhere: the best resemblance at the rivals of the hypothesis.
     """
     matches, camera, T = hypothesis.correspondences, view.camera, pose.T_map_camera
     pixels, count = matches.pixels[pose.inliers], max(int(pose.inliers.sum()), 1)
     cells = np.unique((pixels * GRID / (camera.width, camera.height)).astype(int).clip(0, GRID - 1), axis=0)
     deviation = np.sqrt(np.trace(hypothesis.pose.covariance[:3, :3]))
-    agrees = agreement(comparison, camera, T)
+    agrees, alike = agreement(comparison, camera, T), likeness(comparison, view, T)
     return Evidence(
         inliers=float(np.log(count)),
         inlier_ratio=float(np.log(count / len(matches))),
@@ -58,8 +60,8 @@ def evidence(pose: Pose, hypothesis: Hypothesis, comparison: Comparison, view: V
         visible=visible_share(comparison, matches.points[pose.inliers], camera, T, SLACK),
         edges=edge_rank(comparison, view) - 0.5,
         agreement=agrees,
-        likeness=likeness(comparison, view, T),
-        alone=_alone(hypothesis.rival, count, agrees, elsewhere),
+        likeness=alike,
+        alone=_alone(hypothesis.rivals, count, agrees * alike, elsewhere),
     )
 
 
@@ -70,9 +72,17 @@ def confidence(proof: Evidence, matcher: str, looks: bool = True) -> float:
     return float(min(1 / (1 + np.exp(-(np.dot(weights, figures) + bias))), alone))
 
 
-def _alone(rival: Rival | None, inliers: int, agrees: float, elsewhere: float) -> float:
-    """How far a rival leaves a pose alone: by their looks, or by their matches where the map has no looks or they show nothing."""
-    if rival is None:
+def resemblance(view: View, dense: DenseMap, T_map_camera: np.ndarray, config: PnpConfig) -> float:
+    """Agreement times likeness of the image and the map around `T_map_camera` (4, 4): there, or where the tracks lead to."""
+    comparison = compare(view, dense, T_map_camera)
+    sharper = pose_of_tracks(comparison, view.camera, config)
+    poses = [T_map_camera] if sharper is None else [T_map_camera, sharper.T_map_camera]
+    return max(agreement(comparison, view.camera, T) * likeness(comparison, view, T) for T in poses)
+
+
+def _alone(rivals: tuple[Rival, ...], inliers: int, resembles: float, elsewhere: float) -> float:
+    """How far rivals leave a pose alone: by their looks, or by their matches where the map has no looks or they show nothing."""
+    if not rivals:
         return 1.0
-    here, there = (agrees, elsewhere) if agrees + elsewhere > 0 else (inliers, rival.matches)
+    here, there = (resembles, elsewhere) if resembles + elsewhere > 0 else (inliers, max(rival.matches for rival in rivals))
     return here / (here + there)
