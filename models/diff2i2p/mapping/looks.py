@@ -11,11 +11,11 @@ from diff2i2p.camera import Camera
 from diff2i2p.config import AppearanceConfig
 from diff2i2p.mapping.dense import DenseMap
 from diff2i2p.mapping.viewpoints import level_axes, viewpoints
-from diff2i2p.render import Rendering, close_cracks
+from diff2i2p.render import Rendering, Surfaces, close_cracks
 
 EYE = Camera(320, 240, (240.0, 240.0, 159.5, 119.5))  # takes the rendered views
 PITCHES = (0.0, -35.0)  # degrees, upwards
-MAX_FEATURES = 300_000  # 42 MB
+MAX_FEATURES = 1_000_000  # 145 MB
 SEEN = 0.4  # share of a rendered view that must show the map
 CONTRAST = 0.02  # SIFT's contrast threshold
 BLUR, FINEST = 0.3, 0.6  # blur of a rendering and its smallest features, in sizes of its splats
@@ -24,13 +24,13 @@ LEVELS = 5  # octaves of blur, from half a pixel
 
 @dataclass(frozen=True)
 class Features:
-    """SIFT features of one rendered view, strongest first."""
+    """SIFT features of one view, strongest first."""
 
     descriptors: np.ndarray  # (M, 128) uint8 RootSIFT
     points: np.ndarray  # (M, 3) float32, map frame, metres
     angles: np.ndarray  # (M,) uint8, orientation in the view, 1/256 turns
     octaves: np.ndarray  # (M,) float16, log2 of the diameter in radians
-    grains: np.ndarray  # (M,) float32, spacing of the map as the view shows it, radians
+    grains: np.ndarray  # (M,) float32, spacing of the map as a rendered view shows it, radians; 0 in a photograph
 
 
 def build_appearance(dense: DenseMap, up: np.ndarray, config: AppearanceConfig, progress=None) -> dict[str, np.ndarray]:
@@ -43,24 +43,18 @@ def build_appearance(dense: DenseMap, up: np.ndarray, config: AppearanceConfig, 
     if dense.shades is not None and len(dense.points) > 1:
         level = level_axes(up)
         places = viewpoints(dense.points @ level.T.astype(np.float32), config.spacing) @ level
-        limit = _features_per_view(len(places) * config.headings * len(PITCHES), config.features)
 
         def look_around(number: int) -> list[Features]:
             poses = _poses(places[number], level, config.headings, 0.5 * (number % 2))
             renderings = ((dense.render(EYE, T), T) for T in poses)
-            return [_features(*seen, dense.spacing, limit) for seen in renderings if (seen[0].depth > 0).mean() > SEEN]
+            return [_rendered(*seen, dense.spacing, config.features) for seen in renderings if (seen[0].depth > 0).mean() > SEEN]
 
         with ThreadPoolExecutor() as pool:  # numpy and OpenCV leave the interpreter free
             for number, found in enumerate(pool.map(look_around, range(len(places)))):
                 views += found
                 if progress:
                     progress(number + 1, len(places), "viewpoints")
-    return _index(views)
-
-
-def _features_per_view(views: int, most: int) -> int:
-    """Features worth describing in each of so many views: five times the average that finds room, for views differ."""
-    return min(most, 5 * MAX_FEATURES // max(views, 1) + 1)
+    return index(views)
 
 
 def root_sift(descriptors: np.ndarray) -> np.ndarray:
@@ -76,7 +70,7 @@ def keypoint_arrays(keypoints, camera: Camera):
     return pixels, (rest[:, 0] * (256 / 360)).astype(int).astype(np.uint8), np.log2(rest[:, 1] / camera.K[0]), rest[:, 2]
 
 
-def _index(views: list[Features]) -> dict[str, np.ndarray]:
+def index(views: list[Features]) -> dict[str, np.ndarray]:
     """All views in one, at most MAX_FEATURES rows, the strongest of each view."""
     counts = np.array([len(view.points) for view in views], int)
     limit = next(limit for limit in range(counts.max(initial=0), -1, -1) if counts.clip(max=limit).sum() <= MAX_FEATURES)
@@ -103,20 +97,27 @@ def _poses(place: np.ndarray, level: np.ndarray, headings: int, phase: float) ->
     return poses
 
 
-def _features(rendering: Rendering, T_map_camera: np.ndarray, spacing: float, limit: int) -> Features:
-    """Features of a rendered view, away from holes and depth edges, none finer than its splats."""
+def _rendered(rendering: Rendering, T_map_camera: np.ndarray, spacing: float, limit: int) -> Features:
+    """Features of a rendered view, none finer than its splats."""
     surfaces = close_cracks(rendering)
-    depth = surfaces.depth
-    image = _smooth(surfaces.image, BLUR * EYE.K[0] * spacing / np.maximum(depth, 0.1))
+    image = _smooth(surfaces.image, BLUR * EYE.K[0] * spacing / np.maximum(surfaces.depth, 0.1))
+    return describe(image, surfaces, EYE, T_map_camera, limit, spacing)
+
+
+def describe(image: np.ndarray, surfaces: Surfaces, camera: Camera, T_map_camera: np.ndarray, limit: int, spacing: float = 0.0) -> Features:
+    """Features of an image (H, W) uint8 where it shows `surfaces`, away from holes and depth edges, at most `limit`.
+
+    spacing: metres between the points that the image is made of, where it is a rendering: what is finer is left out.
+    """
     trusted = np.where(surfaces.doubtful, 0, 255).astype(np.uint8)
-    keypoints, descriptors = cv2.SIFT_create(limit, contrastThreshold=CONTRAST).detectAndCompute(image, trusted)
-    pixels, angles, octaves, strengths = keypoint_arrays(keypoints, EYE)
-    v, u = pixels[:, ::-1].round().astype(int).clip(0, (EYE.height - 1, EYE.width - 1)).T
-    z = depth[v, u]
-    chosen = np.argsort(-strengths)
-    chosen = chosen[(z[chosen] > 0) & (2 ** octaves[chosen] > FINEST * spacing / z[chosen])]
+    keypoints, descriptors = cv2.SIFT_create(contrastThreshold=CONTRAST).detectAndCompute(image, trusted)
+    pixels, angles, octaves, strengths = keypoint_arrays(keypoints, camera)
+    v, u = pixels[:, ::-1].round().astype(int).clip(0, (camera.height - 1, camera.width - 1)).T
+    z = surfaces.depth[v, u]
+    strongest = np.argsort(-strengths)  # OpenCV's own limit would count what the mask leaves out
+    chosen = strongest[(z[strongest] > 0) & (2 ** octaves[strongest] > FINEST * spacing / z[strongest].clip(1e-6))][:limit]
     descriptors = np.zeros((0, 128), np.float32) if descriptors is None else descriptors
-    lifted = (EYE.rays(pixels[chosen]) * z[chosen, None]) @ T_map_camera[:3, :3].T + T_map_camera[:3, 3]
+    lifted = (camera.rays(pixels[chosen]) * z[chosen, None]) @ T_map_camera[:3, :3].T + T_map_camera[:3, 3]
     return Features(
         root_sift(descriptors[chosen]), lifted.astype(np.float32), angles[chosen], octaves[chosen].astype(np.float16),
         (spacing / z[chosen]).astype(np.float32),
