@@ -14,7 +14,6 @@ from diff2i2p import cli
 from diff2i2p.camera import Camera, View
 from diff2i2p.config import PAPER, Config, ConfigError, override
 from diff2i2p.localization.localizer import StageTimer
-from diff2i2p.localization.result import Correspondences
 from diff2i2p.mapping.compile_map import by_node
 from diff2i2p.mapping.compiled_map import CompiledMap
 from diff2i2p.mapping.pyramid import build_pyramid
@@ -26,10 +25,10 @@ from diff2i2p.weights import save_weights, sha256
 
 # What we use of the operators that TensorRT 10 imports (its support matrix names them all without a restriction that touches us).
 TENSORRT = {
-    "Add", "And", "ArgMax", "AveragePool", "Cast", "Clip", "Concat", "Constant", "Conv", "Cos", "Div", "Expand", "Gather", "GatherElements",
-    "Gemm", "GreaterOrEqual", "Greater", "InstanceNormalization", "LayerNormalization", "LeakyRelu", "MatMul", "Mul", "Pow", "ReduceL2",
-    "ReduceMax", "ReduceMean", "ReduceSum", "Relu", "Reshape", "Resize", "Sin", "Slice", "Softmax", "Sqrt", "Sub", "TopK", "Transpose",
-    "Unsqueeze", "Where",
+    "Add", "And", "ArgMax", "AveragePool", "Cast", "Clip", "Concat", "Constant", "Conv", "Cos", "Div", "Expand", "Flatten", "Gather",
+    "GatherElements", "Gemm", "Greater", "GreaterOrEqual", "InstanceNormalization", "LayerNormalization", "LeakyRelu", "MatMul", "Mul",
+    "Pow", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceSum", "Relu", "Reshape", "Resize", "Sin", "Slice", "Softmax", "Split", "Sqrt",
+    "Squeeze", "Sub", "TopK", "Transpose", "Unsqueeze", "Where",
 }  # fmt: skip
 
 
@@ -51,15 +50,22 @@ def site(network) -> CompiledMap:
 
 
 @pytest.fixture
-def matched(network, site, tmp_path, monkeypatch):
-    """A function: matches of a view by a runtime, graphs kept in a folder of the test's own."""
+def matcher(network, site, tmp_path, monkeypatch):
+    """A function: the matcher of a runtime, graphs kept in a folder of the test's own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
-    def run(view: View, runtime: str, prior=None):
-        config = override(Config(), {"runtime": runtime, "matching": {"min_score": -1.0, "max_matches": 100000}})
-        return NetworkMatcher(network, site, config).match(view, prior, StageTimer())
+    def make(runtime: str) -> NetworkMatcher:
+        return NetworkMatcher(
+            network, site, override(Config(), {"runtime": runtime, "matching": {"min_score": -1.0, "max_matches": 100000}})
+        )
 
-    return run
+    return make
+
+
+@pytest.fixture
+def matched(matcher):
+    """A function: matches of a view by a runtime."""
+    return lambda view, runtime, prior=None: matcher(runtime).match(view, prior, StageTimer())
 
 
 def test_the_network_takes_as_many_threads_as_it_is_given(network, site):
@@ -78,36 +84,57 @@ def noise(height: int, width: int = 320) -> View:
     return View(image, Camera(width, height, (260.0, 260.0, 159.5, 119.5)))
 
 
-def by_pair(found: Correspondences) -> dict[tuple, float]:
+def by_pair(pixels, points, scores) -> dict[tuple, float]:
     """Score of every matched pixel and point."""
-    pairs = np.hstack([found.pixels, found.points]).round(3)
-    return dict(zip(map(tuple, pairs), found.scores, strict=True))
+    return dict(zip(map(tuple, np.column_stack([pixels, points]).round(3)), scores, strict=True))
+
+
+def assert_alike(one: dict[tuple, float], other: dict[tuple, float]) -> None:
+    """The same pairs with the same scores; equals in float32 may fall either way."""
+    common = one.keys() & other.keys()
+    assert len(common) >= 0.995 * max(len(one), len(other))
+    assert max(abs(one[key] - other[key]) for key in common) < 1e-4
 
 
 @pytest.mark.parametrize("height, prior", [(240, None), (180, np.eye(4))])
 def test_onnxruntime_finds_the_matches_that_torch_finds(matched, tmp_path, height, prior):
     ours, theirs = (matched(noise(height), runtime, prior) for runtime in ("torch", "onnxruntime"))
     assert len(ours) == len(theirs) and len(ours[0]) > 300
-    assert len(list((tmp_path / "diff2i2p/onnx").glob("*.onnx"))) == 2
+    assert len(list((tmp_path / "diff2i2p/onnx").glob("*.onnx"))) == 3  # of the image; of one candidate view, and of as many as when lost
     for a, b in zip(ours, theirs, strict=True):
-        one, other = by_pair(a), by_pair(b)
-        common = one.keys() & other.keys()
-        assert len(common) >= 0.995 * max(len(one), len(other))  # equals in float32 may fall either way
-        assert max(abs(one[key] - other[key]) for key in common) < 1e-4
+        assert_alike(by_pair(a.pixels, a.points, a.scores), by_pair(b.pixels, b.points, b.scores))
+
+
+@pytest.mark.parametrize("runtime", ["torch", "onnxruntime"])
+@pytest.mark.parametrize("views", [2, 3])
+def test_candidate_views_are_matched_together_as_each_is_alone(matcher, runtime, views):
+    ours = matcher(runtime)
+    places = np.array([[0, 0, 0], [6, 6, 0], [12, 3, 0]])[:views]
+    crops = [ours.crop(ours.index.around(place, 192)) for place in places]
+    assert len({len(crop.points) for crop in crops}) == views and len({crop.members.shape[1] for crop in crops}) == 2  # ragged
+    with torch.inference_mode():
+        image = ours.engine.encode_image(torch.from_numpy(noise(120).grey)[None, None] / 255)
+        cells = image.fine[0].flatten(1).T.contiguous()
+        together = ours.engine.match(image, cells, crops, None)
+        alone = [ours.engine.match(image, cells, [crop], None)[0] for crop in crops]
+    for some, same in zip(together, alone, strict=True):
+        assert len(some.cells) > 100
+        assert_alike(by_pair(some.cells, some.points, some.scores), by_pair(same.cells, same.points, same.scores))
 
 
 def test_graphs_are_made_once_for_a_size_and_again_when_damaged(matched, tmp_path):
     first = matched(noise(120), "onnxruntime", np.eye(4))[0]
-    image, matching = sorted((tmp_path / "diff2i2p/onnx").glob("*.onnx"))
+    (image,), matching = ([*(tmp_path / "diff2i2p/onnx").glob(f"*.{part}.onnx")] for part in ("image", "matching"))
     written = image.stat().st_mtime_ns
-    matching.write_bytes(matching.read_bytes()[:1000])
+    for path in matching:
+        path.write_bytes(path.read_bytes()[:1000])
     again = matched(noise(120), "onnxruntime", np.eye(4))[0]
-    assert image.stat().st_mtime_ns == written and matching.stat().st_size > 1000
+    assert image.stat().st_mtime_ns == written and all(path.stat().st_size > 1000 for path in matching)
     assert (first.points == again.points).all()
 
 
 def test_graphs_have_fixed_shapes_and_only_operators_of_tensorrt(network, tmp_path):
-    shapes = Shapes(180, 320, 48, 70)
+    shapes = Shapes(180, 320, 3, 48, 70)
     export_image_side(network, Config().matching, shapes, tmp_path / "image.onnx")
     export_matching(network, Config().matching, shapes, tmp_path / "matching.onnx")
     for name in ("image", "matching"):
@@ -140,7 +167,7 @@ def test_the_export_command_writes_both_graphs_in_the_sizes_of_a_map(network, si
     arguments = ["export", "--onnx", tmp_path / "new/edge.onnx", "--weights", tmp_path / "edge.safetensors", "--height", 180, "--json"]
     assert run_command(monkeypatch, *arguments) == 0
     made = json.loads(capsys.readouterr().out)
-    assert (made["width"], made["height"], made["nodes"], made["members"]) == (320, 180, 192, 256)
+    assert (made["width"], made["height"], made["views"], made["nodes"], made["members"]) == (320, 180, 1, 192, 256)
     image = onnx.load(made["image"]).graph.input[0]
     assert [size.dim_value for size in image.type.tensor_type.shape.dim] == [1, 1, 180, 320]
     mapped = replace(site, path=tmp_path / "floor.i2pmap", header={"weights_sha256": sha256(tmp_path / "edge.safetensors")})

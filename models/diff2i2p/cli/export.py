@@ -17,6 +17,7 @@ def export(
     onnx: Annotated[Path, typer.Option(help="Graph of the image side, NAME.onnx; beside it NAME.matching.onnx fuses and matches.")],
     weights: Annotated[str | None, typer.Option(help="Weights file, or the name of shipped weights; without, the first shipped.")] = None,
     map_file: Annotated[Path | None, typer.Option("--map", help="Compiled map that decides how large the matching graph is.")] = None,
+    views: Annotated[int, typer.Option(help="Candidate views matched at once: 1 in tracking, retrieval.candidates when lost.", min=1)] = 1,
     height: Annotated[int | None, typer.Option(help="Height of the rectified image; without, 3/4 of image.width.", min=16)] = None,
     settings: Settings = None,
     as_json: Json = False,
@@ -32,12 +33,12 @@ def export(
         raise WeightsError("no weights ship with this installation: give --weights")
     network, digest = load_weights(weights, read_config(settings))
     require_exportable(network.config)
-    sizes = network.config.retrieval.nodes, MEMBERS
+    nodes, members = network.config.retrieval.nodes, MEMBERS
     if map_file:
         site = CompiledMap.open(map_file)
         site.require_weights(digest)
-        sizes = graph_sizes(site, network.config)
-    shapes = Shapes(height or round(network.config.image.width * 3 / 4), network.config.image.width, *sizes)
+        _, nodes, members = graph_sizes(site, network.config)
+    shapes = Shapes(height or round(network.config.image.width * 3 / 4), network.config.image.width, views, nodes, members)
     matching = onnx.with_name(f"{onnx.stem}.matching.onnx")
     onnx.parent.mkdir(parents=True, exist_ok=True)
     with notes.status("exporting"):
@@ -46,4 +47,4 @@ def export(
     if as_json:
         return print(json.dumps({"image": str(onnx), "matching": str(matching), "weights_sha256": digest} | vars(shapes)))
     print(f"{onnx}: image {shapes.width}x{shapes.height}")
-    print(f"{matching}: {shapes.nodes} nodes of up to {shapes.members} points")
+    print(f"{matching}: {views} candidate views of {nodes} nodes of up to {members} points")

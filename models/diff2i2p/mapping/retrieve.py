@@ -69,13 +69,13 @@ class _Lists:
         return best.values, found.view(len(queries), -1).gather(1, best.indices)
 
 
-def retrieve(patches: torch.Tensor, index: NodeIndex, config: RetrievalConfig) -> list[torch.Tensor]:
-    """Node indices of each candidate view, all equally many, most voted first; a small map is one candidate.
+def retrieve(patches: torch.Tensor, index: NodeIndex, config: RetrievalConfig) -> torch.Tensor:
+    """Node indices (K, M) of each candidate view, most voted first; a small map is one candidate.
 
     patches (P, C): unit vectors before fusion.
     """
     if len(index) <= config.nodes:
-        return [torch.arange(len(index), device=index.nodes.device)]
+        return torch.arange(len(index), device=index.nodes.device)[None]
     similarity, voted = index.alike(patches)
     heard, member = torch.unique(voted.flatten(), return_inverse=True)
     votes = torch.zeros(len(heard), device=patches.device).index_add_(0, member, torch.softmax(10 * similarity, 1).flatten())
@@ -88,7 +88,7 @@ def retrieve(patches: torch.Tensor, index: NodeIndex, config: RetrievalConfig) -
         centre = np.where(votes > 0, support, 0).argmax()
         candidates.append(index.around(places[centre], config.nodes))
         votes[np.isin(heard, candidates[-1].cpu().numpy())] = 0
-    return candidates
+    return torch.stack(candidates)
 
 
 def _nearest(vectors: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:

@@ -66,7 +66,7 @@ class Diff2I2P(nn.Module):
         return MapFeatures(F.normalize(fine, dim=1), nodes)
 
     def fuse(self, tokens: torch.Tensor, nodes: torch.Tensor, node_points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """tokens (B, C, h, w), nodes (B, M, C) at node_points (B, M, 3) -> unit vectors of patches (B, P, C) and nodes (B, M, C)."""
+        """tokens (B or 1, C, h, w), nodes (B, M, C) at node_points (B, M, 3) -> unit vectors of patches (B, P, C) and nodes (B, M, C)."""
         fused, nodes = self.fusion(tokens, nodes, node_points)
         return self.patches(fused), F.normalize(nodes, dim=-1)
 

@@ -4,7 +4,7 @@
 import copy
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +15,9 @@ from diff2i2p.cache import cache_folder
 from diff2i2p.config import Config, ConfigError
 from diff2i2p.network.diff2i2p import Diff2I2P, ImageFeatures
 from diff2i2p.network.graphs import NO_MATCH, Matching, Shapes, export_image_side, export_matching, require_exportable
-from diff2i2p.network.matching import PixelMatches, gather_matches, match_patches, patch_cells
+from diff2i2p.network.matching import Crop, PixelMatches, gather_matches, match_patches, patch_cells
 
-GRAPHS = 1  # version of the graphs: a cached one of another version is not used
+GRAPHS = 2  # version of the graphs: a cached one of another version is not used
 
 
 class TorchEngine:
@@ -34,27 +34,30 @@ class TorchEngine:
         """Unit vectors (P, C) of the patches before fusion."""
         return self.network.patches(image.tokens)[0]
 
-    def match(self, image: ImageFeatures, cells, nodes, node_points, points, members, known: torch.Tensor | None) -> PixelMatches:
-        """Matches of one candidate view.
+    def match(self, image: ImageFeatures, cells: torch.Tensor, crops: list[Crop], known: torch.Tensor | None) -> list[PixelMatches]:
+        """Matches of every candidate view, all of equally many nodes, fused in one batch.
 
-        cells (G, D) and points (N, D): unit fine features; nodes (M, C) at node_points (M, 3); members (M, B) of each node among the
-        points, padded with N; known (G,) bool: cells whose depth is known, in mode rgbd.
+        cells (G, D): unit fine features; known (G,) bool: cells whose depth is known, in mode rgbd.
         """
-        patches, fused = self.network.fuse(image.tokens, nodes[None], node_points[None])
+        nodes, places = (torch.stack([getattr(crop, name) for crop in crops]) for name in ("nodes", "node_points"))
+        fused = self.network.fuse(image.tokens, nodes, places)
         levels = patch_cells(image.tokens.shape[-2:], image.fine.shape[-2:], self.network.config.network.patch_levels)
         levels = [level.to(cells.device) for level in levels]
-        return match_patches(patches[0], fused[0], cells, points, levels, members, self.config.matching, known)[1]
+        return [
+            match_patches(patches, nodes, cells, crop.fine, levels, crop.members, self.config.matching, known)[1]
+            for patches, nodes, crop in zip(*fused, crops, strict=True)
+        ]
 
 
 class OnnxEngine:
     """The same by onnxruntime. Graphs and TensorRT engines are made for the first image of a size, and kept in the cache folder."""
 
-    def __init__(self, network: Diff2I2P, config: Config, fingerprint: str, nodes: int, members: int):
-        """fingerprint: of the weights; nodes, members: of every candidate view, see Shapes. Raises ConfigError."""
+    def __init__(self, network: Diff2I2P, config: Config, fingerprint: str, views: int, nodes: int, members: int):
+        """fingerprint: of the weights; views: matched when the camera is lost; nodes, members: see Shapes. Raises ConfigError."""
         require_exportable(config)
         self.network = copy.deepcopy(network).cpu()  # what is exported
         self.config, self.fingerprint = config, fingerprint
-        self.nodes, self.members = nodes, members
+        self.views, self.nodes, self.members = views, nodes, members
         self.sessions: dict[tuple[int, int], tuple] = {}
         _onnxruntime()
 
@@ -66,37 +69,44 @@ class OnnxEngine:
     def votes(self, image: ImageFeatures) -> torch.Tensor:
         return self._votes
 
-    def match(self, image: ImageFeatures, cells, nodes, node_points, points, members, known=None) -> PixelMatches:
-        _, session, patch_cells = self._sessions(*self.size)
-        filled = F.pad(members < len(points), (0, self.members - members.shape[1]))
-        index = F.pad(members, (0, self.members - members.shape[1])).clamp(max=len(points) - 1)
-        scores, choices = _run(
-            session, tokens=image.tokens, cells=cells, nodes=nodes, node_points=node_points, members=points[index], filled=filled
-        )
-        patch_cells = patch_cells.to(cells.device)
+    def match(self, image: ImageFeatures, cells: torch.Tensor, crops: list[Crop], known=None) -> list[PixelMatches]:
+        _, matching, patch_cells = self._sessions(*self.size)
+        views = 1 if len(crops) == 1 else self.views
+        sized = [self._sized(crop) for crop in crops]
+        batch = [_inputs(crop) for crop in sized + sized[-1:] * (views - len(sized))]
+        batch = {name: torch.stack([inputs[name] for inputs in batch]) for name in batch[0]}
+        found = zip(*_run(matching[views], tokens=image.tokens, cells=cells, **batch), sized, strict=False)  # the batch may be longer
+        return [self._matches(scores, choices, crop, patch_cells.to(cells.device)) for scores, choices, crop in found]
+
+    def _sized(self, crop: Crop) -> Crop:
+        """The crop with as many members of a node as the graph takes."""
+        return replace(crop, members=F.pad(crop.members, (0, self.members - crop.members.shape[1]), value=len(crop.fine)))
+
+    def _matches(self, scores: torch.Tensor, choices: torch.Tensor, crop: Crop, patch_cells: torch.Tensor) -> PixelMatches:
+        """What the graph has found in a candidate view: scores, choices (P, A), see Matching."""
         found = scores >= max(self.config.matching.min_score, np.nextafter(NO_MATCH, 0))
-        matched = index.flatten()[choices[found]]
-        return gather_matches([PixelMatches(patch_cells[found], matched, scores[found])], len(points), self.config.matching)
+        matched = crop.members.flatten()[choices[found]]
+        return gather_matches([PixelMatches(patch_cells[found], matched, scores[found])], len(crop.fine), self.config.matching)
 
     def _sessions(self, height: int, width: int) -> tuple:
-        """The two sessions for images of this size, and the cells of every patch."""
+        """The session of the image side for images of this size, those of matching by the number of views, and the cells of every patch."""
         if (height, width) not in self.sessions:
-            shapes = Shapes(height, width, self.nodes, self.members)
-            self.sessions[height, width] = self._open(shapes)
+            self.sessions[height, width] = self._open(Shapes(height, width, 1, self.nodes, self.members))
         return self.sessions[height, width]
 
     def _open(self, shapes: Shapes) -> tuple:
-        made_of = {"graphs": GRAPHS, "weights": self.fingerprint, "shapes": asdict(shapes), "matching": asdict(self.config.matching)}
-        name = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:24]
-        folder = cache_folder() / "onnx"
-        folder.mkdir(exist_ok=True)
-        image_side = self._kept(folder / f"{name}.image.onnx", export_image_side, shapes)
-        matching = self._kept(folder / f"{name}.matching.onnx", export_matching, shapes)
+        image_side = self._kept("image", export_image_side, shapes)
+        numbers = {1, self.views}  # tracking, lost
+        matching = {views: self._kept("matching", export_matching, replace(shapes, views=views)) for views in numbers}
         fine, tokens = (output.shape[-2:] for output in image_side.get_outputs()[:2])
         return image_side, matching, Matching(self.network, self.config.matching, tokens, fine).patch_cells
 
-    def _kept(self, path: Path, export, shapes: Shapes):
-        """A session of the graph kept at `path`; a missing or damaged one is made again."""
+    def _kept(self, part: str, export, shapes: Shapes):
+        """A session of the graph kept in the cache folder; a missing or damaged one is made again."""
+        made_of = {"graphs": GRAPHS, "weights": self.fingerprint, "shapes": asdict(shapes), "matching": asdict(self.config.matching)}
+        name = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:24]
+        path = cache_folder() / "onnx" / f"{name}.{part}.onnx"
+        path.parent.mkdir(exist_ok=True)
         if path.is_file():
             try:
                 return open_session(path, self.config)
@@ -104,6 +114,12 @@ class OnnxEngine:
                 path.unlink()
         export(self.network, self.config.matching, shapes, path)
         return open_session(path, self.config)
+
+
+def _inputs(crop: Crop) -> dict[str, torch.Tensor]:
+    """A candidate view as the matching graph takes it, see Matching."""
+    members, filled = crop.fine[crop.members.clamp(max=len(crop.fine) - 1)], crop.members < len(crop.fine)
+    return {"nodes": crop.nodes, "node_points": crop.node_points, "members": members, "filled": filled}
 
 
 def _run(session, **inputs: torch.Tensor) -> list[torch.Tensor]:

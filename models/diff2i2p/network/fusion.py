@@ -41,14 +41,17 @@ class Fusion(nn.Module):
         self.out_proj = nn.Linear(dim, dim)
 
     def forward(self, image: torch.Tensor, nodes: torch.Tensor, node_points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """image (B, C, h, w), nodes (B, M, C) at node_points (B, M, 3) -> fused tokens (B, C, h, w), fused nodes (B, M, C)."""
+        """image (B, C, h, w), nodes (B, M, C) at node_points (B, M, 3) -> fused tokens (B, C, h, w), fused nodes (B, M, C).
+
+        One image (1, C, h, w) may meet B views of the map: what does not depend on them is computed once.
+        """
         height, width = image.shape[-2:]
         tokens = image.flatten(2).transpose(1, 2) + self.image_embedding(fourier(self._grid(image), self.octaves))
         centred = node_points - node_points.mean(1, keepdim=True)
         nodes = nodes + self.point_embedding(fourier(centred, self.octaves))
         for self_layer, cross_layer in zip(self.layers[::2], self.layers[1::2], strict=True):
             tokens, nodes = self_layer(tokens, tokens), self_layer(nodes, nodes)
-            tokens = cross_layer(tokens, nodes)
+            tokens = cross_layer(tokens.expand(len(nodes), -1, -1), nodes)
             nodes = cross_layer(nodes, tokens)
         tokens, nodes = self.out_proj(tokens), self.out_proj(nodes)
         return tokens.transpose(1, 2).unflatten(2, (height, width)), nodes

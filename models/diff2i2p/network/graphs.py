@@ -24,7 +24,8 @@ class Shapes:
 
     height: int  # of the rectified image
     width: int
-    nodes: int  # map nodes of one candidate view
+    views: int  # candidate views matched at once
+    nodes: int  # map nodes of each
     members: int  # fine points of one node, padding included
 
 
@@ -41,7 +42,7 @@ class ImageSide(nn.Module):
 
 
 class Matching(nn.Module):
-    """Fusion, coarse and fine matching of one candidate view, every step at its largest size: what is no match has score NO_MATCH."""
+    """Fusion, coarse and fine matching of V candidate views, every step at its largest size: what is no match has score NO_MATCH."""
 
     def __init__(self, network: Diff2I2P, config: MatchingConfig, grid, fine_grid):
         """grid, fine_grid: (rows, columns) of the tokens and of the fine features."""
@@ -52,16 +53,23 @@ class Matching(nn.Module):
         self.register_buffer("patch_cells", cells.clamp(max=fine_grid[0] * fine_grid[1] - 1))
 
     def forward(self, tokens, cells, nodes, node_points, members, filled) -> tuple[torch.Tensor, torch.Tensor]:
-        """tokens (1, C, h, w), cells (G, D), nodes (M, C) at node_points (M, 3), their members' features (M, B, D), filled (M, B) bool.
+        """tokens (1, C, h, w), cells (G, D); of every view nodes (V, M, C) at node_points (V, M, 3), their members' features
+        (V, M, B, D), filled (V, M, B) bool.
 
-        Gives for every cell of every patch (P, A) the score of its best point, and which it is: node * B + member.
+        Gives for every cell of every patch (V, P, A) the score of its best point, and which it is: node * B + member.
         """
-        patches, fused = self.network.fuse(tokens, nodes[None], node_points[None])
-        node, wanted = self._coarse(patches[0] @ fused[0].T, filled)
+        patches, fused = self.network.fuse(tokens, nodes, node_points)
+        node, wanted = self._coarse(patches @ fused.transpose(1, 2), filled)
         pixels = cells[self.patch_cells.flatten()].unflatten(0, self.patch_cells.shape)  # (P, A, D)
         # one more channel holds the padding down: cheaper than a mask over every similarity
         pixels = torch.cat([pixels, torch.ones_like(pixels[..., :1])], 2)
-        members = torch.cat([members, 2 * NO_MATCH * (1 - filled.to(members))[..., None]], 2).transpose(1, 2)  # (M, D + 1, B)
+        members = torch.cat([members, 2 * NO_MATCH * (1 - filled.to(members))[..., None]], 3).transpose(2, 3)  # (V, M, D + 1, B)
+        # view by view: the similarities of all at once are hundreds of megabytes, and slower on a CPU
+        scores, choices = zip(*(self._fine(pixels, *view) for view in zip(members, node, wanted, strict=True)), strict=True)
+        return torch.stack(scores), torch.stack(choices)
+
+    def _fine(self, pixels, members, node, wanted) -> tuple[torch.Tensor, torch.Tensor]:
+        """Score and choice (P, A) of one view: pixels (P, A, D + 1), members (M, D + 1, B), node and wanted (P, K) as of `_coarse`."""
         similarity = pixels[:, None] @ members[node]  # (P, K, A, B)
         best, partner = similarity.max(3)  # (P, K, A)
         rival = (similarity if self.inside.all() else torch.where(self.inside[:, None, :, None], similarity, NO_MATCH)).amax(2)  # (P, K, B)
@@ -71,14 +79,14 @@ class Matching(nn.Module):
         return score[:, 0], choice.gather(1, rank)[:, 0]
 
     def _coarse(self, similarity: torch.Tensor, filled: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The nodes each patch likes best (P, K), and whether the node wants the patch."""
+        """Of similarities (V, P, M): the nodes each patch likes best (V, P, K), and whether the node wants the patch."""
         if self.config.min_node_points:
-            enough = filled.to(similarity).sum(1) >= self.config.min_node_points
-            similarity = torch.where(enough, similarity, NO_MATCH)
-        value, node = similarity.topk(min(self.config.nodes_per_patch, similarity.shape[1]), 1)
-        rank = min(self.config.patches_per_node, similarity.shape[0])
-        least = similarity.T.topk(rank, 1).values[:, -1]
-        return node, (value >= least[node]) & (value > NO_MATCH)
+            enough = filled.to(similarity).sum(2) >= self.config.min_node_points
+            similarity = torch.where(enough[:, None], similarity, NO_MATCH)
+        value, node = similarity.topk(min(self.config.nodes_per_patch, similarity.shape[2]), 2)
+        rank = min(self.config.patches_per_node, similarity.shape[1])
+        least = similarity.transpose(1, 2).topk(rank, 2).values[..., -1]  # (V, M)
+        return node, (value >= least.gather(1, node.flatten(1)).view_as(node)) & (value > NO_MATCH)
 
 
 def require_exportable(config: Config) -> None:
@@ -109,10 +117,10 @@ def export_matching(network: Diff2I2P, config: MatchingConfig, shapes: Shapes, p
     inputs = {
         "tokens": tokens,
         "cells": fine[0].flatten(1).T.contiguous(),
-        "nodes": torch.randn(shapes.nodes, tokens.shape[1]),
-        "node_points": torch.randn(shapes.nodes, 3),
-        "members": torch.randn(shapes.nodes, shapes.members, fine.shape[1]),
-        "filled": torch.ones(shapes.nodes, shapes.members, dtype=torch.bool),
+        "nodes": torch.randn(shapes.views, shapes.nodes, tokens.shape[1]),
+        "node_points": torch.randn(shapes.views, shapes.nodes, 3),
+        "members": torch.randn(shapes.views, shapes.nodes, shapes.members, fine.shape[1]),
+        "filled": torch.ones(shapes.views, shapes.nodes, shapes.members, dtype=torch.bool),
     }
     _export(Matching(network, config, tokens.shape[-2:], fine.shape[-2:]), inputs, ("scores", "choices"), path)
 

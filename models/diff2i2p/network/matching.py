@@ -12,6 +12,17 @@ OPPOSITE = 2.0  # distance of opposite unit vectors
 
 
 @dataclass(frozen=True)
+class Crop:
+    """A candidate view: nodes of the map, and the fine points that belong to them."""
+
+    nodes: torch.Tensor  # (M, C) before fusion
+    node_points: torch.Tensor  # (M, 3) map frame, metres
+    fine: torch.Tensor  # (N, D) unit features of the points
+    points: torch.Tensor  # (N, 3) map frame, metres
+    members: torch.Tensor  # (M, B) points of each node, padded with N
+
+
+@dataclass(frozen=True)
 class PixelMatches:
     """M matched (pixel, point) pairs, best first."""
 

@@ -12,6 +12,7 @@ from diff2i2p.mapping.compiled_map import CompiledMap
 from diff2i2p.mapping.retrieve import NodeIndex, retrieve
 from diff2i2p.network.diff2i2p import Diff2I2P, ImageFeatures
 from diff2i2p.network.engine import OnnxEngine, TorchEngine
+from diff2i2p.network.matching import Crop, PixelMatches
 from diff2i2p.weights import WeightsError
 
 DEPTH_REACH = 6.0  # metres; farther query depth counts as unknown, as in the paper's data
@@ -50,30 +51,39 @@ class NetworkMatcher:
         with timer("retrieve"):
             candidates = self._candidates(image, prior)
         with timer("matching"):
-            return [self._match_candidate(image, seen, nodes) for nodes in candidates]
+            return self._match(image, seen, [self.crop(nodes) for nodes in candidates])
 
-    def _candidates(self, image: ImageFeatures, prior: np.ndarray | None) -> list[torch.Tensor]:
+    def _candidates(self, image: ImageFeatures, prior: np.ndarray | None) -> torch.Tensor:
+        """Node indices (K, M) of each candidate view."""
         if len(self.nodes) <= self.config.retrieval.nodes:
-            return [torch.arange(len(self.nodes), device=self.device)]
+            return torch.arange(len(self.nodes), device=self.device)[None]
         if prior is not None:
-            return [self.index.around(prior[:3, 3] + 2.0 * prior[:3, 2], self.config.retrieval.nodes)]
+            return self.index.around(prior[:3, 3] + 2.0 * prior[:3, 2], self.config.retrieval.nodes)[None]
         return retrieve(self.engine.votes(image), self.index, self.config.retrieval)
 
-    def _match_candidate(self, image: ImageFeatures, seen: torch.Tensor | None, nodes: torch.Tensor) -> Correspondences:
-        points, members = self._members(nodes.cpu())
-        fine = self.fine[points].to(self.device).float()
+    def crop(self, nodes: torch.Tensor) -> Crop:
+        """What the map knows of a candidate view, nodes (M,)."""
+        index, members = self._members(nodes.cpu())
+        fine, points = self.fine[index].to(self.device).float(), self.points[index].to(self.device)
+        return Crop(self.nodes[nodes], self.node_points[nodes], fine, points, members)
+
+    def _match(self, image: ImageFeatures, seen: torch.Tensor | None, crops: list[Crop]) -> list[Correspondences]:
+        """Correspondences of every candidate view; seen: what `back_project` gives, in mode rgbd."""
         cells = image.fine[0].flatten(1).T.contiguous()
         known = None if seen is None else self._at_cells(seen)[:, 2] > 0
-        matches = self.engine.match(image, cells, self.nodes[nodes], self.node_points[nodes], fine, members, known)
+        found = self.engine.match(image, cells, crops, known)
+        return [self._correspondences(matches, crop, image, cells, seen) for matches, crop in zip(found, crops, strict=True)]
+
+    def _correspondences(self, matches: PixelMatches, crop: Crop, image: ImageFeatures, cells, seen) -> Correspondences:
+        """Matches as pixels and points of the map, the points tuned."""
         pixels = self._pixels(matches.cells, image.fine.shape[-1])
-        matched = self.points[points].to(self.device)
-        found = matched[matches.points]
+        points = crop.points[matches.points]
         if self.network.config.network.tuning:
-            where = () if seen is None else (found, self._at_cells(seen)[matches.cells])
-            extent = self._extent(matched if seen is None else seen.flatten(1).T)
-            found = found + self.network.tuning(cells[matches.cells], fine[matches.points], *where, extent=extent)
+            where = () if seen is None else (points, self._at_cells(seen)[matches.cells])
+            extent = self._extent(crop.points if seen is None else seen.flatten(1).T)
+            points = points + self.network.tuning(cells[matches.cells], crop.fine[matches.points], *where, extent=extent)
         scores = matches.scores.clamp(min=0).cpu().numpy()
-        return Correspondences(pixels.cpu().numpy().astype(float), found.cpu().numpy().astype(float), scores, "network")
+        return Correspondences(pixels.cpu().numpy().astype(float), points.cpu().numpy().astype(float), scores, "network")
 
     def _members(self, nodes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Fine points of the candidate (N,), and for each node the indices among them (M, most), padded with N."""
@@ -109,10 +119,11 @@ class NetworkMatcher:
         return network.fine_stride * network.fine_step, network.fine_stride // 2
 
 
-def graph_sizes(site: CompiledMap, config: Config) -> tuple[int, int]:
-    """Nodes of every candidate view of a map, and the most fine points that one of its nodes has."""
-    starts = site.tensors["node_starts"]
-    return min(len(starts) - 1, config.retrieval.nodes), min(int(starts.diff().max()), config.matching.node_points)
+def graph_sizes(site: CompiledMap, config: Config) -> tuple[int, int, int]:
+    """Candidate views of a map when the camera is lost, nodes of every one, and the most fine points that one of its nodes has."""
+    starts, view = site.tensors["node_starts"], config.retrieval
+    nodes = min(len(starts) - 1, view.nodes)
+    return view.candidates if len(starts) - 1 > nodes else 1, nodes, min(int(starts.diff().max()), config.matching.node_points)
 
 
 def back_project(view: View) -> torch.Tensor:
