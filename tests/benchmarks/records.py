@@ -12,6 +12,7 @@ from diff2i2p.evaluation.metrics import FALSE_ACCEPT, pose_error
 from diff2i2p.evaluation.reliability import nees, pose_difference
 from diff2i2p.localization import localizer as spine
 from diff2i2p.localization import verify
+from diff2i2p.localization.compare import FLOOR
 from diff2i2p.localization.compare import SHARED as TRACKS_SHARED
 from diff2i2p.localization.hypotheses import SHARED
 from diff2i2p.localization.localizer import Localizer
@@ -29,7 +30,7 @@ def observe(localizer: Localizer, image: np.ndarray, camera, T_true: np.ndarray 
         matcher, refined = place.correspondences.matcher, pose is not place.pose
         figures = {"error": [round(e, 5) for e in error], "pose": pose.T_map_camera.round(6).tolist(), "refined": refined}
         if T_true is not None:
-            alone = pose.covariance / shared(matcher, refined)
+            alone = (pose.covariance - FLOOR) / TRACKS_SHARED if refined else pose.covariance / SHARED[matcher]
             figures |= {"difference": pose_difference(T_true, pose.T_map_camera).tolist(), "covariance": alone.tolist()}
         seen.append({"place": id(place), "matcher": matcher, "evidence": [round(x, 4) for x in astuple(proof)]} | figures)
         return proof
@@ -41,15 +42,11 @@ def observe(localizer: Localizer, image: np.ndarray, camera, T_true: np.ndarray 
     return [pose | {"place": places.index(pose["place"])} for pose in seen]
 
 
-def shared(matcher: str, refined: bool) -> float:
-    """What the errors that matches share widen a covariance by."""
-    return TRACKS_SHARED if refined else SHARED[matcher]
-
-
 def consistency(pose: dict) -> float:
     """NEES of a recorded pose by the present factors."""
-    widened = shared(pose["matcher"], pose["refined"]) * np.array(pose["covariance"])
-    return float(nees(np.array([pose["difference"]]), widened[None])[0])
+    alone = np.array(pose["covariance"])
+    covariance = TRACKS_SHARED * alone + FLOOR if pose["refined"] else SHARED[pose["matcher"]] * alone
+    return float(nees(np.array([pose["difference"]]), covariance[None])[0])
 
 
 def append(path: Path, site: str, kind: str, name: str, images: list[list[dict]]) -> None:

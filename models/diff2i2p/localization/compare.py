@@ -19,7 +19,9 @@ BLUR, CONTRAST_WINDOW, FLAT = 1.0, 12.0, 25.0  # pixels, pixels, grey levels squ
 TRACKER = {"winSize": (21, 21), "maxLevel": 2, "criteria": (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 15, 0.03)}
 RETURN = 0.7  # pixels by which a track followed there and back may miss its start
 TRACK_ERROR, TRACK_ITERATIONS = 3.0, 200  # of the pose solver on tracks, pixels
-SHARED = 55.0  # and so with tracks (bench_uncertainty.py)
+# What makes tracks err together: variance of a pose over that by independent ones, and the errors of the map itself, m^2 and rad^2, that
+# no number of tracks averages away (bench_uncertainty.py).
+SHARED, FLOOR = 8.0, np.diag([0.005**2] * 3 + [0.002**2] * 3)
 AGREES = 2.0  # pixels at 320 wide; a track that ends this close to where a pose puts it speaks for the pose
 RANKS = 2048  # pixels that the strength of an image edge is ranked among
 FEW = 40  # pixels or corners that say nothing yet
@@ -62,7 +64,7 @@ def refine(pose: Pose, comparison: Comparison, matches: Correspondences, camera:
     if found is None:
         return None
     inliers = _errors(matches, camera, found.T_map_camera) <= config.max_error
-    return replace(found, inliers=inliers, covariance=SHARED * found.covariance)
+    return replace(found, inliers=inliers, covariance=SHARED * found.covariance + FLOOR)
 
 
 def pose_of_tracks(comparison: Comparison, camera: Camera, config: PnpConfig) -> Pose | None:
