@@ -18,7 +18,7 @@ from diff2i2p.localization.likeness import likeness
 from diff2i2p.localization.pnp import Pose
 from diff2i2p.localization.result import Correspondences, Status
 from diff2i2p.localization.twins import find_twin
-from diff2i2p.localization.verify import COEFFICIENTS, confidence, evidence, resemblance
+from diff2i2p.localization.verify import COEFFICIENTS, confidence, evidence, resemblances
 from diff2i2p.mapping.dense import DenseMap
 from diff2i2p.render import render_cloud
 
@@ -103,9 +103,9 @@ def test_matches_that_a_second_place_explains_as_well_leave_no_margin(truth, eye
     rng = np.random.default_rng(0)
     once, again = matches_at(truth, eye, 60, rng), matches_at(truth, eye, 50, rng, (12, 0, 0))
     alone, twice = propose([once], eye, PNP)[0], propose([joined(once, again)], eye, PNP)[0]
-    assert not alone.rivals and 45 <= twice.rivals[0].matches <= 60
+    assert alone.rival is None and 45 <= twice.rival.matches <= 60
     comparison = compare(view, dense, truth)
-    as_much = resemblance(view, dense, truth, PNP)
+    as_much = resemblances(comparison, view, PNP)[0][0]
     proofs = [evidence(h.pose, h, comparison, view, elsewhere) for h, elsewhere in ((alone, 0), (twice, as_much), (twice, 0))]
     assert proofs[0].alone == proofs[2].alone == 1 and 0.49 < proofs[1].alone < 0.6
     assert confidence(replace(proofs[0], agreement=1.0), "appearance") > 0.8
@@ -173,7 +173,7 @@ def test_each_matcher_names_a_place_once_and_two_places_are_rivals(truth, eye):
     assert len(propose([here, near], eye, PNP)) == 1
     assert len(propose([here, replace(near, matcher="network")], eye, PNP)) == 2
     places = propose([elsewhere, here], eye, PNP)
-    assert len(places) == 2 and {rival.matches for place in places for rival in place.rivals} == {40, 60}
+    assert len(places) == 2 and {place.rival.matches for place in places} == {40, 60}
 
 
 def test_a_pose_that_contradicts_gravity_is_none(truth, eye):

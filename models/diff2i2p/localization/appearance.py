@@ -9,12 +9,12 @@ import numpy as np
 from diff2i2p.camera import View
 from diff2i2p.config import AppearanceConfig
 from diff2i2p.localization.result import Correspondences
-from diff2i2p.mapping.looks import CONTRAST, keypoint_arrays, root_sift
+from diff2i2p.mapping.looks import FAINT, keypoint_arrays, root_sift
 
 NEIGHBOURS, RIVAL = 5, 0.3  # descriptors compared; metres from which another one is another place
 CHECKS = 48  # leaves that the index looks into per query
 ANGLES, SCALES = 16, 5  # bins of the turn (a full one) and of the zoom (octaves) between image and rendered view
-VIEWS = 8  # rendered views that are matched in earnest
+VIEWS, PLACE = 16, 4.0  # views that are matched in earnest; metres between what they show, up to which they are one place
 TURN, ZOOM = 32, 1.2  # 1/256 turns and octaves from its view's bin, within which a match is consistent
 SMOOTHING = (0.5, 1.0)  # blurs of the image, in spacings of the map as its views show them: the second for an image taken close up
 
@@ -31,21 +31,22 @@ class AppearanceMatcher:
         self.descriptors, self.points, self.angles, self.octaves = descriptors, points, angles, octaves.astype(np.float32)
         self.starts, self.grain, self.config = starts, float(grain[0]), config
         self.view_of = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
-        self.sift = cv2.SIFT_create(config.features, contrastThreshold=CONTRAST / 2)
+        self.centres = _centres(points, starts)
+        self.sift = cv2.SIFT_create(config.features, contrastThreshold=FAINT)
         self.searched = descriptors.astype(np.float32)  # the index keeps no copy of its own
         cv2.setRNGSeed(0)  # the trees split at random: the same map is to give the same answers in every process
         self.index = cv2.flann_Index(self.searched, {"algorithm": 1, "trees": 4}) if len(points) else None
 
     def match(self, view: View, prior, timer) -> list[Correspondences]:
-        """Matches of the whole map, with or without a prior: of the image as it is, and made coarse."""
+        """Matches of the whole map place by place, with or without a prior: of the image as it is, and made as coarse as the map."""
         found = []
-        for smoothing in SMOOTHING:
+        for sigma in sorted({smoothing * self.grain * view.camera.K[0] for smoothing in SMOOTHING}):
             with timer("sift"):
-                pixels, *query = self._detect(view, smoothing * self.grain * view.camera.K[0])
+                pixels, *query = self._detect(view, sigma)
             if len(pixels) < 2 or len(self.points) < NEIGHBOURS:
                 continue
             with timer("appearance"):
-                found.append(self._match(pixels, *query))
+                found += self._match(pixels, *query)
         return found
 
     def _detect(self, view: View, sigma: float):
@@ -55,14 +56,28 @@ class AppearanceMatcher:
         pixels, angles, octaves, _ = keypoint_arrays(keypoints, view.camera)
         return pixels, None if descriptors is None else root_sift(descriptors).astype(np.float32), angles, octaves
 
-    def _match(self, pixels, descriptors, angles, octaves) -> Correspondences:
+    def _match(self, pixels, descriptors, angles, octaves) -> list[Correspondences]:
         near, weight = self._neighbours(descriptors)
         elected = self._elect(near, self.angles[near] - angles[:, None], self.octaves[near] - octaves[:, None], weight)
-        matches = [self._match_view(*best, descriptors, angles, octaves) for best in elected]
         echoes = Correspondences(
             np.repeat(pixels, NEIGHBOURS, 0), self.points[near].reshape(-1, 3).astype(float), np.ones(near.size, np.float32), "appearance"
         )
-        return replace(_pooled(pixels, self.points, *map(np.concatenate, zip(*matches, strict=True))), echoes=echoes)
+        places = []
+        for views in self._by_place(elected):
+            matches = [self._match_view(*view, descriptors, angles, octaves) for view in views]
+            places.append(replace(_pooled(pixels, self.points, *map(np.concatenate, zip(*matches, strict=True))), echoes=echoes))
+        return places
+
+    def _by_place(self, elected: list[tuple]) -> list[list[tuple]]:
+        """The elected views in groups that show one place each, the most voted one first."""
+        groups: list[list[tuple]] = []
+        for view in elected:
+            near = next((g for g in groups if np.linalg.norm(self.centres[view[0]] - self.centres[g[0][0]]) < PLACE), None)
+            if near is None:
+                groups.append([view])
+            else:
+                near.append(view)
+        return groups
 
     def _neighbours(self, descriptors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Nearest features (M, k) and what each match is worth (M, k): nothing when another place looks as much alike."""
@@ -102,6 +117,12 @@ class AppearanceMatcher:
         squared[rows, nearest] = np.inf
         rival = squared[rows].min(1, initial=4 * best.max(initial=1))
         return rows, members.start + nearest, np.sqrt(best.clip(0) / rival.clip(1e-6))
+
+
+def _centres(points: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """(V, 3) the middle of the features of each view; the origin for a view without."""
+    sums = np.vstack([np.zeros(3), np.cumsum(points, 0, dtype=float)])
+    return np.diff(sums[starts], axis=0) / np.maximum(np.diff(starts), 1)[:, None]
 
 
 def _pooled(pixels, points, rows, features, ratios) -> Correspondences:

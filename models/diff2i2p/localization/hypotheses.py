@@ -35,7 +35,7 @@ class Hypothesis:
 
     pose: Pose
     correspondences: Correspondences
-    rivals: tuple[Rival, ...]  # none where only chance speaks for another place
+    rival: Rival | None  # None where only chance speaks for another place
 
 
 def propose(matched: list[Correspondences], camera: Camera, config: PnpConfig, level=None) -> list[Hypothesis]:
@@ -51,7 +51,7 @@ def propose(matched: list[Correspondences], camera: Camera, config: PnpConfig, l
     for pose, c in solved:
         if not any(same_place(pose.T_map_camera, other.T_map_camera) for other, theirs in places if theirs.matcher == c.matcher):
             places.append((pose, c))
-    return [Hypothesis(pose, c, _rivals(pose, c, solved, camera, config)) for pose, c in places]
+    return [Hypothesis(pose, c, _rival(pose, c, solved, camera, config)) for pose, c in places]
 
 
 def same_place(T_a: np.ndarray, T_b: np.ndarray) -> bool:
@@ -65,15 +65,14 @@ def upright(T_map_camera: np.ndarray, up_camera: np.ndarray, up_map: np.ndarray)
     return bool((T_map_camera[:3, :3] @ np.asarray(up_camera, float)) @ up_map > TILT)
 
 
-def _rivals(pose: Pose, c: Correspondences, solved, camera: Camera, config: PnpConfig) -> tuple[Rival, ...]:
-    """A twin of the place, or else the best pose in what `pose` leaves over; and the best pose elsewhere that the same matcher found."""
-    twin = find_twin(pose, c) if c.echoes is not None else None
-    second = Rival(*twin) if twin else _second(pose, c, camera, config)
-    others = [Rival(other.T_map_camera, int(other.inliers.sum())) for other, theirs in solved if theirs.matcher == c.matcher]
-    others = [r for r in others if not same_place(pose.T_map_camera, r.T_map_camera)]
-    best = max(others, key=lambda rival: rival.matches, default=None)
-    elsewhere = [r for r in (second, best) if r and not same_place(pose.T_map_camera, r.T_map_camera)]
-    return tuple(r for r in elsewhere if twin or r.matches > CHANCE)
+def _rival(pose: Pose, c: Correspondences, solved, camera: Camera, config: PnpConfig) -> Rival | None:
+    """A twin of the place; without one the pose that explains most matches, found by the same matcher or in what `pose` leaves over."""
+    if c.echoes is not None and (twin := find_twin(pose, c)):
+        return Rival(*twin)
+    rivals = [Rival(other.T_map_camera, int(other.inliers.sum())) for other, theirs in solved if theirs.matcher == c.matcher]
+    rivals += filter(None, [_second(pose, c, camera, config)])
+    elsewhere = [r for r in rivals if r.matches > CHANCE and not same_place(pose.T_map_camera, r.T_map_camera)]
+    return max(elsewhere, key=lambda rival: rival.matches, default=None)
 
 
 def _second(pose: Pose, c: Correspondences, camera: Camera, config: PnpConfig) -> Rival | None:

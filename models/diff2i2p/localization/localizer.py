@@ -4,7 +4,7 @@
 import time
 from collections import defaultdict
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +18,12 @@ from diff2i2p.localization.depth import rectify_depth, refine_by_depth
 from diff2i2p.localization.hypotheses import Hypothesis, propose, same_place
 from diff2i2p.localization.pnp import Pose
 from diff2i2p.localization.result import Correspondences, Localization, Status
-from diff2i2p.localization.verify import confidence, evidence, resemblance
+from diff2i2p.localization.verify import confidence, evidence, resemblances
 from diff2i2p.mapping.compiled_map import CompiledMap, MapError
 from diff2i2p.network.runtime import NetworkMatcher
 from diff2i2p.weights import load_weights
 
-VERIFIED = 3  # hypotheses that are rendered and verified
+RENDERED, VERIFIED = 6, 3  # hypotheses whose looks are compared, and of those the ones that are verified
 
 
 class Localizer:
@@ -62,38 +62,55 @@ class Localizer:
         matched = [found for matcher in self.matchers for found in matcher.match(view, prior, timer)]
         with timer("pnp"):
             places = propose(matched, view.camera, self.config.pnp, None if up is None else (up, self.map.up))
-        answers = self._answers(places, view, timer)
+        with timer("render"):
+            scenes = self._scenes(places, view)
+        answers = self._answers(scenes, view, timer)
         best = max(answers, key=_merit, default=_unanswered(matched, view, self.config.pnp.min_inliers))
         return replace(best, milliseconds=timer.milliseconds)
 
-    def _answers(self, places: list[Hypothesis], view: View, timer: "StageTimer") -> list[Localization]:
-        """The best hypotheses verified; a second one of the same place is heard where the first did not convince."""
+    def _scenes(self, places: list[Hypothesis], view: View) -> list["Scene"]:
+        """The best hypotheses beside what the map shows there, the most alike first."""
+        scenes = []
+        for place in places[:RENDERED]:
+            comparison = compare(view, self.map.dense, place.pose.T_map_camera)
+            scenes.append(Scene(place, comparison, resemblances(comparison, view, self.config.pnp)))
+        return sorted(scenes, key=lambda scene: -max(value for value, _ in scene.resemblances))
+
+    def _answers(self, scenes: list["Scene"], view: View, timer: "StageTimer") -> list[Localization]:
+        """The scenes most alike verified; a second one of the same place is heard where the first did not convince."""
         answers: list[Localization] = []
-        for place in places:
-            known = any(answer.ok and same_place(answer.T_map_camera, place.pose.T_map_camera) for answer in answers)
+        for scene in scenes:
+            known = any(answer.ok and same_place(answer.T_map_camera, scene.T_map_camera) for answer in answers)
             if not known and len(answers) < VERIFIED:
-                answers.append(self._verified(place, view, timer))
+                answers.append(self._verified(scene, scenes, view, timer))
         return answers
 
-    def _verified(self, place: Hypothesis, view: View, timer: "StageTimer") -> Localization:
-        """The pose of a place or its refinement, whichever verifies better, with what is believed of it."""
+    def _verified(self, scene: "Scene", scenes: list["Scene"], view: View, timer: "StageTimer") -> Localization:
+        """The pose of a scene or its refinement, whichever verifies better, with what is believed of it."""
         with timer("render"):
-            dense, pnp = self.map.dense, self.config.pnp
-            comparison = compare(view, dense, place.pose.T_map_camera)
-            elsewhere = max((resemblance(view, dense, rival.T_map_camera, pnp) for rival in place.rivals), default=0.0)
+            elsewhere = self._elsewhere(scene, scenes, view)
         with timer("verify"):
-            pose, belief = self._sharpest(place, comparison, view, elsewhere)
+            pose, belief = self._sharpest(scene, view, elsewhere)
         answer = Localization(
-            Status.REJECTED_LOW_CONFIDENCE, confidence=belief, matcher=place.correspondences.matcher,
-            correspondences=place.correspondences, inliers=pose.inliers, view=view,
+            Status.REJECTED_LOW_CONFIDENCE, confidence=belief, matcher=scene.place.correspondences.matcher,
+            correspondences=scene.place.correspondences, inliers=pose.inliers, view=view,
         )  # fmt: skip
         if belief < self.config.verify.min_confidence:
             return answer
         return replace(answer, status=Status.OK, T_map_camera=pose.T_map_camera, covariance=pose.covariance)
 
-    def _sharpest(self, place: Hypothesis, comparison: Comparison, view: View, elsewhere: float) -> tuple[Pose, float]:
-        """The pose of a place after every refinement that verifies no worse, and the confidence in it."""
-        matches, pnp = place.correspondences, self.config.pnp
+    def _elsewhere(self, scene: "Scene", scenes: list["Scene"], view: View) -> float:
+        """The best resemblance of the image with another place: one that was found, too, or the rival of this one."""
+        found = [pair for other in scenes for pair in other.resemblances]
+        if scene.place.rival:
+            comparison = compare(view, self.map.dense, scene.place.rival.T_map_camera)
+            found += resemblances(comparison, view, self.config.pnp)
+        return max((value for value, T in found if not same_place(T, scene.T_map_camera)), default=0.0)
+
+    def _sharpest(self, scene: "Scene", view: View, elsewhere: float) -> tuple[Pose, float]:
+        """The pose of a scene after every refinement that verifies no worse, and the confidence in it."""
+        place, comparison, pnp = scene.place, scene.comparison, self.config.pnp
+        matches = place.correspondences
 
         def believe(pose: Pose) -> float:
             return confidence(evidence(pose, place, comparison, view, elsewhere), matches.matcher, self.map.dense.shades is not None)
@@ -107,6 +124,19 @@ class Localizer:
             if sharper is not None and (better := believe(sharper)) >= belief:
                 pose, belief = sharper, better
         return pose, belief
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A hypothesis beside what the map shows there."""
+
+    place: Hypothesis
+    comparison: Comparison
+    resemblances: list[tuple[float, np.ndarray]]  # with the pose (4, 4) of each
+
+    @property
+    def T_map_camera(self) -> np.ndarray:
+        return self.place.pose.T_map_camera
 
 
 class StageTimer:

@@ -7,11 +7,10 @@ import numpy as np
 
 from diff2i2p.camera import View
 from diff2i2p.config import PnpConfig
-from diff2i2p.localization.compare import Comparison, agreement, compare, edge_rank, pose_of_tracks, visible_share
+from diff2i2p.localization.compare import Comparison, agreement, edge_rank, pose_of_tracks, visible_share
 from diff2i2p.localization.hypotheses import Hypothesis, Rival
 from diff2i2p.localization.likeness import likeness
 from diff2i2p.localization.pnp import Pose
-from diff2i2p.mapping.dense import DenseMap
 
 GRID = 4  # the view is cut into GRID x GRID cells to see how far the inliers spread
 SLACK = 0.15  # share of the depth: a point this much behind what the map shows there is hidden
@@ -45,7 +44,7 @@ COEFFICIENTS = {
 def evidence(pose: Pose, hypothesis: Hypothesis, comparison: Comparison, view: View, elsewhere: float = 0.0) -> Evidence:
     """Evidence for `pose`, which is that of `hypothesis` or its refinement; `comparison` was made at the former.
 
-    elsewhere: the best resemblance at the rivals of the hypothesis.
+    elsewhere: the best resemblance of the image with another place.
     """
     matches, camera, T = hypothesis.correspondences, view.camera, pose.T_map_camera
     pixels, count = matches.pixels[pose.inliers], max(int(pose.inliers.sum()), 1)
@@ -61,7 +60,7 @@ def evidence(pose: Pose, hypothesis: Hypothesis, comparison: Comparison, view: V
         edges=edge_rank(comparison, view) - 0.5,
         agreement=agrees,
         likeness=alike,
-        alone=_alone(hypothesis.rivals, count, agrees * alike, elsewhere),
+        alone=_alone(hypothesis.rival, count, agrees * alike, elsewhere),
     )
 
 
@@ -72,17 +71,15 @@ def confidence(proof: Evidence, matcher: str, looks: bool = True) -> float:
     return float(min(1 / (1 + np.exp(-(np.dot(weights, figures) + bias))), alone))
 
 
-def resemblance(view: View, dense: DenseMap, T_map_camera: np.ndarray, config: PnpConfig) -> float:
-    """Agreement times likeness of the image and the map around `T_map_camera` (4, 4): there, or where the tracks lead to."""
-    comparison = compare(view, dense, T_map_camera)
+def resemblances(comparison: Comparison, view: View, config: PnpConfig) -> list[tuple[float, np.ndarray]]:
+    """Agreement times likeness of image and map where the map was rendered, and where the tracks lead to from there, with both poses."""
     sharper = pose_of_tracks(comparison, view.camera, config)
-    poses = [T_map_camera] if sharper is None else [T_map_camera, sharper.T_map_camera]
-    return max(agreement(comparison, view.camera, T) * likeness(comparison, view, T) for T in poses)
+    poses = [comparison.T_map_camera] if sharper is None else [comparison.T_map_camera, sharper.T_map_camera]
+    return [(agreement(comparison, view.camera, T) * likeness(comparison, view, T), T) for T in poses]
 
 
-def _alone(rivals: tuple[Rival, ...], inliers: int, resembles: float, elsewhere: float) -> float:
-    """How far rivals leave a pose alone: by their looks, or by their matches where the map has no looks or they show nothing."""
-    if not rivals:
-        return 1.0
-    here, there = (resembles, elsewhere) if resembles + elsewhere > 0 else (inliers, max(rival.matches for rival in rivals))
-    return here / (here + there)
+def _alone(rival: Rival | None, inliers: int, resembles: float, elsewhere: float) -> float:
+    """How far other places leave a pose alone: by their looks, or by their matches where the map has no looks or shows nothing."""
+    if resembles + elsewhere > 0:
+        return resembles / (resembles + elsewhere)
+    return inliers / (inliers + rival.matches) if rival else 1.0

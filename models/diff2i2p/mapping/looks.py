@@ -17,7 +17,7 @@ EYE = Camera(320, 240, (240.0, 240.0, 159.5, 119.5))  # takes the rendered views
 PITCHES = (0.0, -35.0)  # degrees, upwards
 MAX_FEATURES = 1_000_000  # 145 MB
 SEEN = 0.4  # share of a rendered view that must show the map
-CONTRAST = 0.02  # SIFT's contrast threshold
+CONTRAST, FAINT = 0.02, 0.01  # SIFT's contrast thresholds: of renderings, of real images
 BLUR, FINEST = 0.3, 0.6  # blur of a rendering and its smallest features, in sizes of its splats
 LEVELS = 5  # octaves of blur, from half a pixel
 
@@ -101,16 +101,18 @@ def _rendered(rendering: Rendering, T_map_camera: np.ndarray, spacing: float, li
     """Features of a rendered view, none finer than its splats."""
     surfaces = close_cracks(rendering)
     image = _smooth(surfaces.image, BLUR * EYE.K[0] * spacing / np.maximum(surfaces.depth, 0.1))
-    return describe(image, surfaces, EYE, T_map_camera, limit, spacing)
+    return describe(image, surfaces, EYE, T_map_camera, limit, CONTRAST, spacing)
 
 
-def describe(image: np.ndarray, surfaces: Surfaces, camera: Camera, T_map_camera: np.ndarray, limit: int, spacing: float = 0.0) -> Features:
+def describe(
+    image: np.ndarray, surfaces: Surfaces, camera: Camera, T_map_camera: np.ndarray, limit: int, contrast: float, spacing: float = 0.0
+) -> Features:  # fmt: skip
     """Features of an image (H, W) uint8 where it shows `surfaces`, away from holes and depth edges, at most `limit`.
 
     spacing: metres between the points that the image is made of, where it is a rendering: what is finer is left out.
     """
     trusted = np.where(surfaces.doubtful, 0, 255).astype(np.uint8)
-    keypoints, descriptors = cv2.SIFT_create(contrastThreshold=CONTRAST).detectAndCompute(image, trusted)
+    keypoints, descriptors = cv2.SIFT_create(contrastThreshold=contrast).detectAndCompute(image, trusted)
     pixels, angles, octaves, strengths = keypoint_arrays(keypoints, camera)
     v, u = pixels[:, ::-1].round().astype(int).clip(0, (camera.height - 1, camera.width - 1)).T
     z = surfaces.depth[v, u]
