@@ -59,14 +59,24 @@ class AppearanceMatcher:
     def _match(self, pixels, descriptors, angles, octaves) -> list[Correspondences]:
         near, weight = self._neighbours(descriptors)
         elected = self._elect(near, self.angles[near] - angles[:, None], self.octaves[near] - octaves[:, None], weight)
-        echoes = Correspondences(
-            np.repeat(pixels, NEIGHBOURS, 0), self.points[near].reshape(-1, 3).astype(float), np.ones(near.size, np.float32), "appearance"
-        )
         places = []
         for views in self._by_place(elected):
             matches = [self._match_view(*view, descriptors, angles, octaves) for view in views]
-            places.append(replace(_pooled(pixels, self.points, *map(np.concatenate, zip(*matches, strict=True))), echoes=echoes))
+            rows, features, ratios = _pooled(pixels, self.points, *map(np.concatenate, zip(*matches, strict=True)))
+            points, scores = self.points[features].astype(float), (1 - ratios).clip(0).astype(np.float32)
+            found = Correspondences(pixels[rows], points, scores, "appearance")
+            places.append(replace(found, echoes=self._echoes(pixels, near, rows, features)))
         return places
+
+    def _echoes(self, pixels: np.ndarray, near: np.ndarray, rows: np.ndarray, features: np.ndarray) -> Correspondences:
+        """What else in the map looks like the pixels, and what looks like the features matched to them: in a poor image only these tell."""
+        doubles = np.zeros((0, NEIGHBOURS), int)
+        if len(features):
+            doubles = self.index.knnSearch(self.searched[features], NEIGHBOURS, params={"checks": CHECKS // 3})[0]
+        points = self.points[np.concatenate([near, doubles])].reshape(-1, 3).astype(float)
+        return Correspondences(
+            np.repeat(np.concatenate([pixels, pixels[rows]]), NEIGHBOURS, 0), points, np.ones(len(points), np.float32), "appearance"
+        )  # fmt: skip
 
     def _by_place(self, elected: list[tuple]) -> list[list[tuple]]:
         """The elected views in groups that show one place each, the most voted one first."""
@@ -125,12 +135,10 @@ def _centres(points: np.ndarray, starts: np.ndarray) -> np.ndarray:
     return np.diff(sums[starts], axis=0) / np.maximum(np.diff(starts), 1)[:, None]
 
 
-def _pooled(pixels, points, rows, features, ratios) -> Correspondences:
+def _pooled(pixels, points, rows, features, ratios) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Matches of several views as one set, best first; what two views say alike is said once."""
     order = np.argsort(ratios)
     rows, features, ratios = rows[order], features[order], ratios[order]
     said = np.column_stack([pixels[rows].round(), np.floor(points[features] / (RIVAL / 6))])
     first = np.sort(np.unique(said, axis=0, return_index=True)[1])
-    return Correspondences(
-        pixels[rows[first]], points[features[first]].astype(float), (1 - ratios[first]).clip(0).astype(np.float32), "appearance"
-    )  # fmt: skip
+    return rows[first], features[first], ratios[first]
