@@ -156,6 +156,8 @@ if __name__ == "__main__":
     for number, office in product(range(options.rounds), offices):
         record(office, number, options.kinds, done, 60 * options.minutes)
     records = load(*(FOLDER / f"{seed}.jsonl" for seed in JUDGED))
+    if not records:
+        raise SystemExit("none of the judged offices is recorded yet: no table")
     header = ["images", "shown", "right poses found", "published", "right ones lost to the gate", "false ones published", "% false"]
     publish("negatives", COMMAND, header, table(records))
     header = ["gate", "% right", "% lost to the gate", "false, of the place", "false, others", "% false of all"]
