@@ -16,6 +16,7 @@ from diff2i2p.config import Config, ConfigError
 from diff2i2p.network.diff2i2p import Diff2I2P, ImageFeatures
 from diff2i2p.network.graphs import NO_MATCH, Matching, Shapes, export_image_side, export_matching, require_exportable
 from diff2i2p.network.matching import Crop, PixelMatches, gather_matches, match_patches, patch_cells
+from diff2i2p.network.point_backbone import gather
 
 GRAPHS = 2  # version of the graphs: a cached one of another version is not used
 
@@ -85,7 +86,7 @@ class OnnxEngine:
     def _matches(self, scores: torch.Tensor, choices: torch.Tensor, crop: Crop, patch_cells: torch.Tensor) -> PixelMatches:
         """What the graph has found in a candidate view: scores, choices (P, A), see Matching."""
         found = scores >= max(self.config.matching.min_score, np.nextafter(NO_MATCH, 0))
-        matched = crop.members.flatten()[choices[found]]
+        matched = crop.members.flatten()[choices[found] % crop.members.numel()]  # the graph counts on from view to view
         return gather_matches([PixelMatches(patch_cells[found], matched, scores[found])], len(crop.fine), self.config.matching)
 
     def _sessions(self, height: int, width: int) -> tuple:
@@ -118,7 +119,7 @@ class OnnxEngine:
 
 def _inputs(crop: Crop) -> dict[str, torch.Tensor]:
     """A candidate view as the matching graph takes it, see Matching."""
-    members, filled = crop.fine[crop.members.clamp(max=len(crop.fine) - 1)], crop.members < len(crop.fine)
+    members, filled = gather(crop.fine, crop.members.clamp(max=len(crop.fine) - 1)), crop.members < len(crop.fine)
     return {"nodes": crop.nodes, "node_points": crop.node_points, "members": members, "filled": filled}
 
 

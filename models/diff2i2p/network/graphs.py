@@ -56,7 +56,7 @@ class Matching(nn.Module):
         """tokens (1, C, h, w), cells (G, D); of every view nodes (V, M, C) at node_points (V, M, 3), their members' features
         (V, M, B, D), filled (V, M, B) bool.
 
-        Gives for every cell of every patch (V, P, A) the score of its best point, and which it is: node * B + member.
+        Gives for every cell of every patch (V, P, A) the score of its best point, and which it is: (view * M + node) * B + member.
         """
         patches, fused = self.network.fuse(tokens, nodes, node_points)
         node, wanted = self._coarse(patches @ fused.transpose(1, 2), filled)
@@ -64,12 +64,14 @@ class Matching(nn.Module):
         # one more channel holds the padding down: cheaper than a mask over every similarity
         pixels = torch.cat([pixels, torch.ones_like(pixels[..., :1])], 2)
         members = torch.cat([members, 2 * NO_MATCH * (1 - filled.to(members))[..., None]], 3).transpose(2, 3)  # (V, M, D + 1, B)
+        node = node + len(nodes[0]) * torch.arange(len(nodes), device=node.device)[:, None, None]
         # view by view: the similarities of all at once are hundreds of megabytes, and slower on a CPU
-        scores, choices = zip(*(self._fine(pixels, *view) for view in zip(members, node, wanted, strict=True)), strict=True)
+        found = (self._fine(pixels, members.flatten(0, 1), *view) for view in zip(node, wanted, strict=True))
+        scores, choices = zip(*found, strict=True)
         return torch.stack(scores), torch.stack(choices)
 
     def _fine(self, pixels, members, node, wanted) -> tuple[torch.Tensor, torch.Tensor]:
-        """Score and choice (P, A) of one view: pixels (P, A, D + 1), members (M, D + 1, B), node and wanted (P, K) as of `_coarse`."""
+        """Score and choice (P, A) of one view: pixels (P, A, D + 1), members of all nodes (V * M, D + 1, B), node and wanted (P, K)."""
         similarity = pixels[:, None] @ members[node]  # (P, K, A, B)
         best, partner = similarity.max(3)  # (P, K, A)
         rival = (similarity if self.inside.all() else torch.where(self.inside[:, None, :, None], similarity, NO_MATCH)).amax(2)  # (P, K, B)

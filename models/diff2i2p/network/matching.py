@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from diff2i2p.config import MatchingConfig
+from diff2i2p.network.point_backbone import gather
 
 OPPOSITE = 2.0  # distance of opposite unit vectors
 
@@ -79,11 +80,13 @@ def match_fine(
     cells (G, C), points (N, C): unit fine features. patch_cells (K, A), node_points (K, B): members of each pair's two
     sides, padded with G and N.
     """
-    pixels, candidates = cells[patch_cells.clamp(max=len(cells) - 1)], points[node_points.clamp(max=len(points) - 1)]
+    pixels, candidates = gather(cells, patch_cells.clamp(max=len(cells) - 1)), gather(points, node_points.clamp(max=len(points) - 1))
     similarity = pixels @ candidates.transpose(1, 2)  # (K, A, B)
     similarity.masked_fill_((patch_cells == len(cells))[:, :, None] | (node_points == len(points))[:, None], -2)
-    best, partner = _highest(similarity, config.partners, 2)  # (K, A, partners)
-    rival = _highest(similarity, config.partners, 1)[0][:, -1]  # (K, B): what a pixel must reach for the point to want it
+    alone = config.partners == 1  # several times faster than a rank
+    best, partner = similarity.max(2, keepdim=True) if alone else similarity.topk(config.partners, 2)  # (K, A, partners)
+    # (K, B): what a pixel must reach for the point to want it
+    rival = similarity.amax(1) if alone else similarity.topk(config.partners, 1).values[:, -1]
     keep = (best >= rival.gather(1, partner.flatten(1)).view_as(best)) & (best >= config.min_score)
     matched_points = node_points.gather(1, partner.flatten(1)).view_as(partner)
     return PixelMatches(patch_cells[..., None].expand_as(partner)[keep], matched_points[keep], best[keep])
@@ -116,7 +119,3 @@ def patch_cells(grid, fine_grid, levels: int) -> list[torch.Tensor]:
         cells = torch.where((rows < height) & (columns < width), rows * width + columns, height * width)
         found.append(cells.flatten(2).flatten(0, 1))
     return found
-
-
-def _highest(similarity: torch.Tensor, count: int, dim: int) -> tuple[torch.Tensor, torch.Tensor]:
-    return similarity.max(dim, keepdim=True) if count == 1 else similarity.topk(count, dim)

@@ -34,7 +34,7 @@ def kernel_disposition() -> np.ndarray:
 
 def gather(padded: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     """Rows of features `padded` (N + 1, C) at `index` (M, K)."""
-    return padded.index_select(0, index.reshape(-1)).view(*index.shape, -1)
+    return padded.index_select(0, index.reshape(-1)).view(*index.shape, padded.shape[1])
 
 
 def in_parts(function, features: torch.Tensor, queries: torch.Tensor, index: torch.Tensor) -> torch.Tensor:

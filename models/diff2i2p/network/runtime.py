@@ -64,8 +64,8 @@ class NetworkMatcher:
     def crop(self, nodes: torch.Tensor) -> Crop:
         """What the map knows of a candidate view, nodes (M,)."""
         index, members = self._members(nodes.cpu())
-        fine, points = self.fine[index].to(self.device).float(), self.points[index].to(self.device)
-        return Crop(self.nodes[nodes], self.node_points[nodes], fine, points, members)
+        fine, points = (rows.index_select(0, index).to(self.device) for rows in (self.fine, self.points))
+        return Crop(self.nodes[nodes], self.node_points[nodes], fine.float(), points, members)
 
     def _match(self, image: ImageFeatures, seen: torch.Tensor | None, crops: list[Crop]) -> list[Correspondences]:
         """Correspondences of every candidate view; seen: what `back_project` gives, in mode rgbd."""
