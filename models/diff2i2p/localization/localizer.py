@@ -88,9 +88,9 @@ class Localizer:
     def _verified(self, scene: "Scene", scenes: list["Scene"], view: View, timer: "StageTimer") -> Localization:
         """The pose of a scene or its refinement, whichever verifies better, with what is believed of it."""
         with timer("render"):
-            elsewhere = self._elsewhere(scene, scenes, view)
+            rivals = self._resemblances(scene, scenes, view)
         with timer("verify"):
-            pose, belief = self._sharpest(scene, view, elsewhere)
+            pose, belief = self._sharpest(scene, view, rivals)
         answer = Localization(
             Status.REJECTED_LOW_CONFIDENCE, confidence=belief, matcher=scene.place.correspondences.matcher,
             correspondences=scene.place.correspondences, inliers=pose.inliers, view=view,
@@ -99,20 +99,21 @@ class Localizer:
             return answer
         return replace(answer, status=Status.OK, T_map_camera=pose.T_map_camera, covariance=pose.covariance)
 
-    def _elsewhere(self, scene: "Scene", scenes: list["Scene"], view: View) -> float:
-        """The best resemblance of the image with another place: one that was found, too, or the rival of this one."""
+    def _resemblances(self, scene: "Scene", scenes: list["Scene"], view: View) -> list[tuple[float, np.ndarray]]:
+        """How much the image resembles the map at all poses that may be rivals: those that were found, and the rival of this scene."""
         found = [pair for other in scenes for pair in other.resemblances]
         if scene.place.rival:
             comparison = compare(view, self.map.dense, scene.place.rival.T_map_camera)
             found += resemblances(comparison, view, self.config.pnp)
-        return max((value for value, T in found if not same_place(T, scene.T_map_camera)), default=0.0)
+        return found
 
-    def _sharpest(self, scene: "Scene", view: View, elsewhere: float) -> tuple[Pose, float]:
+    def _sharpest(self, scene: "Scene", view: View, rivals: list[tuple[float, np.ndarray]]) -> tuple[Pose, float]:
         """The pose of a scene after every refinement that verifies no worse, and the confidence in it."""
         place, comparison, pnp = scene.place, scene.comparison, self.config.pnp
         matches = place.correspondences
 
         def believe(pose: Pose) -> float:
+            elsewhere = max((value for value, T in rivals if not same_place(T, pose.T_map_camera)), default=0.0)
             return confidence(evidence(pose, place, comparison, view, elsewhere), matches.matcher, self.map.dense.shades is not None)
 
         refinements = [lambda pose: refine(pose, comparison, matches, view.camera, pnp)]
