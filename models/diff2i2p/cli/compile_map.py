@@ -15,6 +15,11 @@ def compile_map(
     cloud: Annotated[Path, typer.Argument(help="Point cloud: .ply, .pcd, .las, .laz, .xyz, .txt or .csv, in metres.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Compiled map to write, NAME.i2pmap.")],
     weights: Weights = None,
+    sequence: Annotated[
+        Path | None,
+        typer.Option(help="Posed images of the mapping run: appearance matches to them, too, and a bare cloud takes their colour."),
+    ] = None,
+    stop: Annotated[int | None, typer.Option(help="Use its images before this number only.")] = None,
     colour: Annotated[bool, typer.Option("--colour/--no-colour", help="Use the cloud's colour or intensity.")] = True,
     up: Annotated[str | None, typer.Option(help="Up axis of the cloud: z, -y, ...; found from its floor unless given.")] = None,
     frame_id: Annotated[str, typer.Option(help="TF frame that the cloud's coordinates are in.")] = "map",
@@ -32,6 +37,7 @@ def compile_map(
     with notes.status(f"reading {cloud}"):
         points = read_cloud(cloud)
         axis = find_up(points) if axis is None else axis
+        photographs = _photographs(sequence, stop) if sequence else []
     looks = "colour" if points.colours is not None else "intensity" if points.intensity is not None else "no colour"
     notes.print(
         f"{len(points):,} points with {looks}; up is {_axis_name(axis)}{'' if up else ' (found from the cloud; --up says otherwise)'}"
@@ -39,12 +45,24 @@ def compile_map(
     from diff2i2p.mapping.compile_map import compile_map as compile_cloud
 
     with progress_bar("compiling") as bar:
-        site = compile_cloud(points, out, weights, config, colour, axis, frame_id, bar)
+        site = compile_cloud(points, out, weights, config, colour, axis, frame_id, photographs, bar)
     if not weights and not len(site.appearance.get("points", ())):
         notes.print("nothing can match images to it yet: it has no colour for appearance, and no --weights (diff2i2p-train adapt)")
     if as_json:
         return print(json.dumps(site.header | {"map": str(out), "points": len(site.points)}))
     print(f"{out}: {len(site.points):,} points, {out.stat().st_size / 1e6:.1f} MB")
+
+
+def _photographs(directory: Path, stop: int | None) -> list:
+    """The posed images of a sequence folder. Raises SequenceError."""
+    from diff2i2p.evaluation.sequences import SequenceError, read_sequence
+    from diff2i2p.mapping.photographs import Photograph
+
+    sequence = read_sequence(directory, stop=stop)
+    posed = [Photograph(f.image, f.camera or sequence.camera, f.T_map_camera) for f in sequence if f.T_map_camera is not None]
+    if not posed:
+        raise SequenceError(f"no image of {directory} has a pose: give the mapping run with its poses in the cloud's frame")
+    return posed
 
 
 def _axis_name(up) -> str:

@@ -39,8 +39,9 @@ class Localizer:
         matchers = []
         if config.matcher != "appearance" and (weights or config.matcher == "network"):
             matchers.append(_network_matcher(site, weights, config))
-        if config.matcher != "network" and len(site.appearance.get("points", ())):
-            matchers.append(AppearanceMatcher(**site.appearance, config=config.appearance))
+        if config.matcher != "network":
+            indices = (looks for looks in (site.photographs, site.appearance) if len(looks.get("points", ())))
+            matchers += [AppearanceMatcher(**looks, config=config.appearance) for looks in indices]
         if not matchers:
             raise MapError(f"nothing can match images to {site.path}: the map has no colour for appearance, and no weights are given")
         return cls(site, matchers, config)

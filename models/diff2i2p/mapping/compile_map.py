@@ -2,6 +2,7 @@
 """Cloud -> compiled map: thin it, compute the point features of the whole map once, index its looks."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from diff2i2p.config import Config
 from diff2i2p.mapping.compiled_map import FORMAT, CompiledMap
 from diff2i2p.mapping.dense import DenseMap
 from diff2i2p.mapping.looks import build_appearance
+from diff2i2p.mapping.photographs import Photograph, build_photographs, keyframes, painted
 from diff2i2p.mapping.pyramid import Pyramid, build_pyramid
 from diff2i2p.mapping.sides import seen_sides
 from diff2i2p.network.diff2i2p import Diff2I2P
@@ -21,18 +23,22 @@ from diff2i2p.weights import load_weights
 
 def compile_map(
     cloud: PointCloud, out: Path | str, weights: str | None = None, config: Config = Config(), use_colour: bool = True,
-    up: np.ndarray | None = None, frame_id: str = "map", progress=None,
+    up: np.ndarray | None = None, frame_id: str = "map", photographs: Iterable[Photograph] = (), progress=None,
 ) -> CompiledMap:  # fmt: skip
     """Compile `cloud` (metres) into the file `out`.
 
     weights: path or shipped name; without, only the appearance matcher can use the map. up: (3,) unit vector against
-    gravity, found from the cloud when None. progress: called as progress(done, total, what). Raises CloudError,
+    gravity, found from the cloud when None. photographs: posed images of the mapping run; appearance matches to them as
+    well, and a cloud without colour takes theirs. progress: called as progress(done, total, what). Raises CloudError,
     WeightsError, MapError.
     """
     progress = progress or (lambda done, total, what: None)
     network, weights_sha256 = load_weights(weights, config) if weights else (None, None)
     config = network.config if network else config
     up = find_up(cloud) if up is None else up
+    photographs = keyframes(photographs) if use_colour else []
+    if photographs and cloud.colours is None:
+        cloud = painted(cloud, photographs, config)
     colour = use_colour and cloud.grey is not None
     progress(0, 3, "voxel pyramid")
     grid = config.map
@@ -44,8 +50,10 @@ def compile_map(
     dense = replace(dense, normals=seen_sides(dense.points, up))
     tensors |= {f"dense.{name}": torch.from_numpy(array) for name, array in vars(dense).items() if isinstance(array, np.ndarray)}
     if colour:
-        index = build_appearance(dense, up, config.appearance, progress)
-        tensors |= {f"appearance.{name}": torch.from_numpy(array) for name, array in index.items()}
+        looks = {"appearance": build_appearance(dense, up, config.appearance, progress)}
+        if photographs:
+            looks["photographs"] = build_photographs(photographs, dense, config, progress)
+        tensors |= {f"{group}.{name}": torch.from_numpy(array) for group, index in looks.items() for name, array in index.items()}
     header = {
         "format": FORMAT, "cloud_sha256": _fingerprint(cloud), "weights_sha256": weights_sha256, "frame_id": frame_id,
         "up": list(map(float, up)), "colour": colour, "voxel": config.map.fine_voxel, "levels": config.map.levels,

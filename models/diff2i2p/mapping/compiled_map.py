@@ -17,6 +17,11 @@ from diff2i2p.mapping.dense import DenseMap
 
 FORMAT = "i2pmap-3"
 HEADER = {"frame_id": str, "up": list, "colour": bool, "voxel": float, "spacing": float}
+FEATURES = {  # arrays of `looks.index`
+    "descriptors": (torch.uint8, 128), "points": (torch.float32, 3), "angles": (torch.uint8, 1), "octaves": (torch.float16, 1),
+    "starts": (torch.int64, 1), "grain": (torch.float32, 1),
+}  # fmt: skip
+LOOKS = ("appearance", "photographs")  # groups of such arrays
 LAYOUT = {  # group: its arrays with type and width; a group is there whole or not at all, all but "map" may be absent
     "map": {
         "points": (torch.float32, 3), "node_points": (torch.float32, 3), "node_starts": (torch.int64, 1),
@@ -25,20 +30,20 @@ LAYOUT = {  # group: its arrays with type and width; a group is there whole or n
     },
     "shades": {"grey": (torch.float32, 1), "dense.shades": (torch.uint8, 1)},
     "network": {"fine": (torch.float16, None), "nodes": (torch.float16, None)},
-    "appearance": {
-        "appearance.descriptors": (torch.uint8, 128), "appearance.points": (torch.float32, 3), "appearance.angles": (torch.uint8, 1),
-        "appearance.octaves": (torch.float16, 1), "appearance.starts": (torch.int64, 1), "appearance.grain": (torch.float32, 1),
-    },
+    **{group: {f"{group}.{name}": form for name, form in FEATURES.items()} for group in LOOKS},
 }  # fmt: skip
 AS_LONG = (  # arrays with a row for each of the same things
     ("points", "grey", "fine"), ("node_points", "nodes"), ("dense.points", "dense.shades", "dense.normals"),
-    ("appearance.descriptors", "appearance.points", "appearance.angles", "appearance.octaves"),
+    *([f"{group}.{name}" for name in ("descriptors", "points", "angles", "octaves")] for group in LOOKS),
 )  # fmt: skip
 OWNERS = (  # where the rows of each owner begin, the rows, the owners
     ("node_starts", "points", "node_points"), ("dense.starts", "dense.points", "dense.centres"),
-    ("appearance.starts", "appearance.points", None),
+    *((f"{group}.starts", f"{group}.points", None) for group in LOOKS),
 )  # fmt: skip
-FINITE = ("points", "grey", "node_points", "nodes", "dense.centres", "appearance.points", "appearance.octaves", "appearance.grain")
+FINITE = (
+    "points", "grey", "node_points", "nodes", "dense.centres",
+    *(f"{group}.{name}" for group in LOOKS for name in ("points", "octaves", "grain")),
+)  # fmt: skip
 REMEDY = "compile the map again with 'diff2i2p compile-map'"
 
 
@@ -116,8 +121,15 @@ class CompiledMap:
     @property
     def appearance(self) -> dict[str, np.ndarray]:
         """The arrays of `looks.build_appearance`; none where the map has no looks."""
-        prefix = "appearance."
-        return {name.removeprefix(prefix): t.numpy() for name, t in self.tensors.items() if name.startswith(prefix)}
+        return self._features("appearance")
+
+    @property
+    def photographs(self) -> dict[str, np.ndarray]:
+        """The arrays of `photographs.build_photographs`; none where the map was compiled without."""
+        return self._features("photographs")
+
+    def _features(self, group: str) -> dict[str, np.ndarray]:
+        return {name: self.tensors[f"{group}.{name}"].numpy() for name in FEATURES if f"{group}.{name}" in self.tensors}
 
     def require_weights(self, weights_sha256: str) -> None:
         """Raise MapError unless the map holds features computed with these weights."""
@@ -172,7 +184,7 @@ def _nonsense(header: dict, tensors: dict[str, torch.Tensor]) -> str:
         return "'up' in its header is no unit vector"
     if not header["frame_id"] or not all(0 < header[name] < math.inf for name in ("voxel", "spacing")):
         return "its header names no frame, or no positive voxel and spacing"
-    if not len(tensors["points"]) or len(tensors.get("appearance.grain", [0])) != 1:
+    if not len(tensors["points"]) or any(len(tensors.get(f"{group}.grain", [0])) != 1 for group in LOOKS):
         return "it has no points, or not one grain"
     broken = (name for name in FINITE if name in tensors and not torch.isfinite(tensors[name]).all())
     return f"array '{name}' holds values that are no numbers" if (name := next(broken, "")) else ""
