@@ -1,64 +1,87 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whole floors, with no initial guess: offices of 60, 300 and 3,000 square metres, every room visited on another day.
+"""Whole floors, with no initial guess: 70 and 300 square metres, and ten floors of 300, a drive through each on another day.
 
-Appearance, which needs no training. Each frame on its own, 320x240. What is there already (out/bench/sites) is not made again.
+Appearance, which needs no training: by views rendered from the coloured cloud alone, and with the posed images of the mapping run as
+well. Each frame on its own, 320x240. What is there already (out/bench/sites) is not made again.
 """
 
-import sys
+import argparse
 
 import numpy as np
 from bench import OUT, looks, median, percent, publish
 from rich.progress import track
 
-from diff2i2p.cloud import read_cloud, write_cloud
+from diff2i2p.cloud import PointCloud, read_cloud, write_cloud
 from diff2i2p.config import Config, override
 from diff2i2p.evaluation.metrics import localize_all, summarize
 from diff2i2p.evaluation.sequences import read_sequence, write_sequence
 from diff2i2p.localization.localizer import Localizer
 from diff2i2p.mapping.compile_map import compile_map
+from diff2i2p.mapping.photographs import Photograph
 from diff2i2p.world import CAMERA, World
 from diff2i2p.world.scan import scan_positions
 
 COMMAND = "python tests/benchmarks/bench_sites.py"
-SEED, FRAMES = 31, 100  # the office; frames on the other day
-ROOMS = (4, 17, 170)
-HEADER = ["site [m2]", "rooms", "points", "matcher", "map", "frames", "answered", "5cm/5deg", "25cm/2deg", "false accepts", "median",
-          "ms p50", "ms p95", "RSS MB"]  # fmt: skip
+SEED, FRAMES, PAUSE = 31, 100, 10.0  # the first floor; frames on the other day, seconds between them
+MAPPING = 60  # posed images of each room
+SITES = {"70": (1, 4), "300": (1, 17), "3000": (10, 17)}  # square metres: floors, rooms of each
+ASIDE = 100.0  # metres between floors, which lie side by side
+HEADER = ["site [m2]", "floors", "points", "matcher", "map", "with photographs", "frames", "answered", "5cm/5deg", "25cm/2deg",
+          "false accepts", "median", "ms p50", "ms p95", "RSS MB", "map MB"]  # fmt: skip
 
 
-def make_site(rooms: int) -> None:
-    """The scan of an office of so many rooms, and images of all of them on another day."""
-    folder = OUT / "sites" / str(rooms)
+def make_site(name: str) -> None:
+    """The scan of a site, posed images of the mapping run, and images of a drive through every floor on another day."""
+    folder, (floors, rooms) = OUT / "sites" / name, SITES[name]
     if (folder / "drive").is_dir():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    world = World.office(SEED, rooms)
-    poses = world.drive(SEED, 100 * rooms, cover=True)[1]
-    write_cloud(folder / "cloud.ply", world.scan(np.random.default_rng(SEED), scan_positions(poses)))
-    later = world.changed(SEED + 1)
-    stamps, poses = later.drive(SEED + 1, FRAMES, cover=True)
-    frames = [later.render(CAMERA, T) for T in track(poses, f"{rooms} rooms, another day")]
-    write_sequence(folder / "drive", CAMERA, (image[0] for image, _ in frames), stamps, poses)
+    clouds, mapping, drive = [], [], []
+    for number in range(floors):
+        seed = SEED + 10 * number
+        world = World.office(seed, rooms)
+        place = np.eye(4)
+        place[0, 3] = ASIDE * number
+        poses = world.drive(seed, MAPPING * rooms, cover=True)[1]
+        clouds.append(world.scan(np.random.default_rng(seed), scan_positions(poses)).transformed(place))
+        mapping += [(world.render(CAMERA, T)[0][0], place @ T) for T in track(poses, f"floor {number}, mapping")]
+        later = world.changed(seed + 1)
+        poses = later.drive(seed + 1, FRAMES // floors, 1 / PAUSE)[1]
+        drive += [(later.render(CAMERA, T)[0][0], place @ T) for T in track(poses, f"floor {number}, another day")]
+    write_cloud(folder / "cloud.ply", PointCloud(*(np.concatenate([getattr(c, part) for c in clouds]) for part in ("points", "colours"))))
+    for run, frames in (("mapping", mapping), ("drive", drive)):
+        images, poses = zip(*frames, strict=True)
+        write_sequence(folder / run, CAMERA, images, np.arange(len(frames), dtype=float), np.array(poses))
 
 
-def evaluate(rooms: int) -> list:
-    folder = OUT / "sites" / str(rooms)
+def evaluate(name: str) -> list[list]:
+    """A row without and one with the photographs."""
+    folder = OUT / "sites" / name
     if not (folder / "map.i2pmap").exists():
-        compile_map(read_cloud(folder / "cloud.ply"), folder / "map.i2pmap")
-    localizer = Localizer.open(folder / "map.i2pmap", None, override(Config(), {"matcher": "appearance"}))
-    extent = np.ptp(localizer.map.points, axis=0)
-    m = summarize(localize_all(localizer, read_sequence(folder / "drive")), "appearance", True, None, "map.i2pmap")
-    recall = [percent(m["recall"][key]) for key in ("5cm_5deg", "25cm_2deg")]
-    times = m["latency_ms"]["p50"], m["latency_ms"]["p95"], m["peak_rss_mb"]
-    size = round(float(extent[0] * extent[1]))
-    return [size, rooms, len(localizer.map.points), m["matcher"], looks(m), m["frames"], m["answered"], *recall, m["false_accepts"],
-            median(m), *times]  # fmt: skip
+        mapping = read_sequence(folder / "mapping")
+        photographs = [Photograph(frame.image, mapping.camera, frame.T_map_camera) for frame in mapping]
+        compile_map(read_cloud(folder / "cloud.ply"), folder / "map.i2pmap", photographs=photographs)
+    rows = []
+    for photographs in (False, True):
+        localizer = Localizer.open(folder / "map.i2pmap", None, override(Config(), {"matcher": "appearance"}))
+        if not photographs:
+            localizer.matchers = localizer.matchers[1:]
+        m = summarize(localize_all(localizer, read_sequence(folder / "drive")), "appearance", True, None, "map.i2pmap")
+        recall = [percent(m["recall"][key]) for key in ("5cm_5deg", "25cm_2deg")]
+        size = round((folder / "map.i2pmap").stat().st_size / 1e6)
+        rows.append([name, SITES[name][0], len(localizer.map.points), m["matcher"], looks(m), "yes" if photographs else "no", m["frames"],
+                     m["answered"], *recall, m["false_accepts"], median(m), m["latency_ms"]["p50"], m["latency_ms"]["p95"],
+                     m["peak_rss_mb"], size])  # fmt: skip
+        print(*rows[-1], flush=True)
+    return rows
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sites", nargs="*", default=list(SITES), choices=list(SITES), help="square metres")
+    options = parser.parse_args()
     rows = []
-    for rooms in map(int, sys.argv[1:]) if len(sys.argv) > 1 else ROOMS:
-        make_site(rooms)
-        rows.append(evaluate(rooms))
-        print(*rows[-1], flush=True)
+    for name in options.sites:
+        make_site(name)
+        rows += evaluate(name)
     publish("sites", COMMAND, HEADER, rows)
