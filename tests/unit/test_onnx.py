@@ -172,8 +172,11 @@ def test_the_export_command_writes_both_graphs_in_the_sizes_of_a_map(network, si
     assert [size.dim_value for size in image.type.tensor_type.shape.dim] == [1, 1, 180, 320]
     mapped = replace(site, path=tmp_path / "floor.i2pmap", header={"weights_sha256": sha256(tmp_path / "edge.safetensors")})
     monkeypatch.setattr(CompiledMap, "open", classmethod(lambda cls, path: mapped))
-    assert run_command(monkeypatch, *arguments, "--map", mapped.path) == 0
-    assert json.loads(capsys.readouterr().out)["members"] == int(site.tensors["node_starts"].diff().max())
+    assert run_command(monkeypatch, *arguments, "--map", mapped.path, "--views", 3) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert made["members"] == int(site.tensors["node_starts"].diff().max())
+    sizes = {end.name: [size.dim_value for size in end.type.tensor_type.shape.dim] for end in onnx.load(made["matching"]).graph.input}
+    assert sizes["members"] == [3, 192, made["members"], 64]
 
 
 def test_weights_that_cannot_be_exported_are_one_sentence(tmp_path, monkeypatch, capsys):
