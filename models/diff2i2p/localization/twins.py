@@ -2,6 +2,7 @@
 """Does the map hold a place twice? What looks like the inliers of a pose elsewhere in the map, in the same arrangement."""
 
 import numpy as np
+from scipy.spatial.distance import cdist
 
 from diff2i2p.localization.pnp import Pose
 from diff2i2p.localization.result import Correspondences
@@ -9,7 +10,7 @@ from diff2i2p.localization.result import Correspondences
 ELSEWHERE = 0.5  # metres from which what looks alike is another place
 RIGID = 0.15  # metres by which distances between points may differ in the twin
 ARM = 0.3  # metres between points whose distance tells anything
-FEW = 4  # points that say nothing yet
+FEW, MANY = 4, 400  # points that say nothing yet, and that tell all: every two of them are compared
 CELL = 0.1  # metres; points of one pixel this close are one
 
 
@@ -22,12 +23,14 @@ def find_twin(pose: Pose, c: Correspondences) -> tuple[np.ndarray, int] | None:
     here, there, pixels = _doubles(pose, c)
     if len(here) < FEW:
         return None
-    distances = [np.linalg.norm(points[:, None] - points, axis=2) for points in (here, there)]
+    sample = np.linspace(0, len(here) - 1, min(len(here), MANY)).astype(int)
+    distances = [cdist(points[sample], points[sample]) for points in (here, there)]
     alike = (np.abs(distances[0] - distances[1]) < RIGID) & (np.minimum(*distances) > ARM)
     support = alike * (alike.astype(np.float32) @ alike.astype(np.float32))
     first = support.sum(1).argmax()
-    chosen = support[first] > support[first].max() / 2
-    chosen[first] = True
+    together = support[first] > support[first].max() / 2
+    together[first] = True
+    chosen = sample[together]
     for _ in range(2):
         if len(np.unique(pixels[chosen])) < FEW:
             return None
