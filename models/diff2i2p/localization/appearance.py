@@ -13,8 +13,9 @@ from diff2i2p.mapping.looks import FAINT, keypoint_arrays, root_sift
 
 NEIGHBOURS, RIVAL = 5, 0.3  # descriptors compared; metres from which another one is another place
 CHECKS = 48  # leaves that the index looks into per query
+DOUBLED = 300  # matches, the best, whose doubles in the map are looked up
 ANGLES, SCALES = 16, 5  # bins of the turn (a full one) and of the zoom (octaves) between image and rendered view
-VIEWS, PLACE = 16, 4.0  # views that are matched in earnest; metres between what they show, up to which they are one place
+VIEWS, PLACE = 12, 4.0  # views that are matched in earnest; metres between what they show, up to which they are one place
 TURN, ZOOM = 32, 1.2  # 1/256 turns and octaves from its view's bin, within which a match is consistent
 SMOOTHING = (0.5, 1.0)  # blurs of the image, in spacings of the map as its views show them: the second for an image taken close up
 
@@ -70,6 +71,7 @@ class AppearanceMatcher:
 
     def _echoes(self, pixels: np.ndarray, near: np.ndarray, rows: np.ndarray, features: np.ndarray) -> Correspondences:
         """What else in the map looks like the pixels, and what looks like the features matched to them: in a poor image only these tell."""
+        rows, features = rows[:DOUBLED], features[:DOUBLED]
         doubles = np.zeros((0, NEIGHBOURS), int)
         if len(features):
             doubles = self.index.knnSearch(self.searched[features], NEIGHBOURS, params={"checks": CHECKS // 3})[0]
