@@ -127,6 +127,18 @@ class ResidualBlock(nn.Module):
         return F.leaky_relu(out + self.shortcut(kept), 0.2)
 
 
+class Rise(Unary):
+    """Unary over the interpolated coarse features and the fine ones; linear, so that the coarse ones are projected before they are many."""
+
+    def forward(self, coarse, fine, support, queries, index):
+        linear, *rest = self
+        above, beside = linear.weight.split([coarse.shape[1], fine.shape[1]], 1)
+        out = interpolate(coarse @ above.T, support, queries, index) + F.linear(fine, beside, linear.bias)
+        for layer in rest:
+            out = layer(out)
+        return out
+
+
 class PointBackbone(nn.Module):
     """Pyramid -> fine features (N_0, fine_dim) of its points, coarse features (N_L, C) of its nodes. Depends on the map alone."""
 
@@ -143,7 +155,7 @@ class PointBackbone(nn.Module):
             repeats = config.point_repeats if level else 1
             inputs = [width // 2] + [width] * (repeats - 1)
             self.stages.append(nn.ModuleList(ResidualBlock(w, width, voxel * 2**level, norm) for w in inputs))
-        self.rises = nn.ModuleList(Unary(coarse + fine, fine, norm) for fine, coarse in zip(widths[:-1], widths[1:], strict=True))
+        self.rises = nn.ModuleList(Rise(coarse + fine, fine, norm) for fine, coarse in zip(widths[:-1], widths[1:], strict=True))
         self.out_proj = nn.Linear(widths[0], config.fine_dim)
 
     @staticmethod
@@ -175,10 +187,9 @@ class PointBackbone(nn.Module):
             for block in stage:
                 x = block(x, points[level], points[level], pyramid.neighbours[level])
             skips.append(x)
-        coarse = x
+        coarse = skips.pop()
         for level in reversed(range(len(self.rises))):
-            lifted = interpolate(x, points[level + 1], points[level], pyramid.rises[level])
-            x = self.rises[level](torch.cat([lifted, skips[level]], 1))
+            x = self.rises[level](x, skips.pop(), points[level + 1], points[level], pyramid.rises[level])
         return self.out_proj(x), coarse
 
 
