@@ -78,10 +78,10 @@ def evaluate(name: str) -> list[list]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sites", nargs="*", default=list(SITES), choices=list(SITES), help="square metres")
+    parser.add_argument("sites", nargs="*", help=f"square metres: {', '.join(SITES)}; all without")
     options = parser.parse_args()
     rows = []
-    for name in options.sites:
+    for name in options.sites or SITES:
         make_site(name)
         rows += evaluate(name)
     publish("sites", COMMAND, HEADER, rows)
