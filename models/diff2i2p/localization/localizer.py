@@ -75,14 +75,17 @@ class Localizer:
         for place in places[:RENDERED]:
             comparison = compare(view, self.map.dense, place.pose.T_map_camera)
             scenes.append(Scene(place, comparison, resemblances(comparison, view, self.config.pnp)))
-        return sorted(scenes, key=lambda scene: -max(value for value, _ in scene.resemblances))
+        return sorted(scenes, key=lambda scene: -scene.alike)
 
     def _answers(self, scenes: list["Scene"], view: View, timer: "StageTimer") -> list[Localization]:
-        """The scenes most alike verified; a second one of the same place is heard where the first did not convince."""
+        """The scenes most alike verified; a second one of the same place is heard where the first did not convince.
+
+        A place less alike than another one is not: that one leaves it less than half of the confidence.
+        """
         answers: list[Localization] = []
         for scene in scenes:
             known = any(answer.ok and same_place(answer.T_map_camera, scene.T_map_camera) for answer in answers)
-            if not known and len(answers) < VERIFIED:
+            if not known and not any(other.beats(scene) for other in scenes) and len(answers) < VERIFIED:
                 answers.append(self._verified(scene, scenes, view, timer))
         return answers
 
@@ -139,6 +142,14 @@ class Scene:
     @property
     def T_map_camera(self) -> np.ndarray:
         return self.place.pose.T_map_camera
+
+    @property
+    def alike(self) -> float:
+        return max(value for value, _ in self.resemblances)
+
+    def beats(self, other: "Scene") -> bool:
+        """Whether this is another place than that, and more alike."""
+        return self.alike > other.alike and not same_place(self.T_map_camera, other.T_map_camera)
 
 
 class StageTimer:
