@@ -17,7 +17,7 @@ from diff2i2p.evaluation.metrics import localize_all, summarize
 from diff2i2p.evaluation.sequences import read_sequence, write_sequence
 from diff2i2p.localization.localizer import Localizer
 from diff2i2p.mapping.compile_map import compile_map
-from diff2i2p.mapping.photographs import Photograph
+from diff2i2p.mapping.photographs import photographs_of
 from diff2i2p.world import CAMERA, World
 from diff2i2p.world.scan import scan_positions
 
@@ -58,8 +58,7 @@ def evaluate(name: str) -> list[list]:
     """A row without and one with the photographs."""
     folder = OUT / "sites" / name
     if not (folder / "map.i2pmap").exists():
-        mapping = read_sequence(folder / "mapping")
-        photographs = [Photograph(frame.image, mapping.camera, frame.T_map_camera) for frame in mapping]
+        photographs = photographs_of(read_sequence(folder / "mapping"))
         compile_map(read_cloud(folder / "cloud.ply"), folder / "map.i2pmap", photographs=photographs)
     rows = []
     for photographs in (False, True):

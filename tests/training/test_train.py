@@ -19,6 +19,7 @@ from diff2i2p.weights import load_weights
 from diff2i2p_training import datasets
 from diff2i2p_training.adapt import adapt
 from diff2i2p_training.datasets import SiteDataset
+from diff2i2p_training.losses import bfloat16_pays
 from diff2i2p_training.objective import Objective
 from diff2i2p_training.synthesis import ViewSynthesizer
 from diff2i2p_training.train import _groups, train
@@ -32,6 +33,12 @@ TINY = override(
         "network": {"image_channels": [8, 16, 16, 24], "point_width": 8, "fine_dim": 16, "token_dim": 32, "contrast_window": 33},
     },
 )
+
+
+@pytest.mark.parametrize("has", [True, False])
+def test_bfloat16_is_used_where_the_processor_has_instructions_for_it(monkeypatch, has):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, "avx512_bf16": has})
+    assert bfloat16_pays("cpu") == has and bfloat16_pays("cuda")
 
 
 @pytest.fixture

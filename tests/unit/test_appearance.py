@@ -16,6 +16,7 @@ from diff2i2p.localization.pnp import solve_pnp
 from diff2i2p.mapping import looks
 from diff2i2p.mapping.dense import DenseMap
 from diff2i2p.mapping.viewpoints import GROUND, HEIGHTS, MAX_PLACES, viewpoints
+from diff2i2p.render import Surfaces
 
 UP = np.array([0, 0, 1.0])
 
@@ -104,3 +105,13 @@ def test_every_storey_of_a_house_gets_viewpoints():
 def test_a_huge_map_gets_no_more_viewpoints_than_a_large_one():
     ground = np.random.default_rng(0).uniform((0, 0, 0), (1000, 1000, 0.1), (20000, 3))
     assert len(viewpoints(ground, 0.8)) < 1.3 * MAX_PLACES
+
+
+def test_what_the_mask_leaves_out_takes_no_place_of_the_features_that_stay(eye):
+    rng = np.random.default_rng(0)
+    image = cv2.GaussianBlur(rng.integers(0, 255, (240, 320)).astype(np.uint8), (0, 0), 2.0).astype(float)
+    image[:, 160:] = 128 + 0.4 * (image[:, 160:] - 128)  # the fainter half
+    holes = np.tile(np.arange(320) < 160, (240, 1))
+    surfaces = Surfaces(image, np.where(holes, 0, 2).astype(np.float32), np.zeros_like(holes), holes)
+    features = looks.describe(image.astype(np.uint8), surfaces, eye, np.eye(4), 40, looks.FAINT)
+    assert len(features.points) == 40 and (features.points[:, 0] > 0).all()

@@ -21,7 +21,7 @@ def encode(network: Diff2I2P, batch: Batch) -> tuple[ImageFeatures, MapFeatures]
 
 
 def bfloat16_pays(device: str) -> bool:
-    """Whether a device has instructions for bfloat16: a CPU without them takes 15 times as long as in float32."""
+    """Whether a device has instructions for bfloat16: a CPU without them is far slower than in float32."""
     return device != "cpu" or any(torch.cpu.get_capabilities().get(name) for name in ("avx512_bf16", "amx_bf16"))
 
 

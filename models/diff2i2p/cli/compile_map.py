@@ -17,7 +17,7 @@ def compile_map(
     weights: Weights = None,
     sequence: Annotated[
         Path | None,
-        typer.Option(help="Posed images of the mapping run: appearance matches to them, too, and a bare cloud takes their colour."),
+        typer.Option(help="Posed images of the mapping run: appearance matches to them, too, and a cloud without colour takes theirs."),
     ] = None,
     stop: Annotated[int | None, typer.Option(help="Use its images before this number only.")] = None,
     colour: Annotated[bool, typer.Option("--colour/--no-colour", help="Use the cloud's colour or intensity.")] = True,
@@ -56,10 +56,9 @@ def compile_map(
 def _photographs(directory: Path, stop: int | None) -> list:
     """The posed images of a sequence folder. Raises SequenceError."""
     from diff2i2p.evaluation.sequences import SequenceError, read_sequence
-    from diff2i2p.mapping.photographs import Photograph
+    from diff2i2p.mapping.photographs import photographs_of
 
-    sequence = read_sequence(directory, stop=stop)
-    posed = [Photograph(f.image, f.camera or sequence.camera, f.T_map_camera) for f in sequence if f.T_map_camera is not None]
+    posed = photographs_of(read_sequence(directory, stop=stop))
     if not posed:
         raise SequenceError(f"no image of {directory} has a pose: give the mapping run with its poses in the cloud's frame")
     return posed

@@ -30,6 +30,11 @@ class Photograph(NamedTuple):
         return rectify(self.read(), self.camera, config.image.width, config.image.max_fov)
 
 
+def photographs_of(sequence) -> list[Photograph]:
+    """The images of an `evaluation.sequences.Sequence` that have a pose."""
+    return [Photograph(f.image, f.camera or sequence.camera, f.T_map_camera) for f in sequence if f.T_map_camera is not None]
+
+
 def keyframes(photographs: Iterable[Photograph]) -> list[Photograph]:
     """Those taken APART from, or looking otherwise than, every one chosen before."""
     chosen: list[Photograph] = []
