@@ -21,6 +21,11 @@ class Rendering:
     image: np.ndarray  # (H, W) or (H, W, 3), shades as given; 0 where nothing is
     depth: np.ndarray  # (H, W) float32, metres along the optical axis; 0 where nothing is
 
+    def with_nearer(self, other: "Rendering") -> "Rendering":
+        """Of every pixel what is nearer in both renderings."""
+        nearer = (other.depth > 0) & ((self.depth == 0) | (other.depth < self.depth))
+        return Rendering(np.where(nearer, other.image, self.image), np.where(nearer, other.depth, self.depth))
+
 
 def render_cloud(
     points: np.ndarray, shades: np.ndarray, camera: Camera, T_map_camera: np.ndarray, spacing: float | np.ndarray, max_splat: int = 15,
@@ -70,7 +75,7 @@ def close_cracks(rendering: Rendering) -> Surfaces:
 
 
 def _project(points, normals, camera: Camera, T_map_camera, spacing, max_splat: int):
-    """Of the n points in view: index, depth (n,), upper left pixel (n, 2) as (u, v) and side (n,) of the square."""
+    """Of the n points in view: index, depth (n,), upper left pixel (n,), row-major in an image with a margin, and side (n,) of the square."""
     fx, fy, cx, cy = np.float32(camera.K)
     R, t = T_map_camera[:3, :3].astype(np.float32), T_map_camera[:3, 3].astype(np.float32)
     centred = np.ascontiguousarray(np.asarray(points, np.float32).T) - t[:, None]
@@ -88,8 +93,9 @@ def _project(points, normals, camera: Camera, T_map_camera, spacing, max_splat: 
     u = np.rint(x / z * fx + cx - 0.5 * (sides - 1))
     v = np.rint(y / z * fy + cy - 0.5 * (sides - 1))
     kept = np.flatnonzero((u < camera.width) & (v < camera.height) & (u > -sides) & (v > -sides))
-    corners = np.stack([u[kept], v[kept]], 1).astype(np.int32)
-    return seen[kept], z[kept], corners, sides[kept].astype(np.int32)
+    margin = np.float32(max_splat)  # room for squares that begin outside
+    corners = ((v[kept] + margin) * (camera.width + margin) + (u[kept] + margin)).astype(np.int32)
+    return seen[kept], z[kept], corners, sides[kept].astype(np.uint8)
 
 
 def _far_to_near(depth: np.ndarray) -> np.ndarray:
@@ -103,14 +109,13 @@ def _splat(corners: np.ndarray, sides: np.ndarray, camera: Camera, max_splat: in
 
     Corners of one size go into an image, later ones win; a maximum filter of that size grows them into squares.
     """
-    height, width = camera.height + max_splat, camera.width + max_splat  # room for squares that begin outside
-    places = (corners[:, 1] + max_splat) * width + corners[:, 0] + max_splat
-    ranks = np.arange(1, len(places) + 1, dtype=np.float32)
-    winner = np.zeros((height, width), np.float32)
-    for side in np.flatnonzero(np.bincount(sides)):
-        chosen = np.flatnonzero(sides == side)
-        layer = np.zeros(height * width, np.float32)
-        layer[places[chosen]] = ranks[chosen]
+    shape = camera.height + max_splat, camera.width + max_splat
+    by_side, ends = np.argsort(sides, kind="stable"), np.cumsum(np.bincount(sides))
+    winner = np.zeros(shape, np.float32)
+    for side in np.flatnonzero(np.diff(ends)) + 1:
+        chosen = by_side[ends[side - 1] : ends[side]]
+        layer = np.zeros(shape[0] * shape[1], np.float32)
+        layer[corners[chosen]] = chosen + 1
         square = np.ones((side, side), np.uint8)
-        np.maximum(winner, cv2.dilate(layer.reshape(height, width), square, anchor=(side - 1, side - 1)), out=winner)
+        np.maximum(winner, cv2.dilate(layer.reshape(shape), square, anchor=(side - 1, side - 1)), out=winner)
     return winner[max_splat:, max_splat:].astype(np.int32) - 1

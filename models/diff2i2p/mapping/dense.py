@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from scipy.spatial import cKDTree
 
@@ -15,6 +16,8 @@ REACH = 15.0  # metres that a rendered view sees
 FINEST = 0.008  # metres; a cloud with less between its points is thinned to THINNED
 THINNED = 0.012
 SAMPLE = 2000  # points whose nearest neighbour tells the spacing
+RADIUS = BLOCK * np.sqrt(3) / 2  # of the ball around a block
+SHELLS = (1.5, 3.0, 4.5, 7.0, 10.0)  # metres at which a rendering looks what the nearer blocks hide
 COVERING = 1.2  # size of a splat in distances between neighbours
 
 
@@ -46,19 +49,30 @@ class DenseMap:
 
     def in_view(self, camera: Camera, T_map_camera: np.ndarray, reach: float = REACH) -> np.ndarray:
         """(n,) indices of the points of every block that a pinhole camera at `T_map_camera` (4, 4) may see within `reach` metres."""
-        radius = BLOCK * np.sqrt(3) / 2
-        local = (self.centres - T_map_camera[:3, 3].astype(np.float32)) @ T_map_camera[:3, :3].astype(np.float32)
-        seen = (local**2).sum(1) < (reach + radius) ** 2
-        for normal in _sides(camera):
-            seen &= local @ normal.astype(np.float32) > -radius
-        return _ranges(self.starts, np.flatnonzero(seen))
+        return _ranges(self.starts, self._blocks(camera, T_map_camera, reach)[0])
 
     def render(self, camera: Camera, T_map_camera: np.ndarray, max_splat: int = 15) -> Rendering:
         """What a pinhole camera at `T_map_camera` (4, 4) would see; black where the map has no looks."""
-        index = self.in_view(camera, T_map_camera)
-        points, normals = self.points.take(index, 0), self.normals.take(index, 0)  # 8 x faster than [index]
-        shades = np.zeros(len(index), np.uint8) if self.shades is None else self.shades[index]
-        return render_cloud(points, shades, camera, T_map_camera, self.spacing, max_splat, normals)
+        blocks, middles = self._blocks(camera, T_map_camera, REACH)
+        nearest = middles[:, 2] - RADIUS
+        depth = np.zeros((camera.height, camera.width), np.float32)
+        rendering = Rendering(np.zeros(depth.shape, np.uint8), depth)
+        for begin, end in zip((-np.inf, *SHELLS), (*SHELLS, np.inf), strict=True):  # most of what is behind walls is never drawn
+            shell = np.flatnonzero((begin <= nearest) & (nearest < end))
+            shell = shell[~_hidden(middles[shell], camera, rendering.depth, begin)]
+            index = _ranges(self.starts, blocks[shell])
+            points, normals = self.points.take(index, 0), self.normals.take(index, 0)  # 8 x faster than [index]
+            shades = np.zeros(len(index), np.uint8) if self.shades is None else self.shades[index]
+            rendering = rendering.with_nearer(render_cloud(points, shades, camera, T_map_camera, self.spacing, max_splat, normals))
+        return rendering
+
+    def _blocks(self, camera: Camera, T_map_camera: np.ndarray, reach: float) -> tuple[np.ndarray, np.ndarray]:
+        """The blocks (b,) that a camera may see within `reach` metres, and their middles (b, 3) as it sees them."""
+        local = (self.centres - T_map_camera[:3, 3].astype(np.float32)) @ T_map_camera[:3, :3].astype(np.float32)
+        seen = (local**2).sum(1) < (reach + RADIUS) ** 2
+        for normal in _sides(camera):
+            seen &= local @ normal.astype(np.float32) > -RADIUS
+        return np.flatnonzero(seen), local[seen]
 
 
 def neighbour_distance(points: np.ndarray) -> float:
@@ -73,6 +87,28 @@ def _sides(camera: Camera) -> np.ndarray:
     right, down = (camera.width - cx) / fx, (camera.height - cy) / fy
     normals = np.array([[1, 0, cx / fx], [-1, 0, right], [0, 1, cy / fy], [0, -1, down], [0, 0, 1]])
     return normals / np.linalg.norm(normals, axis=1, keepdims=True)
+
+
+def _hidden(middles: np.ndarray, camera: Camera, depth: np.ndarray, begin: float) -> np.ndarray:
+    """(b,) whether surfaces nearer than `begin`, where the blocks begin, fill all of the view that a block can be in. depth: (H, W)."""
+    covered = ((depth > 0) & (depth < begin)).astype(np.uint8)
+    if not covered.any():
+        return np.zeros(len(middles), bool)
+    open_pixels = cv2.integral(1 - cv2.morphologyEx(covered, cv2.MORPH_CLOSE, np.ones((3, 3))))  # cracks do not let through
+    x, y, z = middles.T
+    near, far = z - RADIUS, z + RADIUS
+    (u, right), (v, down) = (
+        _interval(axis, near, far, focal, centre, size) for axis, focal, centre, size in
+        ((x, camera.K[0], camera.K[2], camera.width), (y, camera.K[1], camera.K[3], camera.height))
+    )  # fmt: skip
+    return open_pixels[down, right] - open_pixels[v, right] - open_pixels[down, u] + open_pixels[v, u] == 0
+
+
+def _interval(x: np.ndarray, near: np.ndarray, far: np.ndarray, focal: float, centre: float, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """First and last pixel, plus one, of balls at x (b,) between the depths `near` and `far`, along an axis of the view."""
+    low = np.minimum((x - RADIUS) / near, (x - RADIUS) / far) * focal + centre
+    high = np.maximum((x + RADIUS) / near, (x + RADIUS) / far) * focal + centre
+    return np.floor(low).clip(0, size).astype(int), np.ceil(high + 1).clip(0, size).astype(int)
 
 
 def _ranges(starts: np.ndarray, blocks: np.ndarray) -> np.ndarray:
