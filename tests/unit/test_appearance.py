@@ -52,7 +52,8 @@ def test_every_good_match_in_a_map_that_holds_its_place_twice_has_its_double_amo
     twice, shift = repeated(corner_localizer, np.array([15.0, 0, 0])).map.appearance, np.array([15.0, 0, 0])
     poor = cv2.blur(photograph(corner, looking((1.1, 1.7, 1.2), 70)), (7, 3))
     place = match(twice, rectify(poor, eye, 320))[0]
-    echoes = set(map(tuple, np.column_stack([place.echoes.pixels, place.echoes.points]).round(2)))
+    echoes = place.echoes()
+    echoes = set(map(tuple, np.column_stack([echoes.pixels, echoes.points]).round(2)))
     pixels, points = place.pixels[:200], place.points[:200]  # the best
     doubles = (np.column_stack([pixels, points + sign * shift]).round(2) for sign in (1, -1))
     assert len(pixels) > 20 and np.mean([tuple(a) in echoes or tuple(b) in echoes for a, b in zip(*doubles, strict=True)]) > 0.95

@@ -80,6 +80,14 @@ def test_what_one_matcher_cannot_prove_another_proves(localizer, drive):
     assert answer.ok and answer.matcher == "network" and pose_error(truth, answer.T_map_camera)[0] < 0.25
 
 
+def test_where_one_matcher_is_sure_the_next_is_not_asked(localizer, drive):
+    image, found = next((i, a) for i in drive[0] if (a := localizer.localize(i, CAMERA)).confidence >= localizer.config.track.sure)
+    second = Says(found.correspondences)
+    second.match = lambda view, prior, timer: pytest.fail("asked for nothing")
+    answer = Localizer(localizer.map, [*localizer.matchers, second], localizer.config).localize(image, CAMERA)
+    assert answer.ok and np.array_equal(answer.T_map_camera, found.T_map_camera)
+
+
 def test_images_of_another_place_get_no_pose(localizer):
     elsewhere = World.office(77, rooms=1)
     images, _ = elsewhere.render(CAMERA, elsewhere.drive(0, 100, 10.0)[1][::10])

@@ -179,6 +179,27 @@ def test_a_camera_gets_all_that_it_sees_of_the_dense_map_and_little_else(painted
     assert np.array_equal(dense.render(camera, T).depth, whole.depth)
 
 
+def test_what_walls_hide_is_not_drawn_and_the_picture_is_the_same(monkeypatch):
+    y, z = (axis.ravel() for axis in np.meshgrid(np.arange(0, 6, 0.03), np.arange(0, 2.5, 0.03)))
+    wall = np.stack([np.zeros(len(y)), y, z], 1)
+    walls = np.concatenate([wall + [x, 0, 0] for x in range(2, 15, 2)]).astype(np.float32)  # one behind the other
+    walls = walls[(walls[:, 0] > 3) | (walls[:, 1] < 3.4)]  # and a gap in the first
+    dense = DenseMap.build(PointCloud(walls, intensity=np.random.default_rng(0).uniform(0.2, 1, len(walls)).astype(np.float32)))
+    T = np.array([[0, 0, 1, 0.5], [-1, 0, 0, 3.0], [0, -1, 0, 1.2], [0, 0, 0, 1]])  # looks along x
+    camera = Camera(160, 120, (160.0, 160.0, 79.5, 59.5))
+    whole, drawn = render_cloud(dense.points, dense.shades, camera, T, dense.spacing), []
+
+    def counting(points, *rest):
+        drawn.append(len(points))
+        return render_cloud(points, *rest)
+
+    monkeypatch.setattr("diff2i2p.mapping.dense.render_cloud", counting)
+    seen = dense.render(camera, T)
+    assert sum(drawn) < 0.5 * len(dense.in_view(camera, T))
+    assert np.array_equal(seen.depth, whole.depth) and np.array_equal(seen.image, whole.image)
+    assert (seen.depth > 3).any()
+
+
 def test_a_cloud_denser_than_anything_needs_is_thinned(cloud):
     fine = PointCloud((cloud.points / 8).astype(np.float32))
     assert len(DenseMap.build(fine).points) < 0.7 * len(fine)

@@ -2,6 +2,7 @@
 """The classical matcher: SIFT between the image and views rendered from the coloured cloud. Nothing to train."""
 
 from dataclasses import replace
+from functools import partial
 
 import cv2
 import numpy as np
@@ -66,7 +67,7 @@ class AppearanceMatcher:
             rows, features, ratios = _pooled(pixels, self.points, *map(np.concatenate, zip(*matches, strict=True)))
             points, scores = self.points[features].astype(float), (1 - ratios).clip(0).astype(np.float32)
             found = Correspondences(pixels[rows], points, scores, "appearance")
-            places.append(replace(found, echoes=self._echoes(pixels, near, rows, features)))
+            places.append(replace(found, echoes=partial(self._echoes, pixels, near, rows, features)))
         return places
 
     def _echoes(self, pixels: np.ndarray, near: np.ndarray, rows: np.ndarray, features: np.ndarray) -> Correspondences:

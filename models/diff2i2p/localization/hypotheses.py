@@ -35,7 +35,6 @@ class Hypothesis:
 
     pose: Pose
     correspondences: Correspondences
-    rival: Rival | None  # None where only chance speaks for another place
 
 
 def propose(matched: list[Correspondences], camera: Camera, config: PnpConfig, level=None) -> list[Hypothesis]:
@@ -47,11 +46,27 @@ def propose(matched: list[Correspondences], camera: Camera, config: PnpConfig, l
     solved = [(replace(pose, covariance=SHARED[c.matcher] * pose.covariance), c) for pose, c in solved if pose is not None]
     solved = [(pose, c) for pose, c in solved if level is None or upright(pose.T_map_camera, *level)]
     solved.sort(key=lambda found: np.trace(found[0].covariance[:3, :3]))
-    places: list[tuple[Pose, Correspondences]] = []
+    places: list[Hypothesis] = []
     for pose, c in solved:
-        if not any(same_place(pose.T_map_camera, other.T_map_camera) for other, theirs in places if theirs.matcher == c.matcher):
-            places.append((pose, c))
-    return [Hypothesis(pose, c, _rival(pose, c, solved, camera, config)) for pose, c in places]
+        theirs = [place for place in places if place.correspondences.matcher == c.matcher]
+        if not any(same_place(pose.T_map_camera, place.pose.T_map_camera) for place in theirs):
+            places.append(Hypothesis(pose, c))
+    return places
+
+
+def find_rival(place: Hypothesis, found: list[Hypothesis], camera: Camera, config: PnpConfig) -> Rival | None:
+    """How much speaks for another place: a twin of this one; without one the pose elsewhere that explains most matches.
+
+    It is among the `found` places of the same matcher, or in what this one leaves over. None where only chance speaks for another.
+    """
+    pose, c = place.pose, place.correspondences
+    if c.echoes and (twin := find_twin(pose, c)):
+        return Rival(*twin)
+    theirs = [other.pose for other in found if other.correspondences.matcher == c.matcher]
+    rivals = [Rival(other.T_map_camera, int(other.inliers.sum())) for other in theirs]
+    rivals += filter(None, [_second(pose, c, camera, config)])
+    elsewhere = [r for r in rivals if r.matches > CHANCE and not same_place(pose.T_map_camera, r.T_map_camera)]
+    return max(elsewhere, key=lambda rival: rival.matches, default=None)
 
 
 def same_place(T_a: np.ndarray, T_b: np.ndarray) -> bool:
@@ -63,16 +78,6 @@ def same_place(T_a: np.ndarray, T_b: np.ndarray) -> bool:
 def upright(T_map_camera: np.ndarray, up_camera: np.ndarray, up_map: np.ndarray) -> bool:
     """Whether a pose agrees with gravity: (3,) unit vectors against it, in the camera's frame and in the map's."""
     return bool((T_map_camera[:3, :3] @ np.asarray(up_camera, float)) @ up_map > TILT)
-
-
-def _rival(pose: Pose, c: Correspondences, solved, camera: Camera, config: PnpConfig) -> Rival | None:
-    """A twin of the place; without one the pose that explains most matches, found by the same matcher or in what `pose` leaves over."""
-    if c.echoes is not None and (twin := find_twin(pose, c)):
-        return Rival(*twin)
-    rivals = [Rival(other.T_map_camera, int(other.inliers.sum())) for other, theirs in solved if theirs.matcher == c.matcher]
-    rivals += filter(None, [_second(pose, c, camera, config)])
-    elsewhere = [r for r in rivals if r.matches > CHANCE and not same_place(pose.T_map_camera, r.T_map_camera)]
-    return max(elsewhere, key=lambda rival: rival.matches, default=None)
 
 
 def _second(pose: Pose, c: Correspondences, camera: Camera, config: PnpConfig) -> Rival | None:

@@ -15,7 +15,7 @@ from diff2i2p.config import Config
 from diff2i2p.localization.appearance import AppearanceMatcher
 from diff2i2p.localization.compare import Comparison, compare, refine
 from diff2i2p.localization.depth import rectify_depth, refine_by_depth
-from diff2i2p.localization.hypotheses import Hypothesis, propose, same_place
+from diff2i2p.localization.hypotheses import Hypothesis, Rival, find_rival, propose, same_place
 from diff2i2p.localization.pnp import Pose
 from diff2i2p.localization.result import Correspondences, Localization, Status
 from diff2i2p.localization.verify import confidence, evidence, resemblances
@@ -60,22 +60,22 @@ class Localizer:
         with timer("rectify"):
             view = rectify(image, camera, self.config.image.width, self.config.image.max_fov)
             view = view if depth is None else replace(view, depth=rectify_depth(depth, camera, view.camera))
-        matched = [found for matcher in self.matchers for found in matcher.match(view, prior, timer)]
-        with timer("pnp"):
-            places = propose(matched, view.camera, self.config.pnp, None if up is None else (up, self.map.up))
-        with timer("render"):
-            scenes = self._scenes(places, view)
-        answers = self._answers(scenes, view, timer)
+        matched, scenes, answers = [], [], []
+        for matcher in self.matchers:
+            matched += (found := matcher.match(view, prior, timer))
+            with timer("pnp"):
+                places = propose(found, view.camera, self.config.pnp, None if up is None else (up, self.map.up))
+            with timer("render"):
+                scenes += [self._scene(place, view) for place in places[:RENDERED]]
+            answers = self._answers(scenes, view, timer)
+            if any(answer.confidence >= self.config.track.sure for answer in answers):
+                break  # no second opinion is needed
         best = max(answers, key=_merit, default=_unanswered(matched, view, self.config.pnp.min_inliers))
         return replace(best, milliseconds=timer.milliseconds)
 
-    def _scenes(self, places: list[Hypothesis], view: View) -> list["Scene"]:
-        """The best hypotheses beside what the map shows there, the most alike first."""
-        scenes = []
-        for place in places[:RENDERED]:
-            comparison = compare(view, self.map.dense, place.pose.T_map_camera)
-            scenes.append(Scene(place, comparison, resemblances(comparison, view, self.config.pnp)))
-        return sorted(scenes, key=lambda scene: -scene.alike)
+    def _scene(self, place: Hypothesis, view: View) -> "Scene":
+        comparison = compare(view, self.map.dense, place.pose.T_map_camera)
+        return Scene(place, comparison, resemblances(comparison, view, self.config.pnp))
 
     def _answers(self, scenes: list["Scene"], view: View, timer: "StageTimer") -> list[Localization]:
         """The scenes most alike verified; a second one of the same place is heard where the first did not convince.
@@ -83,7 +83,7 @@ class Localizer:
         A place less alike than another one is not: that one leaves it less than half of the confidence.
         """
         answers: list[Localization] = []
-        for scene in scenes:
+        for scene in sorted(scenes, key=lambda scene: -scene.alike):
             known = any(answer.ok and same_place(answer.T_map_camera, scene.T_map_camera) for answer in answers)
             if not known and not any(other.beats(scene) for other in scenes) and len(answers) < VERIFIED:
                 answers.append(self._verified(scene, scenes, view, timer))
@@ -91,10 +91,12 @@ class Localizer:
 
     def _verified(self, scene: "Scene", scenes: list["Scene"], view: View, timer: "StageTimer") -> Localization:
         """The pose of a scene or its refinement, whichever verifies better, with what is believed of it."""
+        with timer("pnp"):
+            rival = find_rival(scene.place, [other.place for other in scenes], view.camera, self.config.pnp)
         with timer("render"):
-            rivals = self._resemblances(scene, scenes, view)
+            looks = self._resemblances(scenes, rival, view)
         with timer("verify"):
-            pose, belief = self._sharpest(scene, view, rivals)
+            pose, belief = self._sharpest(scene, view, rival, looks)
         answer = Localization(
             Status.REJECTED_LOW_CONFIDENCE, confidence=belief, matcher=scene.place.correspondences.matcher,
             correspondences=scene.place.correspondences, inliers=pose.inliers, view=view,
@@ -103,22 +105,22 @@ class Localizer:
             return answer
         return replace(answer, status=Status.OK, T_map_camera=pose.T_map_camera, covariance=pose.covariance)
 
-    def _resemblances(self, scene: "Scene", scenes: list["Scene"], view: View) -> list[tuple[float, np.ndarray]]:
-        """How much the image resembles the map at all poses that may be rivals: those that were found, and the rival of this scene."""
-        found = [pair for other in scenes for pair in other.resemblances]
-        if scene.place.rival:
-            comparison = compare(view, self.map.dense, scene.place.rival.T_map_camera)
-            found += resemblances(comparison, view, self.config.pnp)
+    def _resemblances(self, scenes: list["Scene"], rival: Rival | None, view: View) -> list[tuple[float, np.ndarray]]:
+        """How much the image resembles the map at all poses that were found, and at a rival, with each pose."""
+        found = [pair for scene in scenes for pair in scene.resemblances]
+        if rival:
+            found += resemblances(compare(view, self.map.dense, rival.T_map_camera), view, self.config.pnp)
         return found
 
-    def _sharpest(self, scene: "Scene", view: View, rivals: list[tuple[float, np.ndarray]]) -> tuple[Pose, float]:
+    def _sharpest(self, scene: "Scene", view: View, rival: Rival | None, looks: list[tuple[float, np.ndarray]]) -> tuple[Pose, float]:
         """The pose of a scene after every refinement that verifies no worse, and the confidence in it."""
         place, comparison, pnp = scene.place, scene.comparison, self.config.pnp
         matches = place.correspondences
 
         def believe(pose: Pose) -> float:
-            elsewhere = max((value for value, T in rivals if not same_place(T, pose.T_map_camera)), default=0.0)
-            return confidence(evidence(pose, place, comparison, view, elsewhere), matches.matcher, self.map.dense.shades is not None)
+            elsewhere = max((value for value, T in looks if not same_place(T, pose.T_map_camera)), default=0.0)
+            proof = evidence(pose, place, comparison, view, elsewhere, rival)
+            return confidence(proof, matches.matcher, self.map.dense.shades is not None)
 
         refinements = [lambda pose: refine(pose, comparison, matches, view.camera, pnp)]
         if view.depth is not None:

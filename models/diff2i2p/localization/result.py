@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the stages of localization hand to each other."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -26,7 +27,7 @@ class Correspondences:
     points: np.ndarray  # (M, 3) float64, map frame, metres
     scores: np.ndarray  # (M,) float32 in [0, 1], comparable within one matcher
     matcher: str  # "network" or "appearance"
-    echoes: "Correspondences | None" = None  # the same pixels with whatever else in the map looks like them
+    echoes: "Callable[[], Correspondences] | None" = None  # looks up what else in the map is like the same pixels
 
     def __len__(self) -> int:
         return len(self.pixels)

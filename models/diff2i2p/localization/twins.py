@@ -43,10 +43,11 @@ def find_twin(pose: Pose, c: Correspondences) -> tuple[np.ndarray, int] | None:
 
 def _doubles(pose: Pose, c: Correspondences) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Map points (D, 3) that speak for the pose, points (D, 3) elsewhere that look like them, and whose pixel both are (D,)."""
+    echoes = c.echoes()
     speaking, first = np.unique(_keys(c.pixels[pose.inliers]), return_index=True)
     points = c.points[pose.inliers][first]
-    keys = np.concatenate([_keys(c.pixels), _keys(c.echoes.pixels)])
-    there = np.concatenate([c.points, c.echoes.points])
+    keys = np.concatenate([_keys(c.pixels), _keys(echoes.pixels)])
+    there = np.concatenate([c.points, echoes.points])
     pixels = np.searchsorted(speaking, keys).clip(0, len(speaking) - 1)
     kept = (speaking[pixels] == keys) & (np.linalg.norm(there - points[pixels], axis=1) > ELSEWHERE)
     pixels, there = pixels[kept], there[kept]

@@ -41,10 +41,12 @@ COEFFICIENTS = {
 }
 
 
-def evidence(pose: Pose, hypothesis: Hypothesis, comparison: Comparison, view: View, elsewhere: float = 0.0) -> Evidence:
+def evidence(
+    pose: Pose, hypothesis: Hypothesis, comparison: Comparison, view: View, elsewhere: float = 0.0, rival: Rival | None = None
+) -> Evidence:  # fmt: skip
     """Evidence for `pose`, which is that of `hypothesis` or its refinement; `comparison` was made at the former.
 
-    elsewhere: the best resemblance of the image with another place.
+    elsewhere: the best resemblance of the image with another place. rival: the place that most speaks for besides.
     """
     matches, camera, T = hypothesis.correspondences, view.camera, pose.T_map_camera
     pixels, count = matches.pixels[pose.inliers], max(int(pose.inliers.sum()), 1)
@@ -60,7 +62,7 @@ def evidence(pose: Pose, hypothesis: Hypothesis, comparison: Comparison, view: V
         edges=edge_rank(comparison, view) - 0.5,
         agreement=agrees,
         likeness=alike,
-        alone=_alone(hypothesis.rival, count, agrees * alike, elsewhere),
+        alone=_alone(rival, count, agrees * alike, elsewhere),
     )
 
 

@@ -76,5 +76,8 @@ class PatchPyramid(nn.Module):
         levels = [tokens]
         for down in self.downs:
             levels.append(down(levels[-1]))
-        patches = [head(level).flatten(2).transpose(1, 2) for head, level in zip(self.heads, levels, strict=True)]
+        patches = [  # 1x1 convolutions, as products: token maps are small, and lie in memory token by token
+            F.linear(level.flatten(2).transpose(1, 2), head.weight.flatten(1), head.bias)
+            for head, level in zip(self.heads, levels, strict=True)
+        ]
         return F.normalize(torch.cat(patches, 1), dim=-1)
