@@ -216,7 +216,7 @@ def _records(cloud: PointCloud, fields: list[tuple[str, str]]) -> np.ndarray:
 def find_up(cloud: PointCloud) -> np.ndarray:
     """(3,) float64 unit vector against gravity, found from floors, ceilings and table tops. Raises CloudError when nothing is flat."""
     low, high = np.percentile(cloud.points[:: max(len(cloud) // 100_000, 1)], (2, 98), axis=0)
-    voxel = max(float(np.linalg.norm(high - low)) / 150, 0.01)
+    voxel = float(np.clip(np.linalg.norm(high - low) / 150, 0.01, 0.25))  # metres; coarser, the floors of a large site are no planes
     up = up_from_planes(cloud.voxel_downsample(voxel).points)
     if up is None:
         raise CloudError("the cloud has no floor or other plane to tell which way is up: say it, e.g. --up z")

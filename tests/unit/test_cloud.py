@@ -267,6 +267,12 @@ def test_up_is_found_in_rooms_and_corridors_however_turned(size):
         assert find_up(PointCloud(turn.apply(points).astype(np.float32))) @ (0, 0, 1) > 0.999
 
 
+def test_up_is_found_in_buildings_far_from_each_other():
+    rng = np.random.default_rng(0)
+    points = np.concatenate([room(rng, 4, 3, 2.5), room(rng, 5, 4, 2.5) + (300, 100, 0)])
+    assert find_up(PointCloud(points.astype(np.float32))) @ (0, 0, 1) > 0.999
+
+
 def test_a_shapeless_cloud_has_no_up():
     with pytest.raises(CloudError, match="--up z"):
         find_up(PointCloud(np.zeros((5, 3), np.float32)))
