@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 import torch
 
-from diff2i2p.localization.appearance import AppearanceMatcher
-from diff2i2p.localization.localizer import Localizer
+from diff2i2p.localization.localizer import Localizer, appearance_matchers
 from diff2i2p.mapping.compiled_map import CompiledMap
 from diff2i2p.world import World
 from diff2i2p.world.description import Item
@@ -107,7 +106,7 @@ def repeated(localizer: Localizer, shift: np.ndarray) -> Localizer:
     site = localizer.map
     twice = {name: _twice(name, tensor, torch.as_tensor(shift)) for name, tensor in site.tensors.items()}
     both = CompiledMap(Path(f"{site.path}.twice"), site.header, twice)
-    return Localizer(both, [AppearanceMatcher(**both.appearance, config=localizer.config.appearance)], localizer.config)
+    return Localizer(both, appearance_matchers(both, localizer.config), localizer.config)
 
 
 def _twice(name: str, tensor: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:

@@ -40,8 +40,7 @@ class Localizer:
         if config.matcher != "appearance" and (weights or config.matcher == "network"):
             matchers.append(_network_matcher(site, weights, config))
         if config.matcher != "network":
-            indices = (looks for looks in (site.photographs, site.appearance) if len(looks.get("points", ())))
-            matchers += [AppearanceMatcher(**looks, config=config.appearance) for looks in indices]
+            matchers += appearance_matchers(site, config)
         if not matchers:
             raise MapError(f"nothing can match images to {site.path}: the map has no colour for appearance, and no weights are given")
         return cls(site, matchers, config)
@@ -165,6 +164,12 @@ class StageTimer:
         started = self.clock()
         yield
         self.milliseconds[stage] += 1e3 * (self.clock() - started)
+
+
+def appearance_matchers(site: CompiledMap, config: Config) -> list[AppearanceMatcher]:
+    """By the photographs of the mapping run and by views rendered from the cloud, as far as the map has them."""
+    indices = (looks for looks in (site.photographs, site.appearance) if len(looks.get("points", ())))
+    return [AppearanceMatcher(**looks, config=config.appearance) for looks in indices]
 
 
 def _network_matcher(site: CompiledMap, weights: str | None, config: Config) -> NetworkMatcher:
