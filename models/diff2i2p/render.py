@@ -75,7 +75,7 @@ def close_cracks(rendering: Rendering) -> Surfaces:
 
 
 def _project(points, normals, camera: Camera, T_map_camera, spacing, max_splat: int):
-    """Of the n points in view: index, depth (n,), upper left pixel (n,), row-major in an image with a margin, and side (n,) of the square."""
+    """Of the n points in view: index, depth (n,), upper left pixel (n,) in an image with a margin, and side (n,) of the square."""
     fx, fy, cx, cy = np.float32(camera.K)
     R, t = T_map_camera[:3, :3].astype(np.float32), T_map_camera[:3, 3].astype(np.float32)
     centred = np.ascontiguousarray(np.asarray(points, np.float32).T) - t[:, None]
