@@ -19,7 +19,7 @@ from diff2i2p.weights import load_weights
 from diff2i2p_training import datasets
 from diff2i2p_training.adapt import adapt
 from diff2i2p_training.datasets import SiteDataset
-from diff2i2p_training.losses import bfloat16_pays
+from diff2i2p_training.losses import MeanLogSumExp, _named_back, bfloat16_pays
 from diff2i2p_training.objective import Objective
 from diff2i2p_training.synthesis import ViewSynthesizer
 from diff2i2p_training.train import _groups, train
@@ -55,6 +55,27 @@ def test_every_parameter_but_the_last_tuning_layers_gets_a_gradient(dataset):
     Objective(network)(batch, torch.zeros(len(batch.nodes), 32), 0.0)[0].backward()
     without = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
     assert without == []
+
+
+def test_logits_made_some_rows_at_a_time_have_the_mean_the_best_and_the_gradient_of_all_at_once():
+    torch.manual_seed(0)
+    queries, keys = (torch.randn(count, 16, dtype=torch.float64, requires_grad=True) for count in (300, 70))
+    mean, best = MeanLogSumExp.apply(queries, keys)
+    assert torch.equal(best, (queries @ keys.T).argmax(1))
+    expected = (queries @ keys.T).logsumexp(1).mean()
+    torch.testing.assert_close(mean, expected)
+    torch.testing.assert_close(torch.autograd.grad(3 * mean, (queries, keys)), torch.autograd.grad(3 * expected, (queries, keys)))
+
+
+def test_a_map_point_names_all_cells_that_see_it():
+    torch.manual_seed(0)
+    cells, points = (torch.randn(count, 8, dtype=torch.float64, requires_grad=True) for count in (40, 12))
+    target = torch.randint(9, (40,))
+    logits = (points[target.unique()] @ cells.T).log_softmax(1)  # (seen, cells)
+    expected = -torch.stack([row[target == point].logsumexp(0) for row, point in zip(logits, target.unique(), strict=True)]).mean()
+    loss = _named_back(cells, points, target, (cells * points[target]).sum(1))
+    torch.testing.assert_close(loss, expected)
+    torch.testing.assert_close(torch.autograd.grad(loss, (cells, points)), torch.autograd.grad(expected, (cells, points)))
 
 
 def test_training_begins_in_a_corner_of_the_site(dataset, monkeypatch):

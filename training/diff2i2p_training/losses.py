@@ -6,10 +6,12 @@ from torch.nn import functional as F
 
 from diff2i2p.mapping.pyramid import Pyramid
 from diff2i2p.network.diff2i2p import Diff2I2P, ImageFeatures, MapFeatures
+from diff2i2p.network.point_backbone import gather
 from diff2i2p_training.datasets import Batch
 
 CELLS = 1920  # labelled cells of a batch in the fine loss
 OTHERS = 1500  # map points that no cell drawn sees, as wrong answers
+ROWS = 128  # logits of so many queries stay in a processor's cache
 
 
 def encode(network: Diff2I2P, batch: Batch) -> tuple[ImageFeatures, MapFeatures]:
@@ -42,14 +44,15 @@ def fine_losses(network, image: ImageFeatures, site: MapFeatures, batch: Batch, 
     targets, points = batch.targets[view, cell], batch.points[view, cell]
     share = _label_shares(pyramid.points[0][targets], points, pyramid.voxel)
     answers, targets = _answers(targets, len(site.fine))
-    similarity = features @ site.fine[answers].T
-    logits = network.log_sharpness[0].exp().clamp(max=100) * similarity
-    guess = answers[similarity.argmax(1)]
+    asked, known = network.log_sharpness[0].exp().clamp(max=100) * features, site.fine.index_select(0, answers)
+    everything, guess = MeanLogSumExp.apply(asked, known)
+    right = (asked[:, None] * gather(known, targets)).sum(2)  # (C, K)
+    guess = answers[guess]
     miss = (points - pyramid.points[0][guess]) / pyramid.voxel
     close = miss.norm(dim=1) < 2
     offset = network.tuning(features[close], site.fine[guess[close]]) / pyramid.voxel
     return {
-        "fine": _named(logits, targets, share) + 0.5 * _named_back(logits, targets[:, 0]),
+        "fine": everything - (right * share).sum(1).mean() + 0.5 * _named_back(asked, known, targets[:, 0], right[:, 0]),
         "tuning": F.smooth_l1_loss(offset, miss[close], beta=0.1, reduction="sum") / close.sum().clamp(min=1),
         "cells_right": close.float().mean(),
     }
@@ -106,16 +109,41 @@ def _label_shares(near: torch.Tensor, points: torch.Tensor, voxel: float) -> tor
     return torch.softmax(-distance / (2 * (0.5 * voxel) ** 2), 1)
 
 
-def _named(logits: torch.Tensor, targets: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
-    return (logits.logsumexp(1) - (logits.gather(1, targets) * share).sum(1)).mean()
-
-
-def _named_back(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """The other direction: a map point names the cells that see it, among the cells drawn."""
+def _named_back(asked: torch.Tensor, known: torch.Tensor, target: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """The other direction: a map point names the cells that see it, among the cells drawn; right (C,): each cell's logit of its target."""
     seen, label = target.unique(return_inverse=True)
-    back = logits[:, seen].T  # (S, C)
-    right = label[None] == torch.arange(len(seen), device=label.device)[:, None]
-    return (back.logsumexp(1) - back.masked_fill(~right, -1e4).logsumexp(1)).mean()
+    top = right.new_empty(len(seen)).scatter_reduce(0, label, right.detach(), "amax", include_self=False)
+    own = top + right.new_zeros(len(seen)).index_add(0, label, (right - top[label]).exp()).log()  # of its cells alone
+    return MeanLogSumExp.apply(known.index_select(0, seen), asked)[0] - own.mean()
+
+
+class MeanLogSumExp(torch.autograd.Function):
+    """Queries (Q, D), keys (A, D) -> the mean over queries of logsumexp(query . keys), and each query's best key (Q,).
+
+    The (Q, A) logits would not fit in the cache: they are made, and their gradients with them, some rows at a time.
+    """
+
+    @staticmethod
+    def forward(ctx, queries, keys):
+        to_queries, to_keys, best, total = torch.empty_like(queries), torch.zeros_like(keys), [], 0.0
+        for rows, gradient in zip(queries.split(ROWS), to_queries.split(ROWS), strict=True):
+            share = rows @ keys.T
+            top, index = share.max(1, keepdim=True)
+            sums = share.sub_(top).exp_().sum(1, keepdim=True)
+            share /= sums * len(queries)
+            torch.mm(share, keys, out=gradient)
+            to_keys.addmm_(share.T, rows)
+            best.append(index[:, 0])
+            total += (sums.log() + top).sum()
+        ctx.save_for_backward(to_queries, to_keys)
+        best = torch.cat(best)
+        ctx.mark_non_differentiable(best)
+        return total / len(queries), best
+
+    @staticmethod
+    def backward(ctx, upstream, _):
+        to_queries, to_keys = ctx.saved_tensors
+        return upstream * to_queries, upstream * to_keys
 
 
 def _token_labels(targets: torch.Tensor, pyramid: Pyramid, grid, fine_grid) -> torch.Tensor:
