@@ -17,6 +17,7 @@ from diff2i2p.localization.compare import Comparison, compare, refine
 from diff2i2p.localization.depth import rectify_depth, refine_by_depth
 from diff2i2p.localization.hypotheses import Hypothesis, Rival, find_rival, propose, same_place
 from diff2i2p.localization.pnp import Pose
+from diff2i2p.localization.repetition import find_line, slide
 from diff2i2p.localization.result import Correspondences, Localization, Status
 from diff2i2p.localization.verify import confidence, evidence, resemblances
 from diff2i2p.mapping.compiled_map import CompiledMap, MapError
@@ -65,12 +66,22 @@ class Localizer:
             with timer("pnp"):
                 places = propose(found, view.camera, self.config.pnp, None if up is None else (up, self.map.up))
             with timer("render"):
-                scenes += [self._scene(place, view) for place in places[:RENDERED]]
+                scenes += self._scenes(places, view)
             answers = self._answers(scenes, view, timer)
             if any(answer.confidence >= self.config.track.sure for answer in answers):
                 break  # no second opinion is needed
         best = max(answers, key=_merit, default=_unanswered(matched, view, self.config.pnp.min_inliers))
         return replace(best, milliseconds=timer.milliseconds)
+
+    def _scenes(self, places: list[Hypothesis], view: View) -> list["Scene"]:
+        """The best hypotheses beside what the map shows there; of a line along which places repeat, those most like the image."""
+        line = find_line(places)
+        if line is None or self.map.dense.shades is None:
+            return [self._scene(place, view) for place in places[:RENDERED]]
+        first = self._scene(line.place, view)
+        along = slide(line, first.comparison, view, self.map.dense)
+        others = [place for place in places if not line.holds(place)]
+        return [first, *(self._scene(place, view) for place in (along + others)[: RENDERED - 1])]
 
     def _scene(self, place: Hypothesis, view: View) -> "Scene":
         comparison = compare(view, self.map.dense, place.pose.T_map_camera)
@@ -107,7 +118,7 @@ class Localizer:
     def _resemblances(self, scenes: list["Scene"], rival: Rival | None, view: View) -> list[tuple[float, np.ndarray]]:
         """How much the image resembles the map at all poses that were found, and at a rival, with each pose."""
         found = [pair for scene in scenes for pair in scene.resemblances]
-        if rival:
+        if rival and not any(same_place(rival.T_map_camera, T) for _, T in found):
             found += resemblances(compare(view, self.map.dense, rival.T_map_camera), view, self.config.pnp)
         return found
 

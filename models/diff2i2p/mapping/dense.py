@@ -51,6 +51,13 @@ class DenseMap:
         """(n,) indices of the points of every block that a pinhole camera at `T_map_camera` (4, 4) may see within `reach` metres."""
         return _ranges(self.starts, self._blocks(camera, T_map_camera, reach)[0])
 
+    def near_line(self, point: np.ndarray, direction: np.ndarray, around: float, reach: float) -> np.ndarray:
+        """(n,) indices of the points of every block within `around` metres of a line, up to `reach` from a `point` of it both ways."""
+        offset = self.centres - point.astype(np.float32)
+        along = offset @ direction.astype(np.float32)
+        aside = np.linalg.norm(offset - along[:, None] * direction.astype(np.float32), axis=1)
+        return _ranges(self.starts, np.flatnonzero((aside < around + RADIUS) & (np.abs(along) < reach + RADIUS)))
+
     def render(self, camera: Camera, T_map_camera: np.ndarray, max_splat: int = 15) -> Rendering:
         """What a pinhole camera at `T_map_camera` (4, 4) would see; black where the map has no looks."""
         blocks, middles = self._blocks(camera, T_map_camera, REACH)

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Places that look alike one behind the other (corridors, rows of shelves): which of them is it? The image slides along the map."""
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from scipy import fft
+
+from diff2i2p.camera import View
+from diff2i2p.localization.compare import Comparison
+from diff2i2p.localization.hypotheses import SAME_PLACE, Hypothesis
+from diff2i2p.mapping.dense import DenseMap
+
+SAME_WAY = np.cos(np.radians(4))  # cosine; poses turned by less look the same way
+REACH = 40.0  # metres that the image is moved, each way
+SEEN = 16.0  # metres along the line that an image shows, before the camera or behind
+AROUND = 4.0  # metres from the line, up to which surfaces count
+CELL, SECTORS = 0.08, 120  # of the unrolled surfaces: metres along the line, parts of a turn around it
+THIN = 3  # of so many points of the map, or pixels each way, one is unrolled
+DETAIL = 5.0  # cells; what is smoother is light, not the surface
+FLAT = 3.0  # grey levels that count as noise
+OVERLAP = 0.5  # share of what the image shows that the map must know
+PEAKS, APART = 4, 0.5  # places that are looked at, metres between them
+
+
+@dataclass(frozen=True)
+class Line:
+    """Where a place may repeat."""
+
+    place: Hypothesis
+    direction: np.ndarray  # (3,) unit vector, map frame
+
+    def holds(self, place: Hypothesis) -> bool:
+        """Whether another place is this one, moved along the line."""
+        cosine, moved = _offset(self.place, place)
+        return bool(cosine > SAME_WAY and np.linalg.norm(np.cross(moved, self.direction)) < SAME_PLACE)
+
+
+def find_line(places: list[Hypothesis]) -> Line | None:
+    """The line through the two places with most inliers that look the same way."""
+    pairs = []
+    for number, place in enumerate(places):
+        for other in places[number + 1 :]:
+            cosine, moved = _offset(place, other)
+            if cosine > SAME_WAY and SAME_PLACE < np.linalg.norm(moved) < REACH:
+                pairs.append((min(place.pose.inliers.sum(), other.pose.inliers.sum()), place, moved / np.linalg.norm(moved)))
+    return Line(*max(pairs, key=lambda pair: pair[0])[1:]) if pairs else None
+
+
+def slide(line: Line, comparison: Comparison, view: View, dense: DenseMap) -> list[Hypothesis]:
+    """The places along a line where the map looks most like the image: that of the line, moved. comparison: made there."""
+    T = line.place.pose.T_map_camera
+    pixels = comparison.surfaces.depth[::THIN, ::THIN] * ~comparison.surfaces.doubtful[::THIN, ::THIN]
+    seen = _lifted(pixels, view, T)
+    of_image = _unrolled(seen, view.grey[::THIN, ::THIN][pixels > 0], line, SEEN)
+    near = dense.near_line(T[:3, 3], line.direction, AROUND, REACH + SEEN)[::THIN]
+    of_map = _unrolled(dense.points[near], dense.shades[near], line, REACH + SEEN)
+    alike = _correlation(of_map, of_image)
+    moves = CELL * (np.arange(len(alike)) - (len(alike) - 1) / 2)
+    return [_moved(line, move) for move in _peaks(moves, alike) if abs(move) > SAME_PLACE]
+
+
+def _offset(place: Hypothesis, other: Hypothesis) -> tuple[float, np.ndarray]:
+    """Cosine of the turn between two places, and (3,) the way from one to the other."""
+    a, b = place.pose.T_map_camera, other.pose.T_map_camera
+    return (np.trace(a[:3, :3].T @ b[:3, :3]) - 1) / 2, b[:3, 3] - a[:3, 3]
+
+
+def _lifted(depth: np.ndarray, view: View, T_map_camera: np.ndarray) -> np.ndarray:
+    """(n, 3) float32 map points of the pixels, one in THIN each way, whose depth (h, w) is known."""
+    v, u = np.nonzero(depth > 0)
+    local = view.camera.rays(np.stack([u, v], 1) * float(THIN)) * depth[v, u, None]
+    return (local @ T_map_camera[:3, :3].T + T_map_camera[:3, 3]).astype(np.float32)
+
+
+def _unrolled(points: np.ndarray, shades: np.ndarray, line: Line, reach: float) -> tuple[np.ndarray, np.ndarray]:
+    """Surfaces around a line as a picture (2 reach / CELL, SECTORS): detail of the shades, and where it is known (float32)."""
+    T, along = line.place.pose.T_map_camera, line.direction
+    aside = np.cross(along, T[:3, 1])
+    aside /= np.linalg.norm(aside)
+    x, y, z = np.stack([along, aside, np.cross(along, aside)]).astype(np.float32) @ (points - T[:3, 3].astype(np.float32)).T
+    inside = (np.hypot(y, z) < AROUND) & (np.abs(x) < reach)
+    row = ((x[inside] + reach) / CELL).astype(int)
+    sector = ((np.arctan2(z[inside], y[inside]) / (2 * np.pi) + 0.5) * SECTORS).astype(int).clip(0, SECTORS - 1)
+    shape = round(2 * reach / CELL), SECTORS
+    cell = (row.clip(0, shape[0] - 1) * SECTORS + sector).astype(int)
+    count = np.bincount(cell, minlength=shape[0] * SECTORS).reshape(shape).astype(np.float32)
+    total = np.bincount(cell, shades[inside], minlength=shape[0] * SECTORS).reshape(shape).astype(np.float32)
+    weight = cv2.blur(count, (3, 3))  # closes the cracks
+    known = (weight > 0).astype(np.float32)
+    return _detail(cv2.blur(total, (3, 3)) / np.maximum(weight, 1e-6), known), known
+
+
+def _detail(picture: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """A picture without its local mean, of even contrast, 0 where nothing is known."""
+
+    def smooth(values: np.ndarray) -> np.ndarray:
+        return cv2.GaussianBlur(values * known, (0, 0), DETAIL) / np.maximum(share, 1e-3)
+
+    share = cv2.GaussianBlur(known, (0, 0), DETAIL)
+    detail = (picture - smooth(picture)) * known
+    return detail / np.sqrt(smooth(detail * detail) + FLAT**2)
+
+
+def _correlation(of_map: tuple[np.ndarray, np.ndarray], of_image: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """(moves,) how much the image resembles the map when it is moved by whole cells: -1 to 1 where both are known, -1 elsewhere."""
+    (a, known_a), (b, known_b) = of_map, of_image
+    moves = len(a) - len(b) + 1
+    size = fft.next_fast_len(len(a), real=True)
+    spectra = [fft.rfft(values, size, axis=0) for values in (a, a * a, known_a)]
+    pattern, square, known = (np.conj(fft.rfft(values, size, axis=0)) for values in (b, b * b, known_b))
+
+    def slid(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+        return fft.irfft((one * other).sum(1), size)[:moves]
+
+    together, ours, theirs = slid(spectra[0], pattern), slid(spectra[1], known), slid(spectra[2], square)
+    enough = slid(spectra[2], known) > OVERLAP * known_b.sum()
+    return np.where(enough, together / np.sqrt(np.maximum(ours * theirs, 1.0)), -1)
+
+
+def _peaks(moves: np.ndarray, alike: np.ndarray) -> list[float]:
+    """The moves, metres, at the highest peaks, between cells by a parabola."""
+    left, found = alike.copy(), []
+    for _ in range(PEAKS):
+        k = int(left.argmax())
+        if left[k] <= 0:
+            break
+        below, top, above = alike[max(k - 1, 0)], alike[k], alike[min(k + 1, len(alike) - 1)]
+        found.append(moves[k] + CELL * 0.5 * (below - above) / min(below - 2 * top + above, -1e-9))
+        left[np.abs(moves - moves[k]) < APART] = -1
+    return found
+
+
+def _moved(line: Line, move: float) -> Hypothesis:
+    """The place of a line at another point of it: what looks alike there are the matches."""
+    pose, matches = line.place.pose, line.place.correspondences
+    T = pose.T_map_camera.copy()
+    T[:3, 3] += move * line.direction
+    return Hypothesis(replace(pose, T_map_camera=T), replace(matches, points=matches.points + move * line.direction))
