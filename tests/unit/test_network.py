@@ -105,6 +105,19 @@ def test_a_wide_convolution_gives_the_same_the_quick_way():
     assert (quick - direct).abs().max() < 3e-5 * direct.abs().max()
 
 
+@pytest.mark.parametrize("size", [(61, 83), (8, 16), (3, 2)])
+def test_a_convolution_learns_the_same_the_quick_way(size):
+    torch.manual_seed(0)
+    conv, x = Conv3x3(12, 24), torch.randn(2, 12, *size, requires_grad=True)
+    pull = torch.randn(2, 24, *size)
+    wanted = (x, conv.weight, conv.bias)
+    quick = torch.autograd.grad(conv(x), wanted, pull)
+    direct = torch.autograd.grad(torch.nn.functional.conv2d(x, conv.weight, conv.bias, padding=1), wanted, pull)
+    assert not torch.equal(quick[1], direct[1])
+    for ours, theirs in zip(quick, direct, strict=True):
+        assert (ours - theirs).abs().max() < 3e-5 * theirs.abs().max()
+
+
 def test_every_second_fine_feature_alone_is_what_the_whole_map_has_there():
     config = override(SMALL, {"network": {"fine_stride": 1, "fine_step": 2, "thin_decoder": False}})
     backbone, image = Diff2I2P(config).image_backbone, torch.rand(1, 1, 64, 96)
