@@ -109,7 +109,7 @@ def test_matches_that_a_second_place_explains_as_well_leave_no_margin(truth, eye
     as_much = resemblances(comparison, view, PNP)[0][0]
     known = ((alone, 0, None), (twice, as_much, rival), (twice, 0, rival))
     proofs = [evidence(place.pose, place, comparison, view, elsewhere, other) for place, elsewhere, other in known]
-    assert proofs[0].alone == proofs[2].alone == 1 and 0.49 < proofs[1].alone < 0.6
+    assert proofs[0].alone == proofs[2].alone > 0.99 and 0.49 < proofs[1].alone < 0.6
     assert confidence(replace(proofs[0], agreement=1.0), "appearance") > 0.8
     assert confidence(replace(proofs[1], agreement=1.0), "appearance") == proofs[1].alone
 

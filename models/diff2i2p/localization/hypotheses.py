@@ -14,6 +14,7 @@ from diff2i2p.localization.twins import find_twin
 SAME_PLACE, SAME_VIEW = 0.5, np.cos(np.radians(15))  # metres, cosine: nearer poses are one place
 APART = 4  # matches within so many times the largest error belong to the place, not to a rival
 RIVAL_ITERATIONS = 300  # of RANSAC, in search of a rival
+HOPELESS = 0.25  # share of the most inliers up to which a place is not considered
 CHANCE = 8  # matches that some pose elsewhere explains by chance
 # The map, and the network more so, make matches err together: variance of a pose over that by independent ones. Appearance:
 # bench_uncertainty.py; network: the same NEES on the poses that its confidence is fitted on.
@@ -45,6 +46,8 @@ def propose(matched: list[Correspondences], camera: Camera, config: PnpConfig, l
     solved = [(solve_pnp(c, camera, config), c) for c in matched if len(c) >= config.min_inliers]
     solved = [(replace(pose, covariance=SHARED[c.matcher] * pose.covariance), c) for pose, c in solved if pose is not None]
     solved = [(pose, c) for pose, c in solved if level is None or upright(pose.T_map_camera, *level)]
+    enough = HOPELESS * max((pose.inliers.sum() for pose, _ in solved), default=0)
+    solved = [(pose, c) for pose, c in solved if pose.inliers.sum() > enough]
     solved.sort(key=lambda found: np.trace(found[0].covariance[:3, :3]))
     places: list[Hypothesis] = []
     for pose, c in solved:

@@ -21,7 +21,7 @@ THIN = 3  # of so many points of the map, or pixels each way, one is unrolled
 DETAIL = 5.0  # cells; what is smoother is light, not the surface
 FLAT = 3.0  # grey levels that count as noise
 OVERLAP = 0.5  # share of what the image shows that the map must know
-PEAKS, APART = 4, 0.5  # places that are looked at, metres between them
+PEAKS, APART, WORTH = 4, 0.5, 0.8  # places that are looked at, metres between them, and how high they must be beside the highest
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def _peaks(moves: np.ndarray, alike: np.ndarray) -> list[float]:
     left, found = alike.copy(), []
     for _ in range(PEAKS):
         k = int(left.argmax())
-        if left[k] <= 0:
+        if left[k] <= max(WORTH * alike.max(), 0):
             break
         below, top, above = alike[max(k - 1, 0)], alike[k], alike[min(k + 1, len(alike) - 1)]
         found.append(moves[k] + CELL * 0.5 * (below - above) / min(below - 2 * top + above, -1e-9))

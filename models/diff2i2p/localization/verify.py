@@ -13,6 +13,7 @@ from diff2i2p.localization.likeness import likeness
 from diff2i2p.localization.pnp import Pose
 
 GRID = 4  # the view is cut into GRID x GRID cells to see how far the inliers spread
+DISTINCT = 6.0  # how much a difference of resemblances, which scatter like counts, tells (fit_confidence.py)
 SLACK = 0.15  # share of the depth: a point this much behind what the map shows there is hidden
 
 
@@ -28,7 +29,7 @@ class Evidence:
     edges: float  # how much the image has edges where the map's depth jumps, -0.5 to 0.5
     agreement: float  # share of the map's corners that the image shows where the pose puts them
     likeness: float  # correlation of the map's shades with the image's, over all parts of the view
-    alone: float  # resemblance over that and the resemblance of a pose elsewhere: 1 without a rival, 0.5 where it is as good
+    alone: float  # how far the image resembles another place less: 0.5 where that is as good, towards 1 where nothing is like it
 
 
 # Logistic regression on all Evidence but the last, which caps it; bias last (tests/benchmarks/fit_confidence.py). Appearance: synthetic
@@ -83,5 +84,5 @@ def resemblances(comparison: Comparison, view: View, config: PnpConfig) -> list[
 def _alone(rival: Rival | None, inliers: int, resembles: float, elsewhere: float) -> float:
     """How far other places leave a pose alone: by their looks, or by their matches where the map has no looks or shows nothing."""
     if resembles + elsewhere > 0:
-        return resembles / (resembles + elsewhere)
+        return float(1 / (1 + np.exp(-DISTINCT * (resembles - elsewhere) / np.sqrt(resembles + elsewhere))))
     return inliers / (inliers + rival.matches) if rival else 1.0
