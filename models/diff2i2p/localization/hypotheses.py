@@ -2,6 +2,7 @@
 """Correspondences -> the places they speak for, and how much speaks for another place."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -37,6 +38,12 @@ class Hypothesis:
     pose: Pose
     correspondences: Correspondences
 
+    @cached_property
+    def twin(self) -> Rival | None:
+        """Where the map holds this place once more, by what else in it looks like the matches."""
+        found = find_twin(self.pose, self.correspondences) if self.correspondences.echoes else None
+        return Rival(*found) if found else None
+
 
 def propose(matched: list[Correspondences], camera: Camera, config: PnpConfig, level=None) -> list[Hypothesis]:
     """The places that `matched` speak for, the one pinned down best first; each matcher names a place once.
@@ -63,8 +70,8 @@ def find_rival(place: Hypothesis, found: list[Hypothesis], camera: Camera, confi
     It is among the `found` places of the same matcher, or in what this one leaves over. None where only chance speaks for another.
     """
     pose, c = place.pose, place.correspondences
-    if c.echoes and (twin := find_twin(pose, c)):
-        return Rival(*twin)
+    if place.twin:
+        return place.twin
     theirs = [other.pose for other in found if other.correspondences.matcher == c.matcher]
     rivals = [Rival(other.T_map_camera, int(other.inliers.sum())) for other in theirs]
     rivals += filter(None, [_second(pose, c, camera, config)])

@@ -33,19 +33,24 @@ class Line:
 
     def holds(self, place: Hypothesis) -> bool:
         """Whether another place is this one, moved along the line."""
-        cosine, moved = _offset(self.place, place)
+        cosine, moved = _offset(self.place.pose.T_map_camera, place.pose.T_map_camera)
         return bool(cosine > SAME_WAY and np.linalg.norm(np.cross(moved, self.direction)) < SAME_PLACE)
 
 
 def find_line(places: list[Hypothesis]) -> Line | None:
-    """The line through the two places with most inliers that look the same way."""
-    pairs = []
-    for number, place in enumerate(places):
-        for other in places[number + 1 :]:
-            cosine, moved = _offset(place, other)
-            if cosine > SAME_WAY and SAME_PLACE < np.linalg.norm(moved) < REACH:
-                pairs.append((min(place.pose.inliers.sum(), other.pose.inliers.sum()), place, moved / np.linalg.norm(moved)))
-    return Line(*max(pairs, key=lambda pair: pair[0])[1:]) if pairs else None
+    """The line through the two places with most inliers that look the same way, or else through the first place and its twin."""
+    pairs = [(place, o.pose.T_map_camera, o.pose.inliers.sum()) for number, place in enumerate(places) for o in places[number + 1 :]]
+    return _best_line(pairs) or _best_line([(p, p.twin.T_map_camera, p.twin.matches) for p in places[:1] if p.twin])
+
+
+def _best_line(pairs: list[tuple[Hypothesis, np.ndarray, int]]) -> Line | None:
+    """The line with most support through a place and a pose (4, 4) that so many matches speak for, and that looks the same way."""
+    lines = []
+    for place, T, matches in pairs:
+        cosine, moved = _offset(place.pose.T_map_camera, T)
+        if cosine > SAME_WAY and SAME_PLACE < (metres := np.linalg.norm(moved)) < REACH:
+            lines.append((min(place.pose.inliers.sum(), matches), Line(place, moved / metres)))
+    return max(lines, key=lambda line: line[0])[1] if lines else None
 
 
 def slide(line: Line, comparison: Comparison, view: View, dense: DenseMap) -> list[Hypothesis]:
@@ -61,9 +66,8 @@ def slide(line: Line, comparison: Comparison, view: View, dense: DenseMap) -> li
     return [_moved(line, move) for move in _peaks(moves, alike) if abs(move) > SAME_PLACE]
 
 
-def _offset(place: Hypothesis, other: Hypothesis) -> tuple[float, np.ndarray]:
-    """Cosine of the turn between two places, and (3,) the way from one to the other."""
-    a, b = place.pose.T_map_camera, other.pose.T_map_camera
+def _offset(a: np.ndarray, b: np.ndarray) -> tuple[float, np.ndarray]:
+    """Cosine of the turn between two poses (4, 4), and (3,) the way from one to the other."""
     return (np.trace(a[:3, :3].T @ b[:3, :3]) - 1) / 2, b[:3, 3] - a[:3, 3]
 
 

@@ -11,6 +11,7 @@ ELSEWHERE = 0.5  # metres from which what looks alike is another place
 RIGID = 0.15  # metres by which distances between points may differ in the twin
 ARM = 0.3  # metres between points whose distance tells anything
 FEW, MANY = 4, 400  # points that say nothing yet, and that tell all: every two of them are compared
+TURNED = 1 + 2 * np.cos(np.radians(5))  # trace of a rotation; what is built in rows is not turned at all
 CELL = 0.1  # metres; points of one pixel this close are one
 
 
@@ -61,9 +62,11 @@ def _keys(pixels: np.ndarray) -> np.ndarray:
 
 
 def _motion(here: np.ndarray, there: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(3, 3) and (3,) of the rigid motion that lays `here` (D, 3) on `there` best (Kabsch)."""
+    """(3, 3) and (3,) of the rigid motion that lays `here` (D, 3) on `there` best (Kabsch); what is hardly turned is not turned."""
     a, b = here.mean(0), there.mean(0)
     U, _, V = np.linalg.svd((here - a).T @ (there - b))
     sign = np.diag([1, 1, np.sign(np.linalg.det(U @ V))])
     R = V.T @ sign @ U.T
+    if np.trace(R) > TURNED:
+        R = np.eye(3)
     return R, b - R @ a
