@@ -117,7 +117,7 @@ class VerifyConfig:
 class TrackConfig:
     max_speed: float = parameter(3.0, "Speed above which a tracked pose is not believed.", "m/s", 0.1, 100)
     max_turn_rate: float = parameter(3.0, "Turn rate above which a tracked pose is not believed.", "rad/s", 0.1, 100)
-    sure: float = parameter(0.9, "Confidence from which a first pose is believed at once; below it a second one must agree.", "", 0, 1)
+    sure: float = parameter(0.9, "Confidence from which no second matcher is asked, nor a second image when the camera was lost.", "", 0, 1)
     lost_after: int = parameter(3, "Consecutive unanswered images after which the whole map is searched again.", "", 1, 1000)
 
 
