@@ -6,6 +6,8 @@ well. Each frame on its own, 320x240. What is there already (out/bench/sites) is
 """
 
 import argparse
+from itertools import product
+from multiprocessing import get_context
 
 import numpy as np
 from bench import OUT, looks, median, percent, publish
@@ -54,33 +56,36 @@ def make_site(name: str) -> None:
         write_sequence(folder / run, CAMERA, images, np.arange(len(frames), dtype=float), np.array(poses))
 
 
-def evaluate(name: str) -> list[list]:
-    """A row without and one with the photographs."""
+def compile_site(name: str) -> None:
     folder = OUT / "sites" / name
     if not (folder / "map.i2pmap").exists():
         photographs = photographs_of(read_sequence(folder / "mapping"))
         compile_map(read_cloud(folder / "cloud.ply"), folder / "map.i2pmap", photographs=photographs)
-    rows = []
-    for photographs in (False, True):
-        localizer = Localizer.open(folder / "map.i2pmap", None, override(Config(), {"matcher": "appearance"}))
-        if not photographs:
-            localizer.matchers = localizer.matchers[1:]
-        m = summarize(localize_all(localizer, read_sequence(folder / "drive")), "appearance", True, None, "map.i2pmap")
-        recall = [percent(m["recall"][key]) for key in ("5cm_5deg", "25cm_2deg")]
-        size = round((folder / "map.i2pmap").stat().st_size / 1e6)
-        rows.append([name, SITES[name][0], len(localizer.map.points), m["matcher"], looks(m), "yes" if photographs else "no", m["frames"],
-                     m["answered"], *recall, m["false_accepts"], median(m), m["latency_ms"]["p50"], m["latency_ms"]["p95"],
-                     m["peak_rss_mb"], size])  # fmt: skip
-        print(*rows[-1], flush=True)
-    return rows
+
+
+def evaluate(name: str, photographs: bool) -> list:
+    """The row of a site, without the photographs or with them."""
+    folder = OUT / "sites" / name
+    localizer = Localizer.open(folder / "map.i2pmap", None, override(Config(), {"matcher": "appearance"}))
+    if not photographs:
+        localizer.matchers = localizer.matchers[1:]
+    m = summarize(localize_all(localizer, read_sequence(folder / "drive")), "appearance", True, None, "map.i2pmap")
+    recall = [percent(m["recall"][key]) for key in ("5cm_5deg", "25cm_2deg")]
+    size = round((folder / "map.i2pmap").stat().st_size / 1e6)
+    times = m["latency_ms"]["p50"], m["latency_ms"]["p95"], m["peak_rss_mb"]
+    row = [name, SITES[name][0], len(localizer.map.points), m["matcher"], looks(m), "yes" if photographs else "no", m["frames"],
+           m["answered"], *recall, m["false_accepts"], median(m), *times, size]  # fmt: skip
+    print(*row, flush=True)
+    return row
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sites", nargs="*", help=f"square metres: {', '.join(SITES)}; all without")
     options = parser.parse_args()
-    rows = []
-    for name in options.sites or SITES:
+    names = options.sites or list(SITES)
+    for name in names:
         make_site(name)
-        rows += evaluate(name)
-    publish("sites", COMMAND, HEADER, rows)
+        compile_site(name)
+    with get_context("spawn").Pool(1, maxtasksperchild=1) as pool:  # a process for each row: its memory is its own
+        publish("sites", COMMAND, HEADER, pool.starmap(evaluate, product(names, (False, True)), chunksize=1))

@@ -14,7 +14,7 @@ from diff2i2p.evaluation.metrics import pose_error
 from diff2i2p.localization.compare import agreement, compare, edge_rank, refine
 from diff2i2p.localization.depth import rectify_depth, refine_by_depth
 from diff2i2p.localization.hypotheses import find_rival, propose, upright
-from diff2i2p.localization.likeness import likeness
+from diff2i2p.localization.likeness import layout, likeness
 from diff2i2p.localization.pnp import Pose
 from diff2i2p.localization.result import Correspondences, Status
 from diff2i2p.localization.twins import find_twin
@@ -157,6 +157,16 @@ def test_a_room_refurnished_on_the_same_floor_is_less_like_the_map(view, dense, 
     other[:120] = np.random.default_rng(0).integers(0, 255, (15, 40), np.uint8).repeat(8, 0).repeat(8, 1)
     whole, half = (likeness(compare(seen, dense, truth), seen, truth) for seen in (view, replace(view, grey=other)))
     assert half < 0.75 * whole
+
+
+def test_light_and_dark_lie_where_the_map_has_them_however_dark_blurred_and_sloping_the_light(view, dense, truth, looking):
+    slope = np.linspace(0.4, 1.0, view.grey.shape[1])
+    poor = cv2.blur((0.3 * slope * view.grey).astype(np.uint8), (15, 5))
+    for grey in (view.grey, poor):
+        seen = replace(view, grey=grey)
+        assert layout(compare(seen, dense, truth), seen, truth) > 0.8
+        wrong = looking((1.1, 1.7, 1.2), 85)
+        assert layout(compare(seen, dense, wrong), seen, wrong) < 0.5
 
 
 def test_white_parts_of_an_image_with_too_much_light_do_not_count_against_a_pose(view, dense, truth):

@@ -13,6 +13,7 @@ KNOWN = 0.5  # share of a cell that the map must show
 PLAIN = 30.0  # variance of the normalised shades below which a cell shows nothing
 WHITE, BLIND = 250, 0.9  # grey level of a pixel with too much light, and the share of them that makes a cell blind
 FEW = 6  # cells that say nothing yet
+DARKEST, EVEN = 8.0, 1e-4  # grey levels below which all is dark; variance of log shades of a view that shows nothing
 
 
 def likeness(comparison: Comparison, view: View, T_map_camera: np.ndarray) -> float:
@@ -26,22 +27,61 @@ def likeness(comparison: Comparison, view: View, T_map_camera: np.ndarray) -> fl
     u, v = _where(comparison, view.camera, T_map_camera)
     ours = _sampled(cv2.GaussianBlur(comparison.ours, (0, 0), COARSE)).astype(np.float32)
     theirs, white = (cv2.remap(image, u, v, cv2.INTER_LINEAR).astype(np.float32) for image in _coarse(comparison, view))
-    inside = (u > 2) & (v > 2) & (u < view.camera.width - 3) & (v < view.camera.height - 3)
-    known = (inside & _sampled(comparison.surfaces.depth > 0) & ~_sampled(comparison.surfaces.doubtful)).astype(np.float32)
-    grid = max(ours.shape[1] // CELL, 1), max(ours.shape[0] // CELL, 1)
-    share = cv2.resize(known, grid, interpolation=cv2.INTER_AREA)
-
-    def mean(values: np.ndarray) -> np.ndarray:
-        return cv2.resize(values * known, grid, interpolation=cv2.INTER_AREA) / np.maximum(share, 1e-3)
-
-    a, b = mean(ours), mean(theirs)
-    ours_varies, theirs_varies, together = mean(ours * ours) - a * a, mean(theirs * theirs) - b * b, mean(ours * theirs) - a * b
-    telling = (share > KNOWN) & (ours_varies > PLAIN) & (mean(white) < BLIND)
+    cells = _Cells(_known(comparison, view, u, v) & ~_sampled(comparison.surfaces.doubtful))
+    a, b = cells.mean(ours), cells.mean(theirs)
+    ours_varies, theirs_varies = cells.mean(ours * ours) - a * a, cells.mean(theirs * theirs) - b * b
+    telling = cells.filled & (ours_varies > PLAIN) & (cells.mean(white) < BLIND)
     if telling.sum() < FEW:
         return 0.0
     contrast = np.sqrt(ours_varies[telling])
-    alike = together[telling] / (contrast * np.sqrt(np.maximum(theirs_varies[telling], PLAIN)))
+    together = (cells.mean(ours * theirs) - a * b)[telling]
+    alike = together / (contrast * np.sqrt(np.maximum(theirs_varies[telling], PLAIN)))
     return float(max(np.average(alike, weights=contrast), 0.0))
+
+
+def layout(comparison: Comparison, view: View, T_map_camera: np.ndarray) -> float:
+    """Correlation of light and dark over the view, cell by cell, between the map at `T_map_camera` and the image.
+
+    1 where all is alike, 0 by chance, and 0 where the map has no looks or shows too little. It outlasts blur and darkness. What rises
+    evenly across the view is light, and what is white for too much light says nothing: neither is compared.
+    """
+    if comparison.ours is None:
+        return 0.0
+    u, v = _where(comparison, view.camera, T_map_camera)
+    cells = _Cells(_known(comparison, view, u, v))
+    ours, theirs = cells.mean(_sampled(comparison.surfaces.image)), cells.mean(cv2.remap(view.grey, u, v, cv2.INTER_LINEAR))
+    telling = cells.filled & (theirs < WHITE)
+    if telling.sum() < 2 * FEW:
+        return 0.0
+    rows, columns = np.nonzero(telling)
+    even = np.linalg.qr(np.stack([rows, columns, np.ones(len(rows))], 1))[0]
+    a, b = (shade - even @ (even.T @ shade) for shade in (np.log(ours[telling] + DARKEST), np.log(theirs[telling] + DARKEST)))
+    return float(max((a * b).mean() / np.sqrt((a * a).mean() * (b * b).mean() + EVEN), 0.0))
+
+
+class _Cells:
+    """Means over the cells of the view, of what the map knows of them."""
+
+    def __init__(self, known: np.ndarray):
+        """known: (h, w) bool."""
+        self.known = known.astype(np.float32)
+        self.grid = max(known.shape[1] // CELL, 1), max(known.shape[0] // CELL, 1)
+        self.share = cv2.resize(self.known, self.grid, interpolation=cv2.INTER_AREA)
+
+    @property
+    def filled(self) -> np.ndarray:
+        """(rows, columns) bool, where the map knows enough of a cell."""
+        return self.share > KNOWN
+
+    def mean(self, values: np.ndarray) -> np.ndarray:
+        """(rows, columns) of values (h, w)."""
+        return cv2.resize(values * self.known, self.grid, interpolation=cv2.INTER_AREA) / np.maximum(self.share, 1e-3)
+
+
+def _known(comparison: Comparison, view: View, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """(h, w) bool, what of the rendering is in the image, at u and v."""
+    inside = (u > 2) & (v > 2) & (u < view.camera.width - 3) & (v < view.camera.height - 3)
+    return inside & _sampled(comparison.surfaces.depth > 0)
 
 
 def _coarse(comparison: Comparison, view: View) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ from diff2i2p.camera import View
 from diff2i2p.config import PnpConfig
 from diff2i2p.localization.compare import Comparison, agreement, edge_rank, pose_of_tracks, visible_share
 from diff2i2p.localization.hypotheses import Hypothesis, Rival
-from diff2i2p.localization.likeness import likeness
+from diff2i2p.localization.likeness import layout, likeness
 from diff2i2p.localization.pnp import Pose
 
 GRID = 4  # the view is cut into GRID x GRID cells to see how far the inliers spread
@@ -29,6 +29,7 @@ class Evidence:
     edges: float  # how much the image has edges where the map's depth jumps, -0.5 to 0.5
     agreement: float  # share of the map's corners that the image shows where the pose puts them
     likeness: float  # correlation of the map's shades with the image's, over all parts of the view
+    layout: float  # correlation of where the view is light and where it is dark
     alone: float  # how far the image resembles another place less: 0.5 where that is as good, towards 1 where nothing is like it
 
 
@@ -36,9 +37,9 @@ class Evidence:
 # offices. Network: kitchen 500-529 and a day in the demo office that no figure is reported on, against images of other places, by weights
 # half trained, because good ones give too few wrong poses to learn from.
 COEFFICIENTS = {
-    "network": (1.05, 0.66, 0.54, 1.96, 0.32, 0.25, 1.94, 2.45, -8.66),
-    "network, bare map": (1.29, 1.63, 0.57, 2.40, 0.91, 0.95, 0.0, 0.0, -8.59),
-    "appearance": (0.54, 0.0, 1.6, 0.55, 1.02, 3.51, 5.71, 7.01, -8.93),
+    "network": (1.05, 0.66, 0.54, 1.96, 0.32, 0.25, 1.94, 2.45, 0.0, -8.66),
+    "network, bare map": (1.29, 1.63, 0.57, 2.40, 0.91, 0.95, 0.0, 0.0, 0.0, -8.59),
+    "appearance": (0.0, 0.59, 0.0, 0.0, 0.92, 2.42, 5.96, 8.42, 2.99, -6.53),
 }
 
 
@@ -63,6 +64,7 @@ def evidence(
         edges=edge_rank(comparison, view) - 0.5,
         agreement=agrees,
         likeness=alike,
+        layout=layout(comparison, view, T),
         alone=_alone(rival, count, agrees * alike, elsewhere),
     )
 
