@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Synthesised views look like what the world really shows from there."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from scipy.spatial import cKDTree
 
 from diff2i2p.mapping.pyramid import build_pyramid
 from diff2i2p_training.datasets import SiteDataset
@@ -30,6 +33,21 @@ def test_a_new_view_agrees_with_the_world_seen_from_there(room, synthesizer, way
         depths.append(np.median(np.abs(view.depth[known] - truth[0][known])))
     assert np.median(differences) < 12
     assert np.median(depths) < 0.05
+
+
+def test_places_that_few_images_see_are_looked_at(site, synthesizer):
+    cloud, sequence = site
+    one = ViewSynthesizer(cloud, 0.03, replace(sequence, frames=sequence.frames[:1]), 160, 100.0)
+    anchor, rng = one.views[0], np.random.default_rng(0)
+    seen = cKDTree(anchor.points(*np.nonzero(anchor.depth))).query(cloud.points)[0] < 0.05
+    rarity = one._rarity()
+    assert 0 < seen.mean() < 1 and rarity[seen].mean() < 0.6 < 0.9 < rarity[~seen].mean()
+    looks = []
+    for _ in range(20):
+        axis = anchor.T_map_camera[:3, :3] @ one._aim(anchor.T_map_camera, rng)[:, 2]
+        looks.append(np.degrees(np.arccos(axis @ anchor.T_map_camera[:3, 2])))
+    assert max(looks) > 45
+    assert max(looks) < 67  # a turn of 60 with a tilt of 35
 
 
 def test_points_behind_pixels_are_on_the_map(site, synthesizer):

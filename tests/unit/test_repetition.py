@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """In a corridor that repeats itself the right one of all places that look alike is found."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -74,6 +75,14 @@ def test_the_image_slides_to_where_the_map_looks_like_it(dense, view):
     assert isinstance(best, Hypothesis) and best.pose.inliers.sum() >= 40
     reprojected = best.correspondences.points - line.place.correspondences.points
     assert np.allclose(reprojected, reprojected[0]) and abs(np.linalg.norm(reprojected[0]) - 3.6) < 0.06
+
+
+def test_floors_one_above_the_other_are_a_line_too(dense, view):
+    upright = seen_from(TRUTH, 0, 60)
+    above = replace(seen_from(TRUTH, 0, 40), points=seen_from(TRUTH, 0, 40).points + [0, 0, 3.2])
+    line = find_line(propose([upright, above], CAMERA, PNP))
+    assert abs(line.direction @ (0, 0, 1)) > 0.999
+    assert slide(line, compare(view, dense, TRUTH), view, dense) == []  # the map has no other floor
 
 
 def test_a_camera_that_matches_took_for_others_along_a_corridor_is_found(dense, view):

@@ -81,7 +81,7 @@ def _lifted(depth: np.ndarray, view: View, T_map_camera: np.ndarray) -> np.ndarr
 def _unrolled(points: np.ndarray, shades: np.ndarray, line: Line, reach: float) -> tuple[np.ndarray, np.ndarray]:
     """Surfaces around a line as a picture (2 reach / CELL, SECTORS): detail of the shades, and where it is known (float32)."""
     T, along = line.place.pose.T_map_camera, line.direction
-    aside = np.cross(along, T[:3, 1])
+    aside = np.cross(along, T[:3, np.abs(along @ T[:3, :3]).argmin()])
     aside /= np.linalg.norm(aside)
     x, y, z = np.stack([along, aside, np.cross(along, aside)]).astype(np.float32) @ (points - T[:3, 3].astype(np.float32)).T
     inside = (np.hypot(y, z) < AROUND) & (np.abs(x) < reach)

@@ -13,7 +13,7 @@ from diff2i2p.localization.likeness import layout, likeness
 from diff2i2p.localization.pnp import Pose
 
 GRID = 4  # the view is cut into GRID x GRID cells to see how far the inliers spread
-DISTINCT = 6.0  # how much a difference of resemblances, which scatter like counts, tells (fit_confidence.py)
+DISTINCT = 6.0  # how much a difference of resemblances, which scatter like counts, tells; chosen on floors that no figure is reported on
 SLACK = 0.15  # share of the depth: a point this much behind what the map shows there is hidden
 
 
