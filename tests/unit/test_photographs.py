@@ -79,6 +79,8 @@ def test_the_command_compiles_with_a_sequence_and_says_when_it_has_no_poses(corn
     code, said, _ = diff2i2p(*command)
     assert code == 0 and "c.i2pmap" in said
     assert len(Localizer.open(tmp_path / "c.i2pmap").matchers) == 2
+    code, _, complaint = diff2i2p(*command, "--no-colour")
+    assert code == 2 and "leave one of them out" in " ".join(complaint.split())
     (tmp_path / "run" / "groundtruth.txt").unlink()
     code, _, complaint = diff2i2p(*command)
     assert code == 2 and "has a pose" in " ".join(complaint.split())

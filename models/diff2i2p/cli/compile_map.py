@@ -30,6 +30,8 @@ def compile_map(
     from diff2i2p.cloud import axis_up, find_up, read_cloud
     from diff2i2p.weights import find_weights
 
+    if sequence and not colour:
+        raise typer.BadParameter("--sequence gives the map its looks and --no-colour takes them away: leave one of them out")
     config, axis = read_config(settings), axis_up(up) if up else None
     if weights:  # what is wrong with the arguments is said before minutes are spent
         find_weights(weights)
