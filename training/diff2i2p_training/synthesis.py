@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from diff2i2p.camera import Camera, rectify
@@ -12,6 +13,8 @@ from diff2i2p.cloud import PointCloud
 from diff2i2p.render import render_cloud
 
 SHIFT, TURN, TILT, ROLL = 0.7, 30.0, 20.0, 90.0  # how far a new view may be from a real one: metres and degrees
+AWAY, REACH = (60.0, 35.0), 5.0  # how far a view may turn and tilt to look at a point of the map, degrees, and how far off that is, metres
+PLACE = 0.3  # metres within which points of the map are seen by the same images
 ZOOM = (0.75, 1.3)
 
 
@@ -38,6 +41,7 @@ class ViewSynthesizer:
     """Draws views of a site from its posed images and its cloud."""
 
     REAL_SHARE = 0.35  # of the views that keep the place of a real image
+    AIMED = 0.3  # of the others that look at a point of the map: some of it few images see, or none
     SOURCES, POOL = 3, 10  # images that a new view is made from, drawn from the nearest ones
     MIN_FILLED, MIN_DEPTH = 0.5, 0.35
 
@@ -47,6 +51,16 @@ class ViewSynthesizer:
         self.views = [self._real_view(frame, sequence.camera, width, max_fov) for frame in progress(sequence.frames)]
         self.centres = np.stack([view.T_map_camera[:3, 3] for view in self.views])
         self.axes = np.stack([view.T_map_camera[:3, 2] for view in self.views])
+        self.chances = (rarity := self._rarity()).cumsum() / rarity.sum()
+
+    def _rarity(self) -> np.ndarray:
+        """How seldom real images see the place of each point of the cloud (N,), 1 where none does."""
+        places = self.cloud.voxel_downsample(PLACE).points
+        tree, seen = cKDTree(places), np.zeros(len(places))
+        for view in self.views:
+            points = view.points(*(grid.ravel() for grid in np.mgrid[: view.camera.height : 8, : view.camera.width : 8]))
+            seen[np.unique(tree.query(points[np.isfinite(points[:, 0])])[1])] += 1
+        return 1 / (1 + seen[tree.query(self.cloud.points)[1]])
 
     def _real_view(self, frame, camera: Camera, width: int, max_fov: float) -> SiteView:
         view = rectify(frame.image(), camera, width, max_fov)
@@ -71,11 +85,19 @@ class ViewSynthesizer:
         camera = _zoomed(anchor.camera, rng, effort)
         T = anchor.T_map_camera.copy()
         T[:3, 3] += rng.uniform(-1, 1, 3) * SHIFT * effort
-        T[:3, :3] = T[:3, :3] @ _turn(rng, *(effort * np.array([TURN, TILT, ROLL])))
+        aimed = rng.random() < self.AIMED * effort
+        T[:3, :3] = T[:3, :3] @ (self._aim(T, rng) if aimed else _turn(rng, *(effort * np.array([TURN, TILT, ROLL]))))
         grey, depth = self._from_images(self._sources(T, rng), camera, T)
         if self.shades is not None:
             grey, depth = _behind((grey, depth), self._from_cloud(camera, T))
         return SiteView(_filled(grey, depth > 0, rng), depth, camera, T)
+
+    def _aim(self, T: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Rotation (3, 3) in the optical frame of `T` (4, 4) that brings a point of a rare place to the middle, as far as AWAY allows."""
+        points = self.cloud.points[np.searchsorted(self.chances, rng.random(32))] - T[:3, 3]
+        x, y, z = points[np.argmax(np.linalg.norm(points, axis=1) < REACH)] @ T[:3, :3]
+        turn, tilt = np.degrees([np.arctan2(x, z), np.arctan2(-y, np.hypot(x, z))]).clip(*np.outer([-1, 1], AWAY))
+        return Rotation.from_euler("YX", (turn, tilt), degrees=True).as_matrix() @ _turn(rng, 0, 0, ROLL)
 
     def _sources(self, T: np.ndarray, rng: np.random.Generator) -> list[SiteView]:
         distance = np.linalg.norm(self.centres - T[:3, 3], axis=1)

@@ -68,7 +68,7 @@ class Localizer:
             with timer("render"):
                 scenes += self._scenes(places, view)
             answers = self._answers(scenes, view, timer)
-            if any(answer.confidence >= self.config.track.sure for answer in answers):
+            if any(answer.ok and answer.confidence >= self.config.track.sure for answer in answers):
                 break  # no second opinion is needed
         best = max(answers, key=_merit, default=_unanswered(matched, view, self.config.pnp.min_inliers))
         return replace(best, milliseconds=timer.milliseconds)
