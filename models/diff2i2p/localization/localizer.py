@@ -118,7 +118,7 @@ class Localizer:
     def _resemblances(self, scenes: list["Scene"], rival: Rival | None, view: View) -> list[tuple[float, np.ndarray]]:
         """How much the image resembles the map at all poses that were found, and at a rival, with each pose."""
         found = [pair for scene in scenes for pair in scene.resemblances]
-        if rival and not any(same_place(rival.T_map_camera, T) for _, T in found):
+        if rival:
             found += resemblances(compare(view, self.map.dense, rival.T_map_camera), view, self.config.pnp)
         return found
 
