@@ -8,7 +8,7 @@ import pytest
 
 from diff2i2p.camera import Camera, CameraError
 from diff2i2p.cloud import read_cloud
-from diff2i2p.config import Config
+from diff2i2p.config import Config, override
 from diff2i2p.evaluation.metrics import pose_error
 from diff2i2p.evaluation.sequences import read_sequence
 from diff2i2p.localization.localizer import Localizer
@@ -86,6 +86,14 @@ def test_where_one_matcher_is_sure_the_next_is_not_asked(localizer, drive):
     second.match = lambda view, prior, timer: pytest.fail("asked for nothing")
     answer = Localizer(localizer.map, [*localizer.matchers, second], localizer.config).localize(image, CAMERA)
     assert answer.ok and np.array_equal(answer.T_map_camera, found.T_map_camera)
+
+
+def test_an_answer_too_weak_to_publish_ends_no_search(localizer, drive):
+    strict = override(localizer.config, {"verify": {"min_confidence": 1.0}, "track": {"sure": 0.0}})
+    second, asked = Says(None), []
+    second.match = lambda view, prior, timer: asked.append(view) or []
+    answer = Localizer(localizer.map, [*localizer.matchers, second], strict).localize(drive[0][0], CAMERA)
+    assert not answer.ok and len(asked) == 1
 
 
 def test_images_of_another_place_get_no_pose(localizer):

@@ -73,8 +73,8 @@ def test_the_image_slides_to_where_the_map_looks_like_it(dense, view):
     best = slide(line, compare(view, dense, line.place.pose.T_map_camera), view, dense)[0]
     assert pose_error(TRUTH, best.pose.T_map_camera)[0] < 0.06
     assert isinstance(best, Hypothesis) and best.pose.inliers.sum() >= 40
-    reprojected = best.correspondences.points - line.place.correspondences.points
-    assert np.allclose(reprojected, reprojected[0]) and abs(np.linalg.norm(reprojected[0]) - 3.6) < 0.06
+    moved = best.correspondences.points - line.place.correspondences.points
+    assert np.allclose(moved, moved[0]) and abs(np.linalg.norm(moved[0]) - 3.6) < 0.06
 
 
 def test_floors_one_above_the_other_are_a_line_too(dense, view):

@@ -99,7 +99,7 @@ def train(
 
 
 def _keep_freed_memory() -> None:
-    """Big arrays, of every step alike, are taken from what was freed: to get them from the system anew costs an eighth of the time.
+    """Big arrays, of every step alike, are taken from what was freed: to get them from the system anew takes time.
 
     Holds for this process and for the workers it forks, where the C library is glibc.
     """

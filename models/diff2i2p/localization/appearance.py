@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The classical matcher: SIFT between the image and views rendered from the coloured cloud. Nothing to train."""
+"""The classical matcher: SIFT between the image and views of the map, rendered from the cloud or photographed. Nothing to train."""
 
 from dataclasses import replace
 from functools import partial

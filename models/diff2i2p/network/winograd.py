@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """3x3 convolution of wide feature maps on CPU with a quarter of the multiplications: Winograd's F(4x4, 3x3).
 
-The gradient of its kernel, too, and that of narrow maps as well, where the direct sum takes twice as long.
+The gradient of its kernel, too, and that of narrow maps as well, where the direct sum is slower.
 
 A tile of 6x6 inputs and the kernel become polynomials, multiplied by their values at 6 points per axis. Points at 0, +-1/sqrt(2), +-sqrt(2)
 and infinity keep rounding near that of the direct sum (1e-5 of the result's size in float32).
