@@ -65,6 +65,16 @@ def test_an_unusable_image_or_calibration_gives_no_pose_and_the_reason(graph, ro
     assert not robot.poses and not robot.transforms
 
 
+def test_a_damaged_camera_info_is_told_and_does_not_replace_a_sound_one(graph, robot):
+    graph.start()
+    assert graph.answer(robot.send_image, 1.0)["status"] == "OK"
+    send_info, robot.send_info = robot.send_info, lambda: None
+    assert graph.until(
+        lambda: send_info(k=[0.0] * 9) or robot.said("a damaged camera_info is ignored, the one before it holds: focal length 0")
+    )
+    assert graph.answer(robot.send_image, 2.0)["status"] == "OK"
+
+
 def test_a_truncated_jpeg_gives_no_pose_and_the_next_whole_one_does(graph, robot):
     graph.start(image_transport="compressed")
     assert "is cut off" in graph.answer(robot.send_compressed, 1.0, JPEG[: len(JPEG) // 2])["reason"]

@@ -10,6 +10,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from diff2i2p.camera import CameraError
 from diff2i2p_ros import convert
 from diff2i2p_ros.parameters import NodeConfig
 
@@ -54,8 +55,13 @@ class CameraTopics:
                 self._node.destroy_subscription(subscription)
 
     def _on_info(self, info: CameraInfo) -> None:
-        self._info = info
         self._say(f"qos of {self._infos.topic_name}", "")
+        problem = _problem_of(info)
+        is_ignored = bool(problem) and self._info is not None and not _problem_of(self._info)
+        self._say("calibration", f"a damaged camera_info is ignored, the one before it holds: {problem}" if is_ignored else "")
+        if is_ignored:
+            return
+        self._info = info
         if self._early:
             self._on_image(self._early)
 
@@ -85,3 +91,12 @@ class CameraTopics:
         message, self._waiting = self._waiting, None
         self._say("depth", "" if depth else f"nothing on {self._depth.topic_name} within {TOGETHER} s of the image: localizing without")
         self._deliver(message, self._info, depth)
+
+
+def _problem_of(info: CameraInfo) -> str:
+    """Why images cannot be looked at with this calibration; empty: they can."""
+    try:
+        convert.camera(info)
+    except CameraError as error:
+        return str(error)
+    return ""
