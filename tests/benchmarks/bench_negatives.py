@@ -29,7 +29,7 @@ from diff2i2p.world.scan import scan_positions
 COMMAND = "python tests/benchmarks/bench_negatives.py"
 FOLDER = OUT / "negatives"
 CAMERA = Camera(320, 240, (230.0, 230.0, 159.5, 119.5))
-FITTED, JUDGED = (11, 12, 13, 14, 15), (21, 22, 23, 24, 25)  # seeds of the offices
+FITTED, JUDGED = (11, 12, 13, 14, 15, 16, 17, 18), (21, 22, 23, 24, 25)  # seeds of the offices
 MAPPING, FRAMES, FEW, ROOMS = 60, 15, 3, 1  # images of the mapping run, of a round, and of a covered lens; rooms
 LOOKS = {"appearance": {"spacing": 1.2, "headings": 8}}
 GATE = Config().verify.min_confidence
@@ -152,7 +152,7 @@ def calibration(records: list[dict]) -> str:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=1, help="drives through each office")
-    parser.add_argument("--offices", type=int, nargs="+", default=[s for pair in zip(FITTED, JUDGED, strict=True) for s in pair])
+    parser.add_argument("--offices", type=int, nargs="+", default=[*FITTED, *JUDGED])
     parser.add_argument("--kinds", nargs="+", default=KINDS, choices=KINDS, metavar="KIND", help="record these only")
     parser.add_argument("--minutes", type=float, default=15, help="CPU minutes after which to stop recording")
     options = parser.parse_args()

@@ -64,14 +64,33 @@ def test_corners_are_found_where_a_right_pose_puts_them_in_any_light(view, dense
     dark = replace(view, grey=(60 * (view.grey / 255.0) ** 1.6).astype(np.uint8))
     for seen in (view, dark):
         comparison = compare(seen, dense, truth)
-        assert agreement(comparison, seen.camera, truth) > 0.5
-        assert agreement(comparison, seen.camera, shifted(truth, (0.3, 0, 0))) < 0.1
+        assert agreement(comparison.tracks, seen.camera, truth) > 0.5
+        assert agreement(comparison.tracks, seen.camera, shifted(truth, (0.3, 0, 0))) < 0.1
+
+
+def test_in_too_much_or_too_little_light_the_map_is_exposed_as_the_image_is(view, dense, truth):
+    """What is white or black in the image is no corner of the map to look for."""
+    grey = view.grey.astype(float)
+    for spoiled in (2.6 * grey, 3 * (grey - 150), 0.2 * grey):
+        seen = replace(view, grey=spoiled.clip(0, 255).astype(np.uint8))
+        comparison = compare(seen, dense, truth)
+        assert agreement(comparison.tracks, seen.camera, truth) > 0.5
+        assert np.abs(comparison.surfaces.image.mean() - seen.grey.mean()) < 12
+
+
+def test_the_corners_of_a_right_view_are_the_map_s_and_those_of_a_foreign_one_are_not(view, dense, truth):
+    comparison = compare(view, dense, truth)
+    assert agreement(comparison.back, view.camera, truth) > 0.5
+    assert agreement(comparison.back, view.camera, shifted(truth, (0.3, 0, 0))) < 0.1
+    foreign = np.random.default_rng(0).integers(0, 255, (30, 40), np.uint8).repeat(8, 0).repeat(8, 1)
+    half = replace(view, grey=np.where(np.arange(320) < 160, view.grey, foreign))
+    assert agreement(compare(half, dense, truth).back, view.camera, truth) < 0.6
 
 
 def test_a_wrong_pose_does_not_agree_with_the_image(view, dense, looking):
     for place, heading in (((2.3, 1.4, 1.0), 20), ((0.6, 0.6, 1.4), 45), ((1.1, 1.7, 1.2), 85)):
         wrong = looking(place, heading)
-        assert agreement(compare(view, dense, wrong), view.camera, wrong) < 0.1
+        assert agreement(compare(view, dense, wrong).tracks, view.camera, wrong) < 0.1
 
 
 def test_the_image_has_edges_where_the_depth_of_a_right_pose_jumps(view, dense, truth, looking):
@@ -82,7 +101,7 @@ def test_the_image_has_edges_where_the_depth_of_a_right_pose_jumps(view, dense, 
 
 def test_a_map_without_looks_is_compared_by_its_depth_alone(corner, view, truth):
     comparison = compare(view, DenseMap.build(corner, colour=False), truth)
-    assert comparison.tried == 0 and agreement(comparison, view.camera, truth) == likeness(comparison, view, truth) == 0
+    assert comparison.tracks.tried == 0 and agreement(comparison.tracks, view.camera, truth) == likeness(comparison, view, truth) == 0
     assert refine(as_pose(truth), comparison, NO_MATCHES, view.camera, PNP) is None
     assert edge_rank(comparison, view) > 0.6
 

@@ -2,6 +2,7 @@
 """Render and compare: the map as a pose sees it, beside the image, and what of it is found there."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ from diff2i2p.camera import Camera, View
 from diff2i2p.config import PnpConfig
 from diff2i2p.localization.pnp import Pose, reprojection_errors, solve_pnp
 from diff2i2p.localization.result import Correspondences
+from diff2i2p.mapping.album import Album
 from diff2i2p.mapping.dense import DenseMap
 from diff2i2p.render import Surfaces, close_cracks
 
@@ -24,38 +26,56 @@ TRACK_ERROR, TRACK_ITERATIONS = 3.0, 200  # of the pose solver on tracks, pixels
 SHARED, FLOOR = 8.0, np.diag([0.005**2] * 3 + [0.002**2] * 3)
 AGREES = 2.0  # pixels at 320 wide; a track that ends this close to where a pose puts it speaks for the pose
 RANKS = 2048  # pixels that the strength of an image edge is ranked among
-FEW = 40  # pixels or corners that say nothing yet
+FEW, FEW_CORNERS = 40, 20  # pixels, and corners, that say nothing yet
+TONES = np.linspace(0, 100, 65)  # percentiles of the shades, between which the tone curve is straight
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """Corners of one of two pictures, followed into the other (Lucas-Kanade, there and back)."""
+
+    tried: int  # corners looked for; 0 where the map has no looks
+    found: Correspondences  # those found, in the image and on the map
+
+
+NO_TRACKS = Tracks(0, Correspondences(np.zeros((0, 2)), np.zeros((0, 3)), np.zeros(0, np.float32), "tracks"))
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the map should look like from a pose, and where the image shows its corners."""
+    """What the map should look like from a pose, beside the image."""
 
     T_map_camera: np.ndarray  # (4, 4) that the map was rendered at
-    surfaces: Surfaces
-    tried: int  # corners looked for; 0 where the map has no looks
-    tracks: Correspondences  # the corners found, in the image and on the map
+    camera: Camera
+    surfaces: Surfaces  # in the shades that the exposure of the image would give them
+    tracks: Tracks  # the map's corners
     ours: np.ndarray | None = None  # (H, W) uint8, shades of the map without light and exposure; None where it has no looks
     theirs: np.ndarray | None = None  # (H, W) uint8, and those of the image
 
+    @cached_property
+    def back(self) -> Tracks:
+        """The image's corners, where the map is known."""
+        if self.ours is None:
+            return NO_TRACKS
+        known = cv2.erode((self.surfaces.depth > 0).astype(np.uint8), np.ones((5, 5))) > 0
+        corners, ends, mismatch, tried = _follow(self.theirs, self.ours, known)
+        points = _lifted(ends, self.surfaces.depth, self.camera, self.T_map_camera)
+        return Tracks(tried, Correspondences(corners, points, 1 / (1 + mismatch), "tracks"))
 
-def compare(view: View, dense: DenseMap, T_map_camera: np.ndarray) -> Comparison:
-    """Render the map at `T_map_camera` (4, 4) and follow its corners into the image (Lucas-Kanade, there and back)."""
+
+def compare(view: View, dense: DenseMap, T_map_camera: np.ndarray, album: Album | None = None) -> Comparison:
+    """Render the map at `T_map_camera` (4, 4), painted by the photographs there are, and follow its corners into the image."""
     surfaces = close_cracks(dense.render(view.camera, T_map_camera))
-    nothing = Correspondences(np.zeros((0, 2)), np.zeros((0, 3)), np.zeros(0, np.float32), "tracks")
     if dense.shades is None:
-        return Comparison(T_map_camera, surfaces, 0, nothing)
+        return Comparison(T_map_camera, view.camera, surfaces, NO_TRACKS)
+    if album:
+        surfaces = album.paint(surfaces, view.camera, T_map_camera)
+    surfaces = replace(surfaces, image=_exposed(surfaces, view.grey))
     ours, theirs = _normalised(surfaces.image), _normalised(view.grey)
-    trusted = np.where(surfaces.doubtful, 0, 255).astype(np.uint8)
-    corners = cv2.goodFeaturesToTrack(ours, CORNERS, CORNER_QUALITY, APART, mask=trusted)
-    if corners is None:
-        return Comparison(T_map_camera, surfaces, 0, nothing, ours, theirs)
-    ends, found, mismatch = cv2.calcOpticalFlowPyrLK(ours, theirs, corners, None, **TRACKER)
-    back, returned, _ = cv2.calcOpticalFlowPyrLK(theirs, ours, ends, None, **TRACKER)
-    good = (found[:, 0] > 0) & (returned[:, 0] > 0) & (np.linalg.norm((corners - back)[:, 0], axis=1) < RETURN)
-    points = _lifted(corners[good, 0], surfaces.depth, view.camera, T_map_camera)
-    tracks = Correspondences(ends[good, 0].astype(float), points, 1 / (1 + mismatch[good, 0]), "tracks")
-    return Comparison(T_map_camera, surfaces, len(corners), tracks, ours, theirs)
+    corners, ends, mismatch, tried = _follow(ours, theirs, ~surfaces.doubtful)
+    points = _lifted(corners, surfaces.depth, view.camera, T_map_camera)
+    tracks = Tracks(tried, Correspondences(ends, points, 1 / (1 + mismatch), "tracks"))
+    return Comparison(T_map_camera, view.camera, surfaces, tracks, ours, theirs)
 
 
 def refine(pose: Pose, comparison: Comparison, matches: Correspondences, camera: Camera, config: PnpConfig) -> Pose | None:
@@ -70,15 +90,15 @@ def refine(pose: Pose, comparison: Comparison, matches: Correspondences, camera:
 def pose_of_tracks(comparison: Comparison, camera: Camera, config: PnpConfig) -> Pose | None:
     """The pose that the tracks agree on among themselves."""
     strict = replace(config, max_error=TRACK_ERROR, max_iterations=min(TRACK_ITERATIONS, config.max_iterations))
-    return solve_pnp(comparison.tracks, camera, strict)
+    return solve_pnp(comparison.tracks.found, camera, strict)
 
 
-def agreement(comparison: Comparison, camera: Camera, T_map_camera: np.ndarray) -> float:
-    """Share of the map's corners that the image shows where the pose puts them."""
-    if comparison.tried < FEW or not len(comparison.tracks):
+def agreement(tracks: Tracks, camera: Camera, T_map_camera: np.ndarray) -> float:
+    """Share of the corners that image and map both show where the pose puts them."""
+    if tracks.tried < FEW_CORNERS or not len(tracks.found):
         return 0.0
     limit = AGREES * camera.width / 320
-    return float((_errors(comparison.tracks, camera, T_map_camera) < limit).sum() / comparison.tried)
+    return float((_errors(tracks.found, camera, T_map_camera) < limit).sum() / tracks.tried)
 
 
 def edge_rank(comparison: Comparison, view: View) -> float:
@@ -102,6 +122,35 @@ def visible_share(comparison: Comparison, points: np.ndarray, camera: Camera, T_
     u, v = (local[:, :2] / local[:, 2:] * camera.K[:2] + camera.K[2:]).round().astype(int).T
     depth = comparison.surfaces.depth[v.clip(0, camera.height - 1), u.clip(0, camera.width - 1)]
     return float(((depth == 0) | (local[:, 2] <= (1 + slack) * depth + 0.2)).mean())
+
+
+def _follow(ours: np.ndarray, theirs: np.ndarray, where: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    """Corners (M, 2) of `ours` found in `theirs`, their ends (M, 2) there and mismatch (M,), and how many were tried; where: (H, W) bool."""
+    corners = cv2.goodFeaturesToTrack(ours, CORNERS, CORNER_QUALITY, APART, mask=where.astype(np.uint8))
+    if corners is None:
+        return np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0, np.float32), 0
+    ends, found, mismatch = cv2.calcOpticalFlowPyrLK(ours, theirs, corners, None, **TRACKER)
+    back, returned, _ = cv2.calcOpticalFlowPyrLK(theirs, ours, ends, None, **TRACKER)
+    good = (found[:, 0] > 0) & (returned[:, 0] > 0) & (np.linalg.norm((corners - back)[:, 0], axis=1) < RETURN)
+    return corners[good, 0].astype(float), ends[good, 0].astype(float), mismatch[good, 0], len(corners)
+
+
+def _exposed(surfaces: Surfaces, grey: np.ndarray) -> np.ndarray:
+    """The shades (H, W) of the map as bright and as dark as the image: what is white there for too much light is white here too.
+
+    The tone curve is the one that gives both the same distribution of greys, which needs no pixel to be in its place.
+    """
+    known = _coarser(surfaces.depth) > 0
+    if known.sum() < FEW:
+        return surfaces.image
+    ours, theirs = (
+        np.percentile(_coarser(cv2.GaussianBlur(image.astype(np.float32), (0, 0), BLUR))[known], TONES) for image in (surfaces.image, grey)
+    )
+    return np.interp(surfaces.image, ours + np.linspace(0, 0.01, len(TONES)), theirs).astype(np.float32)
+
+
+def _coarser(image: np.ndarray) -> np.ndarray:
+    return image[1::3, 1::3]
 
 
 def _normalised(image: np.ndarray) -> np.ndarray:

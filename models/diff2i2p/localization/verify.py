@@ -28,6 +28,7 @@ class Evidence:
     visible: float  # share of the inliers that no nearer surface of the map hides
     edges: float  # how much the image has edges where the map's depth jumps, -0.5 to 0.5
     agreement: float  # share of the map's corners that the image shows where the pose puts them
+    explained: float  # share of the image's corners that the map shows there
     likeness: float  # correlation of the map's shades with the image's, over all parts of the view
     layout: float  # correlation of where the view is light and where it is dark
     alone: float  # how far the image resembles another place less: 0.5 where that is as good, towards 1 where nothing is like it
@@ -37,9 +38,9 @@ class Evidence:
 # offices. Network: kitchen 500-529 and a day in the demo office that no figure is reported on, against images of other places, by weights
 # half trained, because good ones give too few wrong poses to learn from.
 COEFFICIENTS = {
-    "network": (1.05, 0.66, 0.54, 1.96, 0.32, 0.25, 1.94, 2.45, 0.0, -8.66),
-    "network, bare map": (1.29, 1.63, 0.57, 2.40, 0.91, 0.95, 0.0, 0.0, 0.0, -8.59),
-    "appearance": (0.0, 0.35, 0.0, 0.32, 1.16, 1.1, 5.77, 6.58, 3.35, -6.78),
+    "network": (1.05, 0.66, 0.54, 1.96, 0.32, 0.25, 1.94, 0.0, 2.45, 0.0, -8.66),
+    "network, bare map": (1.29, 1.63, 0.57, 2.40, 0.91, 0.95, 0.0, 0.0, 0.0, 0.0, -8.59),
+    "appearance": (0.0, 0.1, 0.0, 0.1, 0.3, 1.0, 5.0, 3.0, 5.0, 3.0, -6.5),
 }
 
 
@@ -54,7 +55,7 @@ def evidence(
     pixels, count = matches.pixels[pose.inliers], max(int(pose.inliers.sum()), 1)
     cells = np.unique((pixels * GRID / (camera.width, camera.height)).astype(int).clip(0, GRID - 1), axis=0)
     deviation = np.sqrt(np.trace(hypothesis.pose.covariance[:3, :3]))
-    agrees, alike = agreement(comparison, camera, T), likeness(comparison, view, T)
+    agrees, alike = agreement(comparison.tracks, camera, T), likeness(comparison, view, T)
     return Evidence(
         inliers=float(np.log(count)),
         inlier_ratio=float(np.log(count / len(matches))),
@@ -63,6 +64,7 @@ def evidence(
         visible=visible_share(comparison, matches.points[pose.inliers], camera, T, SLACK),
         edges=edge_rank(comparison, view) - 0.5,
         agreement=agrees,
+        explained=agreement(comparison.back, camera, T),
         likeness=alike,
         layout=layout(comparison, view, T),
         alone=_alone(rival, count, agrees * alike, elsewhere),
@@ -80,7 +82,7 @@ def resemblances(comparison: Comparison, view: View, config: PnpConfig) -> list[
     """Agreement times likeness of image and map where the map was rendered, and where the tracks lead to from there, with both poses."""
     sharper = pose_of_tracks(comparison, view.camera, config)
     poses = [comparison.T_map_camera] if sharper is None else [comparison.T_map_camera, sharper.T_map_camera]
-    return [(agreement(comparison, view.camera, T) * likeness(comparison, view, T), T) for T in poses]
+    return [(agreement(comparison.tracks, view.camera, T) * likeness(comparison, view, T), T) for T in poses]
 
 
 def _alone(rival: Rival | None, inliers: int, resembles: float, elsewhere: float) -> float:
