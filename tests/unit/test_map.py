@@ -121,14 +121,6 @@ def test_a_coloured_map_comes_back_as_it_was_compiled(painted, site):
     assert opened.dense.spacing == site.dense.spacing and len(opened.dense.shades) == len(painted)
 
 
-ALBUM = {
-    "album.images": torch.zeros(2, 8, 8, dtype=torch.uint8),
-    "album.depths": torch.zeros(2, 2, 2, dtype=torch.int16),
-    "album.K": torch.ones(2, 4, dtype=torch.float64),
-    "album.poses": torch.eye(4, dtype=torch.float64).repeat(2, 1, 1),
-}
-
-
 @pytest.mark.parametrize(
     "change, complaint",
     [
@@ -139,10 +131,6 @@ ALBUM = {
         ({"appearance.starts": torch.tensor([0, 1])}, "'appearance.starts' does not divide"),
         ({"dense.shades": torch.zeros(3, dtype=torch.uint8)}, "differ in length"),
         ({"points": None}, "'points' is missing"),
-        ({"album.images": torch.zeros(2, 8, 8, dtype=torch.uint8)}, "'album.depths' is missing"),
-        (ALBUM | {"album.poses": torch.zeros(2, 16, dtype=torch.float64)}, r"'album.poses' is float64 \(2, 16\)"),
-        (ALBUM | {"album.K": torch.ones(1, 4, dtype=torch.float64)}, "differ in length"),
-        (ALBUM | {"album.depths": torch.zeros(2, 0, 2, dtype=torch.int16)}, "its photographs are empty"),
     ],
 )
 def test_arrays_of_another_version_are_refused_with_a_remedy(site, tmp_path, change, complaint):

@@ -113,10 +113,6 @@ def _twice(name: str, tensor: torch.Tensor, shift: torch.Tensor) -> torch.Tensor
     """An array of a compiled map, once more for the second copy of the place."""
     if name.endswith(("points", "centres")):
         return torch.cat([tensor, (tensor + shift).to(tensor.dtype)])
-    if name.endswith("poses"):
-        moved = tensor.clone()
-        moved[:, :3, 3] += shift
-        return torch.cat([tensor, moved])
     if name.endswith("starts"):
         return torch.cat([tensor, tensor[1:] + tensor[-1]])
     return tensor if name.endswith("grain") else torch.cat([tensor, tensor])

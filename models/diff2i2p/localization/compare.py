@@ -11,7 +11,6 @@ from diff2i2p.camera import Camera, View
 from diff2i2p.config import PnpConfig
 from diff2i2p.localization.pnp import Pose, reprojection_errors, solve_pnp
 from diff2i2p.localization.result import Correspondences
-from diff2i2p.mapping.album import Album
 from diff2i2p.mapping.dense import DenseMap
 from diff2i2p.render import Surfaces, close_cracks
 
@@ -63,13 +62,11 @@ class Comparison:
         return Tracks(tried, Correspondences(corners, points, 1 / (1 + mismatch), "tracks"))
 
 
-def compare(view: View, dense: DenseMap, T_map_camera: np.ndarray, album: Album | None = None) -> Comparison:
-    """Render the map at `T_map_camera` (4, 4), painted by the photographs there are, and follow its corners into the image."""
+def compare(view: View, dense: DenseMap, T_map_camera: np.ndarray) -> Comparison:
+    """Render the map at `T_map_camera` (4, 4), exposed as the image is, and follow its corners into the image."""
     surfaces = close_cracks(dense.render(view.camera, T_map_camera))
     if dense.shades is None:
         return Comparison(T_map_camera, view.camera, surfaces, NO_TRACKS)
-    if album:
-        surfaces = album.paint(surfaces, view.camera, T_map_camera)
     surfaces = replace(surfaces, image=_exposed(surfaces, view.grey))
     ours, theirs = _normalised(surfaces.image), _normalised(view.grey)
     corners, ends, mismatch, tried = _follow(ours, theirs, ~surfaces.doubtful)
@@ -125,7 +122,7 @@ def visible_share(comparison: Comparison, points: np.ndarray, camera: Camera, T_
 
 
 def _follow(ours: np.ndarray, theirs: np.ndarray, where: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-    """Corners (M, 2) of `ours` found in `theirs`, their ends (M, 2) there and mismatch (M,), and how many were tried; where: (H, W) bool."""
+    """Corners (M, 2) of `ours`, where (H, W) allows, found in `theirs`: also their ends (M, 2), mismatch (M,), and how many were tried."""
     corners = cv2.goodFeaturesToTrack(ours, CORNERS, CORNER_QUALITY, APART, mask=where.astype(np.uint8))
     if corners is None:
         return np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0, np.float32), 0

@@ -84,7 +84,7 @@ class Localizer:
         return [first, *(self._scene(place, view) for place in (along + others)[: RENDERED - 1])]
 
     def _scene(self, place: Hypothesis, view: View) -> "Scene":
-        comparison = compare(view, self.map.dense, place.pose.T_map_camera, self.map.album)
+        comparison = compare(view, self.map.dense, place.pose.T_map_camera)
         return Scene(place, comparison, resemblances(comparison, view, self.config.pnp))
 
     def _answers(self, scenes: list["Scene"], view: View, timer: "StageTimer") -> list[Localization]:
@@ -119,7 +119,7 @@ class Localizer:
         """How much the image resembles the map at all poses that were found, and at a rival, with each pose."""
         found = [pair for scene in scenes for pair in scene.resemblances]
         if rival:
-            found += resemblances(compare(view, self.map.dense, rival.T_map_camera, self.map.album), view, self.config.pnp)
+            found += resemblances(compare(view, self.map.dense, rival.T_map_camera), view, self.config.pnp)
         return found
 
     def _sharpest(self, scene: "Scene", view: View, rival: Rival | None, looks: list[tuple[float, np.ndarray]]) -> tuple[Pose, float]:

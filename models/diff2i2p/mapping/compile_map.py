@@ -52,7 +52,7 @@ def compile_map(
     if colour:
         looks = {"appearance": build_appearance(dense, up, config.appearance, progress)}
         if photographs:
-            looks["photographs"], looks["album"] = build_photographs(photographs, dense, config, progress)
+            looks["photographs"] = build_photographs(photographs, dense, config, progress)
         tensors |= {f"{group}.{name}": torch.from_numpy(array) for group, index in looks.items() for name, array in index.items()}
     header = {
         "format": FORMAT, "cloud_sha256": _fingerprint(cloud), "weights_sha256": weights_sha256, "frame_id": frame_id,

@@ -13,42 +13,35 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from diff2i2p.mapping.album import Album
 from diff2i2p.mapping.dense import DenseMap
 
 FORMAT = "i2pmap-3"
 HEADER = {"frame_id": str, "up": list, "colour": bool, "voxel": float, "spacing": float}
 FEATURES = {  # arrays of `looks.index`
-    "descriptors": (torch.uint8, (128,)), "points": (torch.float32, (3,)), "angles": (torch.uint8, ()), "octaves": (torch.float16, ()),
-    "starts": (torch.int64, ()), "grain": (torch.float32, ()),
+    "descriptors": (torch.uint8, 128), "points": (torch.float32, 3), "angles": (torch.uint8, 1), "octaves": (torch.float16, 1),
+    "starts": (torch.int64, 1), "grain": (torch.float32, 1),
 }  # fmt: skip
 LOOKS = ("appearance", "photographs")  # groups of such arrays
-ALBUM = {  # arrays of `album.Album`
-    "images": (torch.uint8, (None, None)), "depths": (torch.int16, (None, None)), "K": (torch.float64, (4,)),
-    "poses": (torch.float64, (4, 4)),
-}  # fmt: skip
-LAYOUT = {  # group: its arrays with type and shape of a row; a group is there whole or not at all, all but "map" may be absent
+LAYOUT = {  # group: its arrays with type and width; a group is there whole or not at all, all but "map" may be absent
     "map": {
-        "points": (torch.float32, (3,)), "node_points": (torch.float32, (3,)), "node_starts": (torch.int64, ()),
-        "dense.points": (torch.float32, (3,)), "dense.centres": (torch.float32, (3,)), "dense.starts": (torch.int64, ()),
-        "dense.normals": (torch.int8, (3,)),
+        "points": (torch.float32, 3), "node_points": (torch.float32, 3), "node_starts": (torch.int64, 1),
+        "dense.points": (torch.float32, 3), "dense.centres": (torch.float32, 3), "dense.starts": (torch.int64, 1),
+        "dense.normals": (torch.int8, 3),
     },
-    "shades": {"grey": (torch.float32, ()), "dense.shades": (torch.uint8, ())},
-    "network": {"fine": (torch.float16, (None,)), "nodes": (torch.float16, (None,))},
+    "shades": {"grey": (torch.float32, 1), "dense.shades": (torch.uint8, 1)},
+    "network": {"fine": (torch.float16, None), "nodes": (torch.float16, None)},
     **{group: {f"{group}.{name}": form for name, form in FEATURES.items()} for group in LOOKS},
-    "album": {f"album.{name}": form for name, form in ALBUM.items()},
 }  # fmt: skip
 AS_LONG = (  # arrays with a row for each of the same things
     ("points", "grey", "fine"), ("node_points", "nodes"), ("dense.points", "dense.shades", "dense.normals"),
     *([f"{group}.{name}" for name in ("descriptors", "points", "angles", "octaves")] for group in LOOKS),
-    [f"album.{name}" for name in ALBUM],
 )  # fmt: skip
 OWNERS = (  # where the rows of each owner begin, the rows, the owners
     ("node_starts", "points", "node_points"), ("dense.starts", "dense.points", "dense.centres"),
     *((f"{group}.starts", f"{group}.points", None) for group in LOOKS),
 )  # fmt: skip
 FINITE = (
-    "points", "grey", "node_points", "nodes", "dense.centres", "album.K", "album.poses",
+    "points", "grey", "node_points", "nodes", "dense.centres",
     *(f"{group}.{name}" for group in LOOKS for name in ("points", "octaves", "grain")),
 )  # fmt: skip
 REMEDY = "compile the map again with 'diff2i2p compile-map'"
@@ -116,12 +109,6 @@ class CompiledMap:
         shades = self.tensors["dense.shades"].numpy() if "dense.shades" in self.tensors else None
         return DenseMap(**arrays, shades=shades, spacing=self.header["spacing"])
 
-    @cached_property
-    def album(self) -> Album | None:
-        """The photographs of the mapping run; none where the map was compiled without."""
-        arrays = {name: self.tensors[f"album.{name}"].numpy() for name in ALBUM if f"album.{name}" in self.tensors}
-        return Album(**arrays) if arrays else None
-
     @property
     def up(self) -> np.ndarray:
         """(3,) float64 unit vector against gravity, map frame."""
@@ -165,9 +152,9 @@ def _problem(header: dict, tensors: dict[str, torch.Tensor]) -> str:
         if missing and (group == "map" or len(missing) < len(forms)):
             return f"array '{missing[0]}' is missing"
     for name, tensor in tensors.items():
-        kind, row = known[name]
-        fits = tensor.ndim == 1 + len(row) and all(wanted in (None, size) for wanted, size in zip(row, tensor.shape[1:], strict=True))
-        if tensor.dtype != kind or not fits:
+        kind, width = known[name]
+        flat = tensor.ndim == 1 if width == 1 else tensor.ndim == 2 and width in (None, tensor.shape[1])
+        if tensor.dtype != kind or not flat:
             return f"array '{name}' is {str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
     return _mismatch(tensors) or _nonsense(header, tensors)
 
@@ -199,7 +186,5 @@ def _nonsense(header: dict, tensors: dict[str, torch.Tensor]) -> str:
         return "its header names no frame, or no positive voxel and spacing"
     if not len(tensors["points"]) or any(len(tensors.get(f"{group}.grain", [0])) != 1 for group in LOOKS):
         return "it has no points, or not one grain"
-    if 0 in tensors.get("album.depths", tensors["points"]).shape or 0 in tensors.get("album.images", tensors["points"]).shape:
-        return "its photographs are empty"
     broken = (name for name in FINITE if name in tensors and not torch.isfinite(tensors[name]).all())
     return f"array '{name}' holds values that are no numbers" if (name := next(broken, "")) else ""

@@ -10,7 +10,6 @@ from scipy.spatial import cKDTree
 from diff2i2p.camera import Camera, View, rectify
 from diff2i2p.cloud import PointCloud
 from diff2i2p.config import Config
-from diff2i2p.mapping.album import Page, bind
 from diff2i2p.mapping.compiled_map import MapError
 from diff2i2p.mapping.dense import DenseMap
 from diff2i2p.mapping.looks import FAINT, describe, index
@@ -49,24 +48,21 @@ def keyframes(photographs: Iterable[Photograph]) -> list[Photograph]:
     return chosen
 
 
-def build_photographs(
-    photographs: list[Photograph], dense: DenseMap, config: Config, progress=None
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:  # fmt: skip
-    """Index of the SIFT features of photographs, lifted by the map's depth, as `build_appearance` makes it of rendered views; and the album.
+def build_photographs(photographs: list[Photograph], dense: DenseMap, config: Config, progress=None) -> dict[str, np.ndarray]:
+    """Index of the SIFT features of photographs, lifted by the map's depth: the arrays that `build_appearance` makes of rendered views.
 
     progress: called as progress(done, total, what). Raises MapError when they show nothing of the map.
     """
-    views, pages = [], []
+    views = []
     for number, photograph in enumerate(photographs):
         view = photograph.view(config)
         surfaces = close_cracks(dense.render(view.camera, photograph.T_map_camera))
         views.append(describe(view.grey, surfaces, view.camera, photograph.T_map_camera, config.appearance.features, FAINT))
-        pages.append(Page.of(view, surfaces, photograph.T_map_camera))
         if progress:
             progress(number + 1, len(photographs), "photographs")
     if not any(len(features.points) for features in views):
         raise MapError(NOTHING_SEEN)
-    return index(views), bind(pages)
+    return index(views)
 
 
 def painted(cloud: PointCloud, photographs: list[Photograph], config: Config) -> PointCloud:
