@@ -15,6 +15,7 @@ from diff2i2p.config import Config
 from diff2i2p.localization.appearance import AppearanceMatcher
 from diff2i2p.localization.compare import Comparison, compare, refine
 from diff2i2p.localization.depth import rectify_depth, refine_by_depth
+from diff2i2p.localization.follow import Follower
 from diff2i2p.localization.hypotheses import Hypothesis, Rival, find_rival, propose, same_place
 from diff2i2p.localization.pnp import Pose
 from diff2i2p.localization.repetition import find_line, slide
@@ -32,6 +33,7 @@ class Localizer:
 
     def __init__(self, site: CompiledMap, matchers: list, config: Config):
         self.map, self.matchers, self.config = site, matchers, config
+        self.follower = Follower(site.dense)
 
     @classmethod
     def open(cls, map_path: Path | str, weights: str | None = None, config: Config = Config()) -> "Localizer":
@@ -61,7 +63,7 @@ class Localizer:
             view = rectify(image, camera, self.config.image.width, self.config.image.max_fov)
             view = view if depth is None else replace(view, depth=rectify_depth(depth, camera, view.camera))
         matched, scenes, answers = [], [], []
-        for matcher in self.matchers:
+        for matcher in (self.follower, *self.matchers):
             matched += (found := matcher.match(view, prior, timer))
             with timer("pnp"):
                 places = propose(found, view.camera, self.config.pnp, None if up is None else (up, self.map.up))

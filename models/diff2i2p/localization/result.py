@@ -26,7 +26,7 @@ class Correspondences:
     pixels: np.ndarray  # (M, 2) float64 as (u, v), rectified view
     points: np.ndarray  # (M, 3) float64, map frame, metres
     scores: np.ndarray  # (M,) float32 in [0, 1], comparable within one matcher
-    matcher: str  # "network" or "appearance"
+    matcher: str  # "network", "appearance", or "tracks" of a camera that is followed
     echoes: "Callable[[], Correspondences] | None" = None  # looks up what else in the map is like the same pixels
 
     def __len__(self) -> int:
