@@ -36,13 +36,14 @@ def test_on_a_drive_map_to_odom_makes_good_what_odometry_drifts(loop):
     assert metres < 0.2 and degrees < 5
 
 
-def test_a_corridor_with_little_to_see_is_driven_on_odometry_and_what_there_is_to_see(loop):
+def test_a_corridor_with_little_to_see_is_driven_through_without_a_wrong_pose(loop):
     loop.start(start="2.4 2.8 -1.2", waypoints="2.8 1.0, 1.2 0.9")
     answers = loop.answers(36)
     loop.set(paused=True)
     last = answers[-1]["stamp"]
     assert loop.witness.truth[last][0, 3] < 1.8 and loop.witness.truth[last][1, 3] < 1.2  # it has come through
-    assert 5 < len(loop.witness.poses) < len(answers)
+    errors = [loop.witness.error(stamp) for stamp in loop.witness.poses]
+    assert len(errors) > 0.8 * len(answers) and max(metres for metres, _ in errors) < 0.25
     assert loop.witness.tf_error(last)[0] < 0.3
 
 
