@@ -3,7 +3,7 @@
 posed images of the mapping run and, in doubt, with views rendered from the cloud.
 
 Records lie in out/bench/negatives and are kept: run it again to finish what was interrupted, with --rounds for more images, with
---minutes to stop in time. The confidence is fitted on the first five offices (fit_confidence.py); the table is of the other five.
+--minutes to stop in time. The confidence is fitted on the first eight offices (fit_confidence.py); the table is of the other five.
 """
 
 import argparse

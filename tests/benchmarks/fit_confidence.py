@@ -2,7 +2,7 @@
 """Fit the coefficients of verify.py: logistic regression on recorded evidence, printed as they go into the source.
 
     python tests/benchmarks/bench_negatives.py                                     records the offices
-    python tests/benchmarks/fit_confidence.py                                      fits on the first five of them
+    python tests/benchmarks/fit_confidence.py                                      fits on the first eight of them
     python tests/benchmarks/fit_confidence.py --site MAP WEIGHTS POSITIVE[:START:STOP] NEGATIVE[:START:STOP] ...
 
 With --site evidence of real images comes on top: POSITIVE is a sequence of the map's site with true poses, NEGATIVE ones show

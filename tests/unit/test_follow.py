@@ -1,15 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """A camera near where it is expected is followed, without a search; anywhere else it is searched."""
 
+import cv2
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from diff2i2p.camera import View
+from diff2i2p.cloud import PointCloud
+from diff2i2p.config import PnpConfig
 from diff2i2p.evaluation.metrics import pose_error
 from diff2i2p.localization.follow import Follower
 from diff2i2p.localization.localizer import Localizer, StageTimer
+from diff2i2p.localization.pnp import solve_pnp
 from diff2i2p.mapping.dense import DenseMap
+from diff2i2p.render import render_cloud
 
+PNP = PnpConfig()
 HERE = (1.4, 1.5, 1.1), 62  # place and heading
 
 
@@ -37,7 +44,7 @@ class Nobody:
         pytest.fail("searched for a camera that is where it is expected")
 
 
-@pytest.mark.parametrize("metres, degrees", [((0, 0, 0), (0, 0, 0)), ((0.15, -0.1, 0.05), (1, 4, -2)), ((-0.1, 0.2, 0), (0, -5, 1))])
+@pytest.mark.parametrize("metres, degrees", [((0, 0, 0), (0, 0, 0)), ((0.15, -0.1, 0.05), (1, 4, -2)), ((-0.1, 0.15, 0), (0, -12, 1))])
 def test_a_camera_near_where_it_is_expected_is_found_without_a_search(corner_localizer, image, truth, eye, metres, degrees):
     localizer = Localizer(corner_localizer.map, [Nobody()], corner_localizer.config)
     answer = localizer.localize(image, eye, moved(truth, metres, degrees))
@@ -58,5 +65,23 @@ def test_an_image_of_another_place_is_not_followed_into_the_map(corner_localizer
 
 def test_without_an_expectation_or_on_a_map_without_looks_nothing_is_followed(corner, corner_localizer, truth):
     bare = DenseMap.build(corner, colour=False)
-    assert Follower(corner_localizer.map.dense).match(None, None, StageTimer()) == []
-    assert Follower(bare).match(None, truth, StageTimer()) == []
+    assert Follower(corner_localizer.map.dense, PNP).match(None, None, StageTimer()) == []
+    assert Follower(bare, PNP).match(None, truth, StageTimer()) == []
+
+
+def test_along_a_wall_that_repeats_itself_a_camera_is_not_followed_to_the_next_piece(eye):
+    """One piece is 0.8 m long: from more than half of that away the next one is nearer than the right one."""
+    rng = np.random.default_rng(0)
+    piece = cv2.GaussianBlur(rng.normal(size=(100, 40)).astype(np.float32), (0, 0), 2, borderType=cv2.BORDER_REFLECT)
+    shades = np.tile(128 + 60 * piece / piece.std() / 2, (1, 12)).clip(0, 255).astype(np.uint8)
+    v, u = np.indices(shades.shape)
+    points = np.stack([0.02 * u.ravel(), np.full(u.size, 2.0), 0.02 * v.ravel()], 1).astype(np.float32)
+    wall = DenseMap.build(PointCloud(points, intensity=shades.ravel() / np.float32(255)))
+    truth = np.eye(4)
+    truth[:3, :3], truth[:3, 3] = Rotation.from_euler("x", -90, degrees=True).as_matrix(), (4.8, 0.5, 1.0)
+    view = View(render_cloud(wall.points, wall.shades, eye, truth, 0.03).image, eye)
+    follower = Follower(wall, PNP)
+    assert follower.match(view, moved(truth, (0.1, 0, 0), (0, 0, 0)), StageTimer())
+    for aside in np.arange(-1.0, 1.01, 0.1):
+        for matches in follower.match(view, moved(truth, (aside, 0, 0), (0, 0, 0)), StageTimer()):
+            assert np.linalg.norm(solve_pnp(matches, eye, PNP).T_map_camera[:3, 3] - truth[:3, 3]) < 0.05 or abs(aside) > 0.55

@@ -6,26 +6,34 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from diff2i2p.camera import Camera, View
-from diff2i2p.localization.compare import compare
+from diff2i2p.config import PnpConfig
+from diff2i2p.localization.compare import compare, pose_of_tracks
 from diff2i2p.localization.result import Correspondences
 from diff2i2p.mapping.dense import DenseMap
 from diff2i2p.render import close_cracks
 
+LEASH = 0.25  # metres; what is further off may be the next piece of a corridor that repeats itself, and is searched
 SMALL, MARGIN = 80, 0.25  # width, pixels, at which the turn is looked for, and the share of it that may be turned to either side
 
 
 class Follower:
-    """The matcher of a tracked camera, asked before all others; of use from some decimetres and degrees away, on maps with looks."""
+    """The matcher of a tracked camera, asked before all others; on maps with looks."""
 
-    def __init__(self, dense: DenseMap):
-        self.dense = dense
+    def __init__(self, dense: DenseMap, config: PnpConfig):
+        self.dense, self.config = dense, config
 
     def match(self, view: View, prior: np.ndarray | None, timer) -> list[Correspondences]:
-        """The map's corners at `prior` (4, 4) T_map_camera, turned as the image is, that the image shows; nothing without a prior."""
+        """The map's corners at `prior` (4, 4) T_map_camera, turned as the image is, that the image shows.
+
+        Nothing without a prior, nor where they lead further away than LEASH.
+        """
         if prior is None or self.dense.shades is None:
             return []
         with timer("follow"):
-            return [compare(view, self.dense, self._turned(view, prior)).tracks.found]
+            comparison = compare(view, self.dense, self._turned(view, prior))
+            pose = pose_of_tracks(comparison, view.camera, self.config)
+        is_near = pose is not None and np.linalg.norm(pose.T_map_camera[:3, 3] - prior[:3, 3]) < LEASH
+        return [comparison.tracks.found] if is_near else []
 
     def _turned(self, view: View, prior: np.ndarray) -> np.ndarray:
         """`prior`, turned to where a wide and coarse view of the map is most like the image: most of a camera's motion is turning."""

@@ -33,7 +33,7 @@ class Localizer:
 
     def __init__(self, site: CompiledMap, matchers: list, config: Config):
         self.map, self.matchers, self.config = site, matchers, config
-        self.follower = Follower(site.dense)
+        self.follower = Follower(site.dense, config.pnp)
 
     @classmethod
     def open(cls, map_path: Path | str, weights: str | None = None, config: Config = Config()) -> "Localizer":
