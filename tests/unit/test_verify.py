@@ -55,7 +55,7 @@ def as_pose(T: np.ndarray) -> Pose:
 
 def test_comparing_the_map_with_the_image_sharpens_a_pose(view, dense, truth):
     near = shifted(truth, (0.05, -0.04, 0.03), (1, -1.5, 0.5))
-    sharp = refine(as_pose(near), compare(view, dense, near), NO_MATCHES, view.camera, PNP)
+    sharp = refine(compare(view, dense, near), NO_MATCHES, PNP)
     metres, degrees = pose_error(truth, sharp.T_map_camera)
     assert metres < 0.01 and degrees < 0.2
 
@@ -102,7 +102,7 @@ def test_the_image_has_edges_where_the_depth_of_a_right_pose_jumps(view, dense, 
 def test_a_map_without_looks_is_compared_by_its_depth_alone(corner, view, truth):
     comparison = compare(view, DenseMap.build(corner, colour=False), truth)
     assert comparison.tracks.tried == 0 and agreement(comparison.tracks, view.camera, truth) == likeness(comparison, view, truth) == 0
-    assert refine(as_pose(truth), comparison, NO_MATCHES, view.camera, PNP) is None
+    assert refine(comparison, NO_MATCHES, PNP) is None
     assert edge_rank(comparison, view) > 0.6
 
 

@@ -75,19 +75,19 @@ def compare(view: View, dense: DenseMap, T_map_camera: np.ndarray) -> Comparison
     return Comparison(T_map_camera, view.camera, surfaces, tracks, ours, theirs)
 
 
-def refine(pose: Pose, comparison: Comparison, matches: Correspondences, camera: Camera, config: PnpConfig) -> Pose | None:
+def refine(comparison: Comparison, matches: Correspondences, config: PnpConfig) -> Pose | None:
     """The pose that the tracks agree on, with the inliers it has among `matches`; None without agreement."""
-    found = pose_of_tracks(comparison, camera, config)
+    found = pose_of_tracks(comparison, config)
     if found is None:
         return None
-    inliers = _errors(matches, camera, found.T_map_camera) <= config.max_error
+    inliers = _errors(matches, comparison.camera, found.T_map_camera) <= config.max_error
     return replace(found, inliers=inliers, covariance=SHARED * found.covariance + FLOOR)
 
 
-def pose_of_tracks(comparison: Comparison, camera: Camera, config: PnpConfig) -> Pose | None:
+def pose_of_tracks(comparison: Comparison, config: PnpConfig) -> Pose | None:
     """The pose that the tracks agree on among themselves."""
     strict = replace(config, max_error=TRACK_ERROR, max_iterations=min(TRACK_ITERATIONS, config.max_iterations))
-    return solve_pnp(comparison.tracks.found, camera, strict)
+    return solve_pnp(comparison.tracks.found, comparison.camera, strict)
 
 
 def agreement(tracks: Tracks, camera: Camera, T_map_camera: np.ndarray) -> float:

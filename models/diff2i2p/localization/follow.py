@@ -31,7 +31,7 @@ class Follower:
             return []
         with timer("follow"):
             comparison = compare(view, self.dense, self._turned(view, prior))
-            pose = pose_of_tracks(comparison, view.camera, self.config)
+            pose = pose_of_tracks(comparison, self.config)
         is_near = pose is not None and np.linalg.norm(pose.T_map_camera[:3, 3] - prior[:3, 3]) < LEASH
         return [comparison.tracks.found] if is_near else []
 

@@ -134,7 +134,7 @@ class Localizer:
             proof = evidence(pose, place, comparison, view, elsewhere, rival)
             return confidence(proof, matches.matcher, self.map.dense.shades is not None)
 
-        refinements = [lambda pose: refine(pose, comparison, matches, view.camera, pnp)]
+        refinements = [lambda pose: refine(comparison, matches, pnp)]
         if view.depth is not None:
             refinements.append(lambda pose: refine_by_depth(pose, view, self.map.dense, matches, pnp))
         pose, belief = place.pose, believe(place.pose)

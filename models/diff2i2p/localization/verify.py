@@ -82,7 +82,7 @@ def confidence(proof: Evidence, matcher: str, looks: bool = True) -> float:
 
 def resemblances(comparison: Comparison, view: View, config: PnpConfig) -> list[tuple[float, np.ndarray]]:
     """Agreement times likeness of image and map where the map was rendered, and where the tracks lead to from there, with both poses."""
-    sharper = pose_of_tracks(comparison, view.camera, config)
+    sharper = pose_of_tracks(comparison, config)
     poses = [comparison.T_map_camera] if sharper is None else [comparison.T_map_camera, sharper.T_map_camera]
     return [(agreement(comparison.tracks, view.camera, T) * likeness(comparison, view, T), T) for T in poses]
 
