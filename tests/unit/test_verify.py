@@ -49,10 +49,6 @@ def shifted(T: np.ndarray, metres, degrees=(0, 0, 0)) -> np.ndarray:
     return moved
 
 
-def as_pose(T: np.ndarray) -> Pose:
-    return Pose(T, np.zeros(0, bool), np.eye(6))
-
-
 def test_comparing_the_map_with_the_image_sharpens_a_pose(view, dense, truth):
     near = shifted(truth, (0.05, -0.04, 0.03), (1, -1.5, 0.5))
     sharp = refine(compare(view, dense, near), NO_MATCHES, PNP)
