@@ -63,6 +63,12 @@ def test_an_image_of_another_place_is_not_followed_into_the_map(corner_localizer
     assert not corner_localizer.localize(photograph(other_corner, truth), eye, truth).ok
 
 
+def test_nothing_is_followed_where_the_map_has_nothing_nor_into_an_image_that_shows_nothing(corner_localizer, truth, eye):
+    follower, blank = Follower(corner_localizer.map.dense, PNP), View(np.full((240, 320), 255, np.uint8), eye)
+    assert follower.match(blank, truth, StageTimer()) == []
+    assert follower.match(blank, moved(truth, (1e4, 0, 0), (0, 0, 0)), StageTimer()) == []
+
+
 def test_without_an_expectation_or_on_a_map_without_looks_nothing_is_followed(corner, corner_localizer, truth):
     bare = DenseMap.build(corner, colour=False)
     assert Follower(corner_localizer.map.dense, PNP).match(None, None, StageTimer()) == []
