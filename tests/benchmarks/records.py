@@ -12,8 +12,7 @@ from diff2i2p.evaluation.metrics import FALSE_ACCEPT, pose_error
 from diff2i2p.evaluation.reliability import nees, pose_difference
 from diff2i2p.localization import localizer as spine
 from diff2i2p.localization import verify
-from diff2i2p.localization.compare import FLOOR
-from diff2i2p.localization.compare import SHARED as TRACKS_SHARED
+from diff2i2p.localization.compare import FLOOR, TRACKS_SHARED
 from diff2i2p.localization.hypotheses import SHARED
 from diff2i2p.localization.localizer import Localizer
 

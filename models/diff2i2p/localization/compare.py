@@ -22,7 +22,7 @@ RETURN = 0.7  # pixels by which a track followed there and back may miss its sta
 TRACK_ERROR, TRACK_ITERATIONS = 3.0, 200  # of the pose solver on tracks, pixels
 # What makes tracks err together: variance of a pose over that by independent ones, and the errors of the map itself, m^2 and rad^2, that
 # no number of tracks averages away (bench_uncertainty.py).
-SHARED, FLOOR = 8.0, np.diag([0.005**2] * 3 + [0.002**2] * 3)
+TRACKS_SHARED, FLOOR = 8.0, np.diag([0.005**2] * 3 + [0.002**2] * 3)
 AGREES = 2.0  # pixels at 320 wide; a track that ends this close to where a pose puts it speaks for the pose
 RANKS = 2048  # pixels that the strength of an image edge is ranked among
 FEW, FEW_CORNERS = 40, 20  # pixels, and corners, that say nothing yet
@@ -81,7 +81,7 @@ def refine(comparison: Comparison, matches: Correspondences, config: PnpConfig) 
     if found is None:
         return None
     inliers = _errors(matches, comparison.camera, found.T_map_camera) <= config.max_error
-    return replace(found, inliers=inliers, covariance=SHARED * found.covariance + FLOOR)
+    return replace(found, inliers=inliers, covariance=TRACKS_SHARED * found.covariance + FLOOR)
 
 
 def pose_of_tracks(comparison: Comparison, config: PnpConfig) -> Pose | None:

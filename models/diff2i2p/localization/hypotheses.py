@@ -8,6 +8,7 @@ import numpy as np
 
 from diff2i2p.camera import Camera
 from diff2i2p.config import PnpConfig
+from diff2i2p.localization.compare import TRACKS_SHARED
 from diff2i2p.localization.pnp import Pose, reprojection_errors, solve_pnp
 from diff2i2p.localization.result import Correspondences
 from diff2i2p.localization.twins import find_twin
@@ -19,7 +20,7 @@ HOPELESS = 0.25  # share of the most inliers up to which a place is not consider
 CHANCE = 8  # matches that some pose elsewhere explains by chance
 # The map, and the network more so, make matches err together: variance of a pose over that by independent ones. Appearance:
 # bench_uncertainty.py; network: the same NEES on the poses that its confidence is fitted on.
-SHARED = {"appearance": 10.0, "network": 50.0, "tracks": 8.0}
+SHARED = {"appearance": 10.0, "network": 50.0, "tracks": TRACKS_SHARED}
 TILT = np.cos(np.radians(10))  # cosine between true and measured gravity
 
 
