@@ -32,10 +32,12 @@ CAMERA = Camera(320, 240, (230.0, 230.0, 159.5, 119.5))
 FITTED, JUDGED = (11, 12, 13, 14, 15, 16, 17, 18), (21, 22, 23, 24, 25)  # seeds of the offices
 MAPPING, FRAMES, FEW, ROOMS = 60, 15, 3, 1  # images of the mapping run, of a round, and of a covered lens; rooms
 LOOKS = {"appearance": {"spacing": 1.2, "headings": 8}}
+HEARD = {"track": {"sure": 1.0}}  # every matcher: more to fit on
 GATE = Config().verify.min_confidence
 POSITIVE = ("another day", "changed room", "blurred", "dark", "overexposed")  # images of the mapped place
 NEGATIVE = ("repeated", "other floor", "other place", "mirrored", "covered")  # no pose, or a pose by luck
 KINDS = (*POSITIVE, *NEGATIVE, "refurnished")
+KNOWN = (*POSITIVE, "repeated", "refurnished")  # whose true poses are poses in the map
 CHANGES = ("changed room", "other floor", "refurnished")  # that need images of their own
 GATES = (0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.9)
 
@@ -43,22 +45,19 @@ GATES = (0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.9)
 class Office:
     """One office, and its map, made when it is first asked for."""
 
-    def __init__(self, seed: int):
-        self.seed, self.world = seed, World.office(seed, ROOMS)
+    def __init__(self, seed: int, config: Config = Config()):
+        self.seed, self.world, self.config = seed, World.office(seed, ROOMS), override(config, LOOKS)
 
     @cached_property
     def localizer(self) -> Localizer:
         path = FOLDER / f"{self.seed}.i2pmap"
-        config = override(Config(), {**LOOKS, "verify": {"min_confidence": 0.0}})
-        if self.seed in FITTED:  # more to fit on: every matcher is heard
-            config = override(config, {"track": {"sure": 1.0}})
         if not path.exists():
             poses = self.world.drive(self.seed, MAPPING, 2.0, cover=True)[1]
             cloud = self.world.scan(np.random.default_rng(self.seed), scan_positions(poses))
             images = self.world.render(CAMERA, poses)[0]
             photographs = [Photograph(partial(np.copy, image), CAMERA, T) for image, T in zip(images, poses, strict=True)]
-            compile_map(cloud, path, config=config, up=np.array([0, 0, 1.0]), photographs=photographs)
-        return Localizer.open(path, config=config)
+            compile_map(cloud, path, config=self.config, up=np.array([0, 0, 1.0]), photographs=photographs)
+        return Localizer.open(path, config=self.config)
 
     @cached_property
     def twice(self) -> Localizer:
@@ -81,17 +80,17 @@ def taken(office: Office, change: str, number: int) -> tuple[np.ndarray, np.ndar
     return world.render(CAMERA, poses)[0], poses
 
 
-def shown(office: Office, kind: str, number: int) -> list[tuple[np.ndarray, np.ndarray | None]]:
-    """Images of one kind in one round, with the true poses of those that show the mapped place."""
+def shown(office: Office, kind: str, number: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """The images of one kind in one round, in their order, with the camera's poses in the place that it is in."""
     if kind == "other place":
-        return [(image, None) for image in taken(Office(office.seed + 100 * (1 + number)), "day", number)[0]]
+        return taken(Office(office.seed + 100 * (1 + number)), "day", number)
     images, poses = taken(office, kind if kind in CHANGES else "day", number)
     if kind in ("mirrored", *negatives.SPOILED):
         rng = np.random.default_rng([office.seed, number])
         spoil = negatives.mirrored if kind == "mirrored" else negatives.SPOILED[kind]
         images = [spoil(image, rng) for image in images]
-    known = kind in (*POSITIVE, "repeated", "refurnished")
-    return [(image, T if known else None) for image, T in zip(images, poses, strict=True)][: FEW if kind == "covered" else None]
+    frames = FEW if kind == "covered" else FRAMES
+    return images[:frames], poses[:frames]
 
 
 def record(office: Office, number: int, kinds: list[str], done: set[tuple], end: float) -> None:
@@ -100,7 +99,9 @@ def record(office: Office, number: int, kinds: list[str], done: set[tuple], end:
         if (str(office.seed), kind, f"{number}") in done or time.process_time() > end:
             continue
         localizer = office.twice if kind == "repeated" else office.localizer
-        seen = [observe(localizer, image, CAMERA, T) for image, T in shown(office, kind, number)]
+        seen = [
+            observe(localizer, image, CAMERA, T if kind in KNOWN else None) for image, T in zip(*shown(office, kind, number), strict=True)
+        ]
         append(FOLDER / f"{office.seed}.jsonl", str(office.seed), kind, f"{number}", seen)
     print(f"office {office.seed}, round {number}: {time.process_time():.0f} CPU seconds", flush=True)
 
@@ -159,7 +160,7 @@ if __name__ == "__main__":
     cv2.setNumThreads(1)
     FOLDER.mkdir(parents=True, exist_ok=True)
     done = {(r["site"], r["kind"], r["name"]) for r in load(*FOLDER.glob("*.jsonl"))}
-    offices = [Office(seed) for seed in options.offices]
+    offices = [Office(seed, override(Config(), HEARD if seed in FITTED else {})) for seed in options.offices]
     for number, office in product(range(options.rounds), offices):
         record(office, number, options.kinds, done, 60 * options.minutes)
     records = load(*(FOLDER / f"{seed}.jsonl" for seed in JUDGED))

@@ -23,9 +23,13 @@ def fix(x: float, yaw: float = 0.0, confidence: float = 0.95) -> Localization:
     return Localization(Status.OK, at(x, yaw), np.eye(6), confidence)
 
 
+def doubt(x: float, yaw: float = 0.0, confidence: float = 0.4) -> Localization:
+    return fix(x, yaw, confidence).withheld(Status.REJECTED_LOW_CONFIDENCE)
+
+
 @pytest.fixture
 def tracker() -> Tracker:
-    return Tracker(TrackConfig(max_speed=2.0, max_turn_rate=1.0, sure=0.9, lost_after=3))
+    return Tracker(TrackConfig(max_speed=2.0, max_turn_rate=1.0, sure=0.9, confirmed=0.3, odometry_drift=0.2, lost_after=3))
 
 
 def test_a_new_tracker_is_lost_and_expects_nothing(tracker):
@@ -102,3 +106,43 @@ def test_when_lost_unsure_poses_that_contradict_each_other_are_never_published(t
 def test_while_tracking_an_unsure_pose_in_reach_is_believed_at_once(tracker):
     tracker.update(0.0, fix(0.0))
     assert tracker.update(0.1, fix(0.1, confidence=0.6)).ok
+
+
+@pytest.mark.parametrize("jump", [fix(1.0), fix(0.0, 40.0)], ids=["too far", "turned too far"])
+def test_what_there_was_time_for_is_rejected_where_odometry_says_that_the_robot_stood_still(tracker, jump):
+    tracker.update(0.0, fix(0.0), T_odom_camera=at(3.0))
+    assert tracker.update(1.0, jump, T_odom_camera=at(3.0)).status is Status.REJECTED_MOTION
+
+
+def test_odometry_may_be_wrong_by_a_share_of_the_way(tracker):
+    tracker.update(0.0, fix(0.0), T_odom_camera=at(0.0))
+    assert tracker.update(0.1, fix(11.2), T_odom_camera=at(10.0)).ok
+    assert not tracker.update(0.2, fix(24.0), T_odom_camera=at(20.0)).ok
+
+
+def test_a_doubted_pose_where_odometry_expects_it_is_believed(tracker):
+    tracker.update(0.0, fix(10.0), T_odom_camera=at(0.0))
+    answer = tracker.update(0.1, doubt(10.5), T_odom_camera=at(0.4))
+    assert answer.ok and answer.confidence == 0.4
+    np.testing.assert_allclose(answer.T_map_camera, at(10.5))
+
+
+@pytest.mark.parametrize(
+    "doubted", [doubt(10.7), doubt(10.4, 6.0), doubt(10.4, confidence=0.2)], ids=["elsewhere", "turned", "without any proof"]
+)
+def test_a_doubted_pose_that_odometry_does_not_confirm_stays_withheld(tracker, doubted):
+    tracker.update(0.0, fix(10.0), T_odom_camera=at(0.0))
+    answer = tracker.update(0.1, doubted, T_odom_camera=at(0.4))
+    assert answer.status is Status.REJECTED_LOW_CONFIDENCE and answer.T_map_camera is None
+
+
+def test_a_doubted_pose_stays_withheld_without_odometry_and_while_lost(tracker):
+    assert not tracker.update(0.0, doubt(10.0), T_odom_camera=at(0.0)).ok
+    assert tracker.update(0.1, fix(10.0)).ok
+    assert not tracker.update(0.2, doubt(10.0), T_odom_camera=at(0.0)).ok
+
+
+def test_doubted_poses_never_lead_away_from_odometry(tracker):
+    tracker.update(0.0, fix(0.0), T_odom_camera=at(0.0))
+    answers = [tracker.update(0.1 * n, doubt(0.1 * n), T_odom_camera=at(0.0)).ok for n in range(1, 6)]
+    assert answers == [True, True, False, False, False]

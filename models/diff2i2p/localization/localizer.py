@@ -109,13 +109,9 @@ class Localizer:
             looks = self._resemblances(scenes, rival, view)
         with timer("verify"):
             pose, belief = self._sharpest(scene, view, rival, looks)
-        answer = Localization(
-            Status.REJECTED_LOW_CONFIDENCE, confidence=belief, matcher=scene.place.correspondences.matcher,
-            correspondences=scene.place.correspondences, inliers=pose.inliers, view=view,
-        )  # fmt: skip
-        if belief < self.config.verify.min_confidence:
-            return answer
-        return replace(answer, status=Status.OK, T_map_camera=pose.T_map_camera, covariance=pose.covariance)
+        matches = scene.place.correspondences
+        answer = Localization(Status.OK, pose.T_map_camera, pose.covariance, belief, matches.matcher, matches, pose.inliers, view)
+        return answer if belief >= self.config.verify.min_confidence else answer.withheld(Status.REJECTED_LOW_CONFIDENCE)
 
     def _resemblances(self, scenes: list["Scene"], rival: Rival | None, view: View) -> list[tuple[float, np.ndarray]]:
         """How much the image resembles the map at all poses that were found, and at a rival, with each pose."""

@@ -2,7 +2,7 @@
 """What the stages of localization hand to each other."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 import numpy as np
@@ -35,7 +35,7 @@ class Correspondences:
 
 @dataclass(frozen=True)
 class Localization:
-    """Where the camera is in the map, or why that is not known. Failure never carries a pose."""
+    """Where the camera is in the map, or why that is not known. Failure never carries a pose, but may tell what was withheld."""
 
     status: Status
     T_map_camera: np.ndarray | None = None  # (4, 4) float64
@@ -46,7 +46,12 @@ class Localization:
     inliers: np.ndarray | None = None  # (M,) bool over the correspondences
     view: object = None  # camera.View that the correspondences' pixels lie in
     milliseconds: dict[str, float] = field(default_factory=dict)  # per stage
+    doubted: "Localization | None" = None  # the answer that was withheld: found, but not believed
 
     @property
     def ok(self) -> bool:
         return self.status is Status.OK
+
+    def withheld(self, status: Status) -> "Localization":
+        """This answer's rejection, for the reason `status`."""
+        return replace(self, status=status, T_map_camera=None, covariance=None, doubted=self)

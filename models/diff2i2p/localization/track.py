@@ -10,8 +10,8 @@ from diff2i2p.config import TrackConfig
 from diff2i2p.localization.result import Localization, Status
 
 # two poses that are both right, each to 0.25 m and 5 deg, may lie this far apart
-SLACK_METRES = 0.5
-SLACK_RADIANS = np.radians(10)
+SLACK = np.array([0.5, np.radians(10)])  # metres, radians
+AGREES = SLACK / 2  # a pose this near to where odometry expects it needs little proof of its own
 JUMP = 0.5  # seconds back in time that are a new start, of a clock or of a bag, not a late image
 
 
@@ -34,8 +34,8 @@ class Fix:
 class Tracker:
     """Remembers the last believed pose of one camera.
 
-    In TRACKING a pose must be reachable from the last one. LOST there is nothing to hold it against, so a pose that is
-    not `sure` by itself waits for a second one that agrees with it.
+    In TRACKING a pose must be reachable from the last one, and one that odometry expects is believed with less proof. LOST
+    there is nothing to hold it against, so a pose that is not `sure` by itself waits for a second one that agrees with it.
     """
 
     def __init__(self, config: TrackConfig = TrackConfig()):
@@ -50,19 +50,27 @@ class Tracker:
 
     def predict(self, T_odom_camera: np.ndarray | None = None) -> np.ndarray | None:
         """Expected T_map_camera (4, 4): the last pose moved on by odometry; without odometry the last pose. None when LOST."""
-        return self._moved_on(T_odom_camera) if self._believed else None
+        return self._last.T_map_camera @ self._way(T_odom_camera) if self._believed else None
 
     def update(self, stamp: float, found: Localization, T_odom_camera: np.ndarray | None = None) -> Localization:
-        """Take in what was found in the image of `stamp` (seconds); the answer is `found`, or its rejection."""
+        """Take in what was found in the image of `stamp` (seconds); the answer is `found`, its rejection, or what it doubted."""
         if not found.ok:
-            return self._miss(found)
+            return self._confirmed(found, T_odom_camera) or self._miss(found)
         fix = Fix(stamp, found.T_map_camera, T_odom_camera)
         reachable = self._last is not None and self._is_reachable(fix)
         if self._believed and not reachable:
-            return self._miss(_without_pose(found, Status.REJECTED_MOTION))
+            return self._miss(found.withheld(Status.REJECTED_MOTION))
         self._last, self._misses = fix, 0
         self._believed = self._believed or reachable or found.confidence >= self._config.sure
-        return found if self._believed else _without_pose(found, Status.REJECTED_LOW_CONFIDENCE)
+        return found if self._believed else found.withheld(Status.REJECTED_LOW_CONFIDENCE)
+
+    def _confirmed(self, found: Localization, T_odom_camera: np.ndarray | None) -> Localization | None:
+        """A doubted pose that odometry expects. Not expected from in turn: one doubted pose after the other may lead astray."""
+        doubted = found.doubted
+        if doubted is None or doubted.confidence < self._config.confirmed or not self._believed or not self._has_odometry(T_odom_camera):
+            return None
+        agrees = (self._off(doubted.T_map_camera, T_odom_camera) <= AGREES).all()
+        return replace(doubted, milliseconds=found.milliseconds) if agrees else None
 
     def _miss(self, answer: Localization) -> Localization:
         self._misses += 1
@@ -70,21 +78,27 @@ class Tracker:
             self._last, self._believed = None, False
         return answer
 
-    def _moved_on(self, T_odom_camera: np.ndarray | None) -> np.ndarray:
-        last = self._last
-        if last.T_odom_camera is None or T_odom_camera is None:
-            return last.T_map_camera
-        return last.T_map_camera @ np.linalg.inv(last.T_odom_camera) @ T_odom_camera
-
     def _is_reachable(self, fix: Fix) -> bool:
-        elapsed = abs(fix.stamp - self._last.stamp)
-        difference = np.linalg.inv(self._moved_on(fix.T_odom_camera)) @ fix.T_map_camera
-        angle = np.arccos(np.clip((np.trace(difference[:3, :3]) - 1) / 2, -1, 1))
-        return (
-            np.linalg.norm(difference[:3, 3]) <= SLACK_METRES + self._config.max_speed * elapsed
-            and angle <= SLACK_RADIANS + self._config.max_turn_rate * elapsed
-        )
+        """Whether the way to `fix` is that of odometry but for its drift; without odometry, whether there was time for it."""
+        if self._has_odometry(fix.T_odom_camera):
+            reach = self._config.odometry_drift * _extent(self._way(fix.T_odom_camera))
+        else:
+            reach = abs(fix.stamp - self._last.stamp) * np.array([self._config.max_speed, self._config.max_turn_rate])
+        return (self._off(fix.T_map_camera, fix.T_odom_camera) <= SLACK + reach).all()
+
+    def _off(self, T_map_camera: np.ndarray, T_odom_camera: np.ndarray | None) -> np.ndarray:
+        """(metres, radians) between a pose and where odometry expects it."""
+        return _extent(np.linalg.inv(self._last.T_map_camera @ self._way(T_odom_camera)) @ T_map_camera)
+
+    def _way(self, T_odom_camera: np.ndarray | None) -> np.ndarray:
+        """The camera's motion (4, 4) since the last pose, none where no odometry tells."""
+        return np.linalg.inv(self._last.T_odom_camera) @ T_odom_camera if self._has_odometry(T_odom_camera) else np.eye(4)
+
+    def _has_odometry(self, T_odom_camera: np.ndarray | None) -> bool:
+        return T_odom_camera is not None and self._last.T_odom_camera is not None
 
 
-def _without_pose(found: Localization, status: Status) -> Localization:
-    return replace(found, status=status, T_map_camera=None, covariance=None)
+def _extent(motion: np.ndarray) -> np.ndarray:
+    """(metres, radians) of a motion (4, 4)."""
+    angle = np.arccos(np.clip((np.trace(motion[:3, :3]) - 1) / 2, -1, 1))
+    return np.array([np.linalg.norm(motion[:3, 3]), angle])

@@ -99,4 +99,4 @@ def _localize(job: Job, localizer, odometry: Callable[..., np.ndarray | None]) -
     found = localizer.localize(image, camera, job.guess if prior is None else prior, **evidence)
     if prior is None and job.guess is not None and not found.ok:  # a wrong guess costs time, not the answer
         found = localizer.localize(image, camera, None, **evidence)
-    return job.tracker.update(convert.seconds(stamp), found, T_odom_camera)
+    return job.tracker.update(convert.seconds(stamp), found, odometry(stamp, job.camera_frame))  # by now that of the image's time has come
