@@ -98,6 +98,12 @@ def test_when_lost_an_unsure_pose_waits_for_a_second_one_that_agrees(tracker):
     assert tracker.state is State.TRACKING
 
 
+@pytest.mark.parametrize("x, answered", [(5.4, True), (5.0, False)], ids=["moves as odometry does", "stands still"])
+def test_when_lost_with_odometry_the_second_pose_must_be_where_odometry_expects_it(tracker, x, answered):
+    tracker.update(0.0, fix(5.0, confidence=0.7), T_odom_camera=at(0.0))
+    assert tracker.update(1.0, fix(x, confidence=0.7), T_odom_camera=at(0.5)).ok is answered
+
+
 def test_when_lost_unsure_poses_that_contradict_each_other_are_never_published(tracker):
     places = [0.0, 20.0, 3.0, -9.0, 40.0]
     assert not any(tracker.update(0.1 * n, fix(x, confidence=0.7)).ok for n, x in enumerate(places))

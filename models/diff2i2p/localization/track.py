@@ -57,26 +57,35 @@ class Tracker:
         if not found.ok:
             return self._confirmed(found, T_odom_camera) or self._miss(found)
         fix = Fix(stamp, found.T_map_camera, T_odom_camera)
-        reachable = self._last is not None and self._is_reachable(fix)
-        if self._believed and not reachable:
+        if self._believed and not self._is_reachable(fix):
             return self._miss(found.withheld(Status.REJECTED_MOTION))
+        self._believed = self._believed or found.confidence >= self._config.sure or self._is_second(fix)
         self._last, self._misses = fix, 0
-        self._believed = self._believed or reachable or found.confidence >= self._config.sure
         return found if self._believed else found.withheld(Status.REJECTED_LOW_CONFIDENCE)
 
     def _confirmed(self, found: Localization, T_odom_camera: np.ndarray | None) -> Localization | None:
         """A doubted pose that odometry expects. Not expected from in turn: one doubted pose after the other may lead astray."""
         doubted = found.doubted
-        if doubted is None or doubted.confidence < self._config.confirmed or not self._believed or not self._has_odometry(T_odom_camera):
+        if doubted is None or doubted.confidence < self._config.confirmed:
             return None
-        agrees = (self._off(doubted.T_map_camera, T_odom_camera) <= AGREES).all()
-        return replace(doubted, milliseconds=found.milliseconds) if agrees else None
+        is_expected = self._believed and self._is_expected(doubted.T_map_camera, T_odom_camera)
+        return replace(doubted, milliseconds=found.milliseconds) if is_expected else None
 
     def _miss(self, answer: Localization) -> Localization:
         self._misses += 1
         if self._misses >= self._config.lost_after:
             self._last, self._believed = None, False
         return answer
+
+    def _is_second(self, fix: Fix) -> bool:
+        """Whether an unsure pose before it speaks for this one: by odometry; without, because there was time for the way."""
+        if self._last is None:
+            return False
+        return self._is_expected(fix.T_map_camera, fix.T_odom_camera) if self._has_odometry(fix.T_odom_camera) else self._is_reachable(fix)
+
+    def _is_expected(self, T_map_camera: np.ndarray, T_odom_camera: np.ndarray | None) -> bool:
+        """Whether odometry, and not just the lack of it, leads here."""
+        return self._has_odometry(T_odom_camera) and (self._off(T_map_camera, T_odom_camera) <= AGREES).all()
 
     def _is_reachable(self, fix: Fix) -> bool:
         """Whether the way to `fix` is that of odometry but for its drift; without odometry, whether there was time for it."""
