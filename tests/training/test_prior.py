@@ -115,7 +115,7 @@ def test_an_interrupted_training_goes_on_and_its_pipeline_is_one_like_any_other(
     weights = trained.unet.state_dict()
     assert all((value == weights[name]).all() for name, value in again.unet.state_dict().items())
     assert again.grid(480, 640) == (24, 32) and again.photo_scale == again.control_scale == 1
-    with pytest.raises(ValueError, match="channels=8.*not .*channels=16"):
+    with pytest.raises(ValueError, match="'channels': 8.*not .*'channels': 16"):
         train_prior(out, 1, PriorShape(32, 16), workers=0)
 
 

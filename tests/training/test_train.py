@@ -119,6 +119,19 @@ def test_an_interrupted_training_goes_on_where_it_stopped(dataset, tmp_path):
     assert again.seconds > first.seconds >= 1.8
 
 
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off", b"something else"])
+def test_a_damaged_checkpoint_is_refused(content, dataset, tmp_path):
+    (tmp_path / "site.ckpt").write_bytes(content)
+    with pytest.raises(ValueError, match="site.ckpt is no checkpoint"):
+        train(Diff2I2P(TINY), dataset, tmp_path / "site.ckpt", minutes=1, workers=0)
+
+
+def test_a_checkpoint_of_another_network_is_refused(dataset, tmp_path):
+    train(Diff2I2P(override(TINY, {"network": {"token_dim": 64}})), dataset, tmp_path / "site.ckpt", minutes=0.01, workers=0)
+    with pytest.raises(ValueError, match="site.ckpt was begun with another network"):
+        train(Diff2I2P(TINY), dataset, tmp_path / "site.ckpt", minutes=1, workers=0)
+
+
 def test_adapted_weights_compile_a_map_and_match_images_to_it(site, tmp_path):
     cloud, sequence = site
     adapt(cloud, sequence, tmp_path / "site.safetensors", minutes=0.05, config=TINY)

@@ -6,7 +6,6 @@ Saved as a diffusers Stable Diffusion ControlNet pipeline without autoencoder an
 
 import dataclasses
 import json
-import pickle
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from diff2i2p_training.adapt import card
 from diff2i2p_training.diffusion import DiffusionPrior, load_prior
 from diff2i2p_training.prior_views import PriorViews, Views, draw, world_views
+from diff2i2p_training.resume import read_checkpoint, write_checkpoint
 from diff2i2p_training.train import CHECKPOINT_EVERY, REPORT_EVERY, WARM_UP, Progress
 
 RATE = 1e-3
@@ -165,22 +165,15 @@ def _run(trainer: PriorTrainer, data: IterableDataset, minutes: float, workers: 
 
 
 def _save(trainer: PriorTrainer, path: Path, shape: PriorShape) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    torch.save(trainer.state() | {"shape": dataclasses.asdict(shape)}, partial)
-    partial.replace(path)
+    write_checkpoint(path, trainer.state() | {"shape": dataclasses.asdict(shape)})
 
 
 def _resume(trainer: PriorTrainer, path: Path, shape: PriorShape) -> None:
-    if not path.exists():
+    state = read_checkpoint(path, trainer.device, {"shape", *trainer.state()})
+    if state is None:
         return
-    try:
-        state = torch.load(path, weights_only=True, map_location=trainer.device)
-        begun = PriorShape(**state["shape"])
-    except (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is no checkpoint of a prior, or was cut off: remove it to begin anew, or write elsewhere") from error
-    if begun != shape:
-        raise ValueError(f"{path} was begun as {begun}, not {shape}: ask for that, or write elsewhere")
+    if state["shape"] != (asked := dataclasses.asdict(shape)):
+        raise ValueError(f"{path} was begun as {state['shape']}, not {asked}: ask for that, or write elsewhere")
     trainer.restore(state)
     Console().print(f"going on from {path}: step {trainer.progress.step}, {trainer.progress.seconds / 60:.1f} min")
 

@@ -18,6 +18,7 @@ from diff2i2p.network.diff2i2p import Diff2I2P
 from diff2i2p_training.datasets import Batch
 from diff2i2p_training.objective import Objective
 from diff2i2p_training.recipe import Recipe, ScheduleRecipe
+from diff2i2p_training.resume import read_checkpoint, write_checkpoint
 
 CHECKPOINT_EVERY = 120.0  # seconds
 REPORT_EVERY = 30.0  # seconds
@@ -191,16 +192,19 @@ def moved(record, device: str | torch.device):
 
 
 def _save(path: Path, network, optimizer, progress: Progress) -> None:
-    partial = path.with_name(path.name + ".part")
-    torch.save({"network": network.state_dict(), "optimizer": optimizer.state_dict(), "progress": dataclasses.asdict(progress)}, partial)
-    partial.replace(path)
+    state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "progress": dataclasses.asdict(progress)}
+    write_checkpoint(path, state)
 
 
 def _resume(path: Path, network, optimizer, console) -> Progress:
-    if not path.exists():
+    state = read_checkpoint(path, "cpu", {"network", "optimizer", "progress"})
+    if state is None:
         return Progress()
-    state = torch.load(path, weights_only=True, map_location="cpu")
-    network.load_state_dict(state["network"])
-    optimizer.load_state_dict(state["optimizer"])
-    console.print(f"going on from {path}: step {state['progress']['step']}, {state['progress']['seconds'] / 60:.1f} min")
-    return Progress(**state["progress"])
+    try:
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+        progress = Progress(**state["progress"])
+    except (RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"{path} was begun with another network: remove it to begin anew, or write elsewhere") from error
+    console.print(f"going on from {path}: step {progress.step}, {progress.seconds / 60:.1f} min")
+    return progress
