@@ -52,7 +52,7 @@ class Noting:
 def drive(localizer: Localizer, images, poses: list[np.ndarray] | None, told: list[np.ndarray] | None) -> list[dict]:
     """What is found and what is published along a drive; `poses`: the true ones, None where any is wrong; `told`: by odometry."""
     noting = Noting(localizer)
-    tracking = Tracking(noting, localizer.config.track, lambda stamp: told[int(stamp)] if told else None)
+    tracking = Tracking(noting, lambda stamp: told[int(stamp)] if told else None)
     answers = [tracking(image, CAMERA, float(n)) for n, image in enumerate(images)]
     seen = []
     for n, (answer, found) in enumerate(zip(answers, noting.found, strict=True)):

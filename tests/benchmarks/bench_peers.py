@@ -34,7 +34,7 @@ def evaluate(matcher: str, runtime: str) -> list[list]:
     config = override(Config(), {"matcher": matcher} | ({} if runtime == "-" else {"runtime": runtime}))
     localizer = Localizer.open(FOLDER / "map.i2pmap", None if matcher == "appearance" else WEIGHTS, config)
     drive, rows = read_sequence(FOLDER / "drive"), []
-    for camera, tracking in (("lost", None), ("tracked", Tracking(localizer, config.track))):
+    for camera, tracking in (("lost", None), ("tracked", Tracking(localizer))):
         m = summarize(localize_all(localizer, drive, tracking=tracking), matcher, True, WEIGHTS, "map.i2pmap")
         recall = [percent(m["recall"][key]) for key in ("25cm_2deg", "5cm_5deg")]
         times = m["latency_ms"]["p50"], m["latency_ms"]["p95"]

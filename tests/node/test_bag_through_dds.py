@@ -43,7 +43,7 @@ def site(tmp_path_factory) -> Path:
 )
 def test_a_bag_gives_the_same_poses_offline_and_through_dds(graph, robot, site, tf_mode, has_odometry, metres, radians):
     drive, localizer = read_bag(site / "drive_bag"), Localizer.open(site / "room.i2pmap", None, CONFIG)
-    tracking = Tracking(localizer, CONFIG.track, *([drive.odometry] if has_odometry else []))
+    tracking = Tracking(localizer, *([drive.odometry] if has_odometry else []))
     offline = localize_all(localizer, drive, tracking=tracking)
     expected = {f"{record.frame.stamp:.6f}": record.answer.T_map_camera for record in offline if record.answer.ok}
     assert len(expected) >= 4

@@ -112,7 +112,7 @@ def test_tracking_expects_the_pose_that_odometry_leads_to_and_refuses_leaps(diff
 
 def test_tracking_starts_again_where_the_stamps_jump_back_and_not_at_a_late_image():
     localizer = Knowing()
-    tracking = Tracking(localizer, localizer.config.track)
+    tracking = Tracking(localizer)
     for number, stamp in ((0, 100.0), (1, 100.1), (0, 100.0), (5, 3.0), (5, 3.1)):
         assert tracking(np.full((48, 64), 40 * number, np.uint8), CAMERA, stamp).ok
     np.testing.assert_array_equal([prior is None for prior in localizer.priors], [True, False, False, True, False])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from diff2i2p.config import TrackConfig
+from diff2i2p.config import Config, override
 from diff2i2p.localization.result import Localization, Status
 from diff2i2p.localization.track import State, Tracker
 
@@ -29,7 +29,8 @@ def doubt(x: float, yaw: float = 0.0, confidence: float = 0.4) -> Localization:
 
 @pytest.fixture
 def tracker() -> Tracker:
-    return Tracker(TrackConfig(max_speed=2.0, max_turn_rate=1.0, sure=0.9, confirmed=0.3, odometry_drift=0.2, lost_after=3))
+    track = {"max_speed": 2.0, "max_turn_rate": 1.0, "sure": 0.9, "odometry_drift": 0.2, "lost_after": 3}
+    return Tracker(override(Config(), {"track": track, "verify": {"min_confidence": 0.65}}))
 
 
 def test_a_new_tracker_is_lost_and_expects_nothing(tracker):
@@ -128,8 +129,8 @@ def test_odometry_may_be_wrong_by_a_share_of_the_way(tracker):
 
 def test_a_doubted_pose_where_odometry_expects_it_is_believed(tracker):
     tracker.update(0.0, fix(10.0), T_odom_camera=at(0.0))
-    answer = tracker.update(0.1, doubt(10.5), T_odom_camera=at(0.4))
-    assert answer.ok and answer.confidence == 0.4
+    answer = tracker.update(0.1, doubt(10.5, confidence=0.4), T_odom_camera=at(0.4))
+    assert answer.ok and 0.7 < answer.confidence < 0.8
     np.testing.assert_allclose(answer.T_map_camera, at(10.5))
 
 
@@ -146,6 +147,12 @@ def test_a_doubted_pose_stays_withheld_without_odometry_and_while_lost(tracker):
     assert not tracker.update(0.0, doubt(10.0), T_odom_camera=at(0.0)).ok
     assert tracker.update(0.1, fix(10.0)).ok
     assert not tracker.update(0.2, doubt(10.0), T_odom_camera=at(0.0)).ok
+
+
+def test_odometry_raises_the_confidence_only_of_a_pose_that_it_leads_to(tracker):
+    tracker.update(0.0, fix(10.0), T_odom_camera=at(0.0))
+    assert tracker.update(0.1, fix(10.4, confidence=0.7), T_odom_camera=at(0.4)).confidence > 0.9
+    assert tracker.update(0.2, fix(10.8, confidence=0.7), T_odom_camera=at(0.4)).confidence == 0.7
 
 
 def test_doubted_poses_never_lead_away_from_odometry(tracker):

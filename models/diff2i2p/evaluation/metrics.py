@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 
 from diff2i2p.camera import Camera
-from diff2i2p.config import TrackConfig
 from diff2i2p.evaluation.figures import FALSE_ACCEPT
 from diff2i2p.evaluation.origin import git_commit, machine
 from diff2i2p.evaluation.sequences import Frame, Sequence, SequenceError, write_trajectory
@@ -67,13 +66,13 @@ class Tracking:
     Where the stamps jump back it starts again. odometry: gives T_odom_camera (4, 4) at a stamp in seconds, or None.
     """
 
-    def __init__(self, localizer, config: TrackConfig, odometry: Callable[[float], np.ndarray | None] = lambda stamp: None):
-        self._localizer, self._config, self._odometry = localizer, config, odometry
-        self._tracker, self._newest = Tracker(config), -np.inf
+    def __init__(self, localizer, odometry: Callable[[float], np.ndarray | None] = lambda stamp: None):
+        self._localizer, self._odometry = localizer, odometry
+        self._tracker, self._newest = Tracker(localizer.config), -np.inf
 
     def __call__(self, image: np.ndarray, camera: Camera, stamp: float) -> Localization:
         if stamp < self._newest - JUMP:
-            self._tracker, self._newest = Tracker(self._config), stamp
+            self._tracker, self._newest = Tracker(self._localizer.config), stamp
         self._newest = max(self._newest, stamp)
         T_odom_camera = self._odometry(stamp)
         found = self._localizer.localize(image, camera, self._tracker.predict(T_odom_camera))

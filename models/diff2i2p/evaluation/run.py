@@ -44,7 +44,7 @@ class Evaluation:
                 progress(done, total, record.frame.name)
 
         for name, localizer in self._localizers.items():
-            tracking = Tracking(localizer, localizer.config.track, getattr(sequence, "odometry", lambda stamp: None)) if track else None
+            tracking = Tracking(localizer, getattr(sequence, "odometry", lambda stamp: None)) if track else None
             records = localize_all(localizer, sequence, count, tracking)
             if align:
                 records, _ = aligned(records, self.site.points, sequence.camera)

@@ -6,12 +6,13 @@ from enum import Enum
 
 import numpy as np
 
-from diff2i2p.config import TrackConfig
+from diff2i2p.config import Config
 from diff2i2p.localization.result import Localization, Status
 
 # two poses that are both right, each to 0.25 m and 5 deg, may lie this far apart
 SLACK = np.array([0.5, np.radians(10)])  # metres, radians
-AGREES = SLACK / 2  # a pose this near to where odometry expects it needs little proof of its own
+AGREES = SLACK / 2  # a pose this near to where odometry leads is expected
+LIKELIER = 4.3  # times are the odds of an expected pose those of any other; 20 on the fitted offices (bench_drives.py), from 20 poses
 JUMP = 0.5  # seconds back in time that are a new start, of a clock or of a bag, not a late image
 
 
@@ -34,12 +35,12 @@ class Fix:
 class Tracker:
     """Remembers the last believed pose of one camera.
 
-    In TRACKING a pose must be reachable from the last one, and one that odometry expects is believed with less proof. LOST
-    there is nothing to hold it against, so a pose that is not `sure` by itself waits for a second one that agrees with it.
+    In TRACKING a pose must be reachable from the last one, and one that odometry leads to is likelier right. LOST there is
+    nothing to hold it against, so a pose that is not `sure` by itself waits for a second one that agrees with it.
     """
 
-    def __init__(self, config: TrackConfig = TrackConfig()):
-        self._config = config
+    def __init__(self, config: Config = Config()):
+        self._config, self.min_confidence = config.track, config.verify.min_confidence
         self._last: Fix | None = None
         self._believed = False  # else the last fix still waits for one that agrees
         self._misses = 0
@@ -53,23 +54,25 @@ class Tracker:
         return self._last.T_map_camera @ self._way(T_odom_camera) if self._believed else None
 
     def update(self, stamp: float, found: Localization, T_odom_camera: np.ndarray | None = None) -> Localization:
-        """Take in what was found in the image of `stamp` (seconds); the answer is `found`, its rejection, or what it doubted."""
-        if not found.ok:
-            return self._confirmed(found, T_odom_camera) or self._miss(found)
-        fix = Fix(stamp, found.T_map_camera, T_odom_camera)
+        """Take in what was found in the image of `stamp` (seconds); the answer is what is believed of it now, or its rejection."""
+        answer = self._weighed(found, T_odom_camera)
+        if not answer.ok:
+            return self._miss(answer)
+        fix = Fix(stamp, answer.T_map_camera, T_odom_camera)
         if self._believed and not self._is_reachable(fix):
-            return self._miss(found.withheld(Status.REJECTED_MOTION))
-        self._believed = self._believed or found.confidence >= self._config.sure or self._is_second(fix)
-        self._last, self._misses = fix, 0
-        return found if self._believed else found.withheld(Status.REJECTED_LOW_CONFIDENCE)
+            return self._miss(answer.withheld(Status.REJECTED_MOTION))
+        self._believed = self._believed or answer.confidence >= self._config.sure or self._is_second(fix)
+        if found.ok:  # from what only odometry makes believable nothing is expected in turn: one doubt after the other may lead astray
+            self._last, self._misses = fix, 0
+        return answer if self._believed else answer.withheld(Status.REJECTED_LOW_CONFIDENCE)
 
-    def _confirmed(self, found: Localization, T_odom_camera: np.ndarray | None) -> Localization | None:
-        """A doubted pose that odometry expects. Not expected from in turn: one doubted pose after the other may lead astray."""
-        doubted = found.doubted
-        if doubted is None or doubted.confidence < self._config.confirmed:
-            return None
-        is_expected = self._believed and self._is_expected(doubted.T_map_camera, T_odom_camera)
-        return replace(doubted, milliseconds=found.milliseconds) if is_expected else None
+    def _weighed(self, found: Localization, T_odom_camera: np.ndarray | None) -> Localization:
+        """What was found, believed or doubted, with the confidence that it deserves because odometry leads there."""
+        pose = found if found.ok else found.doubted
+        if pose is None or not self._believed or not self._is_expected(pose.T_map_camera, T_odom_camera):
+            return found
+        confidence = LIKELIER * pose.confidence / (LIKELIER * pose.confidence + 1 - pose.confidence)
+        return replace(pose, confidence=confidence, milliseconds=found.milliseconds) if confidence >= self.min_confidence else found
 
     def _miss(self, answer: Localization) -> Localization:
         self._misses += 1

@@ -21,7 +21,8 @@ y down, z forward) in the map. Nothing is published of an image whose pose is no
 STATUSES = "\n".join(f"- `{status.name}`: {status.value}" for status in Status if status is not Status.OK)
 STATUS = f"""
 `status` is one JSON object per image: `stamp` (of the image), `status` (`OK`, or why there is no pose, below), `reason` in words, `state`
-(`LOST`, `TRACKING`), `confidence`, `matcher` (`network`, `appearance`, or `tracks`: followed from where it was expected, not searched),
+(`LOST`, `TRACKING`), `confidence` (that the pose is within 0.25 m / 5 deg: by the image and, while tracking, by where odometry leads),
+`matcher` (`network`, `appearance`, or `tracks`: followed from where it was expected, not searched),
 `matches`, `inliers`, `latency_ms` since the image arrived, `milliseconds` per stage.
 
 {STATUSES}

@@ -124,7 +124,7 @@ class LocalizerNode(LifecycleNode):
     on_error = on_shutdown
 
     def _open_session(self) -> None:
-        self._session = Session(self, self._maps.localizer, self._settings, self._config.track, self._say)
+        self._session = Session(self, self._maps.localizer, self._settings, self._config, self._say)
         self.get_logger().info(f"localizing the images of {self._session.topic} in {self._maps.file}")
 
     def _on_map(self) -> None:
@@ -156,7 +156,7 @@ class LocalizerNode(LifecycleNode):
         self._settings, self._config = parameters.read(self, NodeConfig()), parameters.read(self, Config())
         self._maps.reconfigure(self._settings, self._config)
         if self._session:
-            self._session.reconfigure(self._settings, self._config.track)
+            self._session.reconfigure(self._settings, self._config)
 
     # --- services and diagnostics
 

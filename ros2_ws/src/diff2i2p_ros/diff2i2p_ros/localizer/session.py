@@ -14,7 +14,7 @@ from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header, String
 
-from diff2i2p.config import TrackConfig
+from diff2i2p.config import Config
 from diff2i2p.localization.track import JUMP, Tracker
 from diff2i2p_ros import convert
 from diff2i2p_ros.localizer.camera_topics import CameraTopics
@@ -28,8 +28,8 @@ from diff2i2p_ros.parameters import NodeConfig
 class Session:
     """Everything that lives from activate to deactivate. `say(part, problem)` reports what is wrong with a part, or that it is well."""
 
-    def __init__(self, node: Node, localizer, settings: NodeConfig, track: TrackConfig, say: Callable[[str, str], None]):
-        self._node, self._say, self._settings, self._track = node, say, settings, track
+    def __init__(self, node: Node, localizer, settings: NodeConfig, config: Config, say: Callable[[str, str], None]):
+        self._node, self._say, self._settings, self._config = node, say, settings, config
         self.counts = {"received": 0, "answered": 0, "published": 0}
         self.latencies: deque[float] = deque(maxlen=100)  # milliseconds
         self.last: Answer | None = None
@@ -80,7 +80,7 @@ class Session:
     def restart(self) -> None:
         """Forget where the camera was: the next image is searched in the whole map, and no TF leaves before it is found."""
         self._newest = -1.0
-        self._tracker = Tracker(self._track)
+        self._tracker = Tracker(self._config)
         self._guesses.drop()
         self.transforms.reset()
 
@@ -89,11 +89,12 @@ class Session:
         self.transforms.forget_time()
         self.restart()
 
-    def reconfigure(self, settings: NodeConfig, track: TrackConfig) -> None:
+    def reconfigure(self, settings: NodeConfig, config: Config) -> None:
         """Go on with these parameters. Another idea of what the camera can do makes the next image be searched in the whole map."""
-        if track != self._track:
-            self._track, self._tracker = track, Tracker(track)
-        self._settings = settings
+        if config.track != self._config.track:
+            self._tracker = Tracker(config)
+        self._tracker.min_confidence = config.verify.min_confidence
+        self._settings, self._config = settings, config
         self.transforms.enter(settings, self._map_frame)
         self._repeater.timer_period_ns = round(1e9 / settings.broadcast_rate)
 
