@@ -2,7 +2,8 @@
 """Whole floors, with no initial guess: 70 and 300 square metres, and ten floors of 300, a drive through each on another day.
 
 Appearance, which needs no training: by views rendered from the coloured cloud alone, and with the posed images of the mapping run as
-well. Each frame on its own, 320x240. What is there already (out/bench/sites) is not made again.
+well. With --weights: the network alone, by generic weights. Each frame on its own, 320x240. What is there already (out/bench/sites) is
+not made again.
 """
 
 import argparse
@@ -63,15 +64,27 @@ def compile_site(name: str) -> None:
         compile_map(read_cloud(folder / "cloud.ply"), folder / "map.i2pmap", photographs=photographs)
 
 
-def evaluate(name: str, photographs: bool) -> list:
+def by_appearance(name: str, photographs: bool) -> list:
     """The row of a site, without the photographs or with them."""
     folder = OUT / "sites" / name
     localizer = Localizer.open(folder / "map.i2pmap", None, override(Config(), {"matcher": "appearance"}))
     if not photographs:
         localizer.matchers = localizer.matchers[1:]
-    m = summarize(localize_all(localizer, read_sequence(folder / "drive")), "appearance", True, None, "map.i2pmap")
+    return evaluate(name, localizer, photographs)
+
+
+def by_network(name: str, weights: str) -> list:
+    """The row of a site by weights that have never seen it."""
+    folder = OUT / "sites" / name
+    site_map = compile_map(read_cloud(folder / "cloud.ply"), folder / "network.i2pmap", weights, override(Config(), {"matcher": "network"}))
+    return evaluate(name, Localizer.open(site_map.path, weights, override(Config(), {"matcher": "network"})), False)
+
+
+def evaluate(name: str, localizer: Localizer, photographs: bool) -> list:
+    records = localize_all(localizer, read_sequence(OUT / "sites" / name / "drive"))
+    m = summarize(records, localizer.config.matcher, True, None, localizer.map.path.name)
     recall = [percent(m["recall"][key]) for key in ("5cm_5deg", "25cm_2deg")]
-    size = round((folder / "map.i2pmap").stat().st_size / 1e6)
+    size = round(localizer.map.path.stat().st_size / 1e6)
     times = m["latency_ms"]["p50"], m["latency_ms"]["p95"], m["peak_rss_mb"]
     row = [name, SITES[name][0], len(localizer.map.points), m["matcher"], looks(m), "yes" if photographs else "no", m["frames"],
            m["answered"], *recall, m["false_accepts"], median(m), *times, size]  # fmt: skip
@@ -82,10 +95,14 @@ def evaluate(name: str, photographs: bool) -> list:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sites", nargs="*", help=f"square metres: {', '.join(SITES)}; all without")
+    parser.add_argument("--weights", help="generic weights, by which the network alone is measured instead")
     options = parser.parse_args()
     names = options.sites or list(SITES)
     for name in names:
         make_site(name)
         compile_site(name)
+    runs = product([by_network], names, [options.weights]) if options.weights else product([by_appearance], names, (False, True))
+    command = f"{COMMAND} --weights {options.weights}" if options.weights else COMMAND
     with get_context("spawn").Pool(1, maxtasksperchild=1) as pool:  # a process for each row: its memory is its own
-        publish("sites", COMMAND, HEADER, pool.starmap(evaluate, product(names, (False, True)), chunksize=1))
+        rows = [pool.apply(job, arguments) for job, *arguments in runs]
+    publish("generic" if options.weights else "sites", command, HEADER, rows)
