@@ -23,8 +23,8 @@ def observe(localizer: Localizer, image: np.ndarray, camera, T_true: np.ndarray 
     """Every pose that the localizer verifies in an image, place by place, found or refined. T_true None: any pose is wrong."""
     seen = []
 
-    def noting(pose, place, comparison, view, elsewhere, rival):
-        proof = verify.evidence(pose, place, comparison, view, elsewhere, rival)
+    def noting(pose, place, comparison, elsewhere, rival):
+        proof = verify.evidence(pose, place, comparison, elsewhere, rival)
         error = (1e3, 180.0) if T_true is None else pose_error(T_true, pose.T_map_camera)
         matcher, refined = place.correspondences.matcher, pose is not place.pose
         figures = {"error": [round(e, 5) for e in error], "pose": pose.T_map_camera.round(6).tolist(), "refined": refined}

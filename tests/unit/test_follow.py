@@ -64,15 +64,15 @@ def test_an_image_of_another_place_is_not_followed_into_the_map(corner_localizer
 
 
 def test_nothing_is_followed_where_the_map_has_nothing_nor_into_an_image_that_shows_nothing(corner_localizer, truth, eye):
-    follower, blank = Follower(corner_localizer.map.dense, PNP), View(np.full((240, 320), 255, np.uint8), eye)
+    follower, blank = Follower(corner_localizer.map.dense), View(np.full((240, 320), 255, np.uint8), eye)
     assert follower.match(blank, truth, StageTimer()) == []
     assert follower.match(blank, moved(truth, (1e4, 0, 0), (0, 0, 0)), StageTimer()) == []
 
 
 def test_without_an_expectation_or_on_a_map_without_looks_nothing_is_followed(corner, corner_localizer, truth):
     bare = DenseMap.build(corner, colour=False)
-    assert Follower(corner_localizer.map.dense, PNP).match(None, None, StageTimer()) == []
-    assert Follower(bare, PNP).match(None, truth, StageTimer()) == []
+    assert Follower(corner_localizer.map.dense).match(None, None, StageTimer()) == []
+    assert Follower(bare).match(None, truth, StageTimer()) == []
 
 
 def test_along_a_wall_that_repeats_itself_a_camera_is_not_followed_to_the_next_piece(eye):
@@ -86,7 +86,7 @@ def test_along_a_wall_that_repeats_itself_a_camera_is_not_followed_to_the_next_p
     truth = np.eye(4)
     truth[:3, :3], truth[:3, 3] = Rotation.from_euler("x", -90, degrees=True).as_matrix(), (4.8, 0.5, 1.0)
     view = View(render_cloud(wall.points, wall.shades, eye, truth, 0.03).image, eye)
-    follower = Follower(wall, PNP)
+    follower = Follower(wall)
     assert follower.match(view, moved(truth, (0.1, 0, 0), (0, 0, 0)), StageTimer())
     for aside in np.arange(-1.0, 1.01, 0.1):
         for matches in follower.match(view, moved(truth, (aside, 0, 0), (0, 0, 0)), StageTimer()):

@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 from diff2i2p.camera import Camera, CameraError, rectify
 from diff2i2p.config import PnpConfig
 from diff2i2p.evaluation.metrics import pose_error
-from diff2i2p.localization.compare import agreement, compare, edge_rank, refine
+from diff2i2p.localization.compare import agreement, compare, refine
 from diff2i2p.localization.depth import rectify_depth, refine_by_depth
 from diff2i2p.localization.hypotheses import find_rival, propose, upright
 from diff2i2p.localization.likeness import layout, likeness
@@ -90,16 +90,16 @@ def test_a_wrong_pose_does_not_agree_with_the_image(view, dense, looking):
 
 
 def test_the_image_has_edges_where_the_depth_of_a_right_pose_jumps(view, dense, truth, looking):
-    right = edge_rank(compare(view, dense, truth), view)
-    wrong = [edge_rank(compare(view, dense, looking(HERE[0], HERE[1] + turn)), view) for turn in (-15, 12)]
+    right = compare(view, dense, truth).edge_rank
+    wrong = [compare(view, dense, looking(HERE[0], HERE[1] + turn)).edge_rank for turn in (-15, 12)]
     assert right > 0.6 and right > max(wrong) + 0.05
 
 
 def test_a_map_without_looks_is_compared_by_its_depth_alone(corner, view, truth):
     comparison = compare(view, DenseMap.build(corner, colour=False), truth)
-    assert comparison.tracks.tried == 0 and agreement(comparison.tracks, view.camera, truth) == likeness(comparison, view, truth) == 0
+    assert comparison.tracks.tried == 0 and agreement(comparison.tracks, view.camera, truth) == likeness(comparison, truth) == 0
     assert refine(comparison, NO_MATCHES, PNP) is None
-    assert edge_rank(comparison, view) > 0.6
+    assert comparison.edge_rank > 0.6
 
 
 def matches_at(T: np.ndarray, camera: Camera, count: int, rng, shift=(0, 0, 0)) -> Correspondences:
@@ -121,9 +121,9 @@ def test_matches_that_a_second_place_explains_as_well_leave_no_margin(truth, eye
     rival = find_rival(twice, [twice], eye, PNP)
     assert find_rival(alone, [alone], eye, PNP) is None and 45 <= rival.matches <= 60
     comparison = compare(view, dense, truth)
-    as_much = resemblances(comparison, view, PNP)[0][0]
+    as_much = resemblances(comparison)[0][0]
     known = ((alone, 0, None), (twice, as_much, rival), (twice, 0, rival))
-    proofs = [evidence(place.pose, place, comparison, view, elsewhere, other) for place, elsewhere, other in known]
+    proofs = [evidence(place.pose, place, comparison, elsewhere, other) for place, elsewhere, other in known]
     assert proofs[0].alone == proofs[2].alone > 0.99 and 0.49 < proofs[1].alone < 0.6
     assert confidence(replace(proofs[0], agreement=1.0), "appearance") > 0.8
     assert confidence(replace(proofs[1], agreement=1.0), "appearance") == proofs[1].alone
@@ -133,7 +133,7 @@ def test_on_a_map_without_looks_a_rival_is_judged_by_its_matches(truth, eye, vie
     rng = np.random.default_rng(0)
     twice = propose([joined(matches_at(truth, eye, 60, rng), matches_at(truth, eye, 50, rng, (12, 0, 0)))], eye, PNP)[0]
     bare = compare(view, DenseMap.build(corner, colour=False), truth)
-    assert 0.5 <= evidence(twice.pose, twice, bare, view, rival=find_rival(twice, [twice], eye, PNP)).alone < 0.6
+    assert 0.5 <= evidence(twice.pose, twice, bare, rival=find_rival(twice, [twice], eye, PNP)).alone < 0.6
 
 
 def test_a_place_that_the_map_holds_twice_has_a_twin_whose_pose_is_found(truth, eye):
@@ -158,19 +158,19 @@ def test_the_map_is_like_the_image_where_the_pose_is_right_in_any_light_and_out_
     for grey in (view.grey, dark, cv2.blur(view.grey, (9, 3))):
         seen = replace(view, grey=grey)
         comparison = compare(seen, dense, truth)
-        assert likeness(comparison, seen, truth) > 0.7
-        assert likeness(comparison, seen, shifted(truth, (0.3, 0.1, 0))) < 0.3
+        assert likeness(comparison, truth) > 0.7
+        assert likeness(comparison, shifted(truth, (0.3, 0.1, 0))) < 0.3
 
 
 def test_the_map_is_compared_at_the_pose_and_not_where_it_was_rendered(view, dense, truth):
     near = compare(view, dense, shifted(truth, (0.05, -0.04, 0.03), (1, -1.5, 0.5)))
-    assert likeness(near, view, truth) > likeness(near, view, near.T_map_camera) + 0.2
+    assert likeness(near, truth) > likeness(near, near.T_map_camera) + 0.2
 
 
 def test_a_room_refurnished_on_the_same_floor_is_less_like_the_map(view, dense, truth, eye):
     other = view.grey.copy()
     other[:120] = np.random.default_rng(0).integers(0, 255, (15, 40), np.uint8).repeat(8, 0).repeat(8, 1)
-    whole, half = (likeness(compare(seen, dense, truth), seen, truth) for seen in (view, replace(view, grey=other)))
+    whole, half = (likeness(compare(seen, dense, truth), truth) for seen in (view, replace(view, grey=other)))
     assert half < 0.75 * whole
 
 
@@ -179,18 +179,18 @@ def test_light_and_dark_lie_where_the_map_has_them_however_dark_blurred_and_slop
     poor = cv2.blur((0.3 * slope * view.grey).astype(np.uint8), (15, 5))
     for grey in (view.grey, poor):
         seen = replace(view, grey=grey)
-        assert layout(compare(seen, dense, truth), seen, truth) > 0.8
+        assert layout(compare(seen, dense, truth), truth) > 0.8
         wrong = looking((1.1, 1.7, 1.2), 85)
-        assert layout(compare(seen, dense, wrong), seen, wrong) < 0.5
+        assert layout(compare(seen, dense, wrong), wrong) < 0.5
 
 
 def test_white_parts_of_an_image_with_too_much_light_do_not_count_against_a_pose(view, dense, truth):
     glaring = view.grey.copy()
     glaring[:, :160] = 255
     seen = replace(view, grey=glaring)
-    assert likeness(compare(seen, dense, truth), seen, truth) > 0.6
+    assert likeness(compare(seen, dense, truth), truth) > 0.6
     nothing = replace(view, grey=np.full_like(view.grey, 255))
-    assert likeness(compare(nothing, dense, truth), nothing, truth) == 0
+    assert likeness(compare(nothing, dense, truth), truth) == 0
 
 
 def test_each_matcher_names_a_place_once_and_two_places_are_rivals(truth, eye):
@@ -214,7 +214,7 @@ def test_a_pose_that_contradicts_gravity_is_none(truth, eye):
 
 def test_no_evidence_counts_against_a_pose(view, dense, truth, eye):
     place = propose([matches_at(truth, eye, 60, np.random.default_rng(0))], eye, PNP)[0]
-    proof = evidence(place.pose, place, compare(view, dense, truth), view)
+    proof = evidence(place.pose, place, compare(view, dense, truth))
     for name, weights in COEFFICIENTS.items():
         matcher, *bare = name.split(", ")
         assert len(weights) == len(astuple(proof)) and min(weights[:-1]) >= 0

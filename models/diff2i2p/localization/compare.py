@@ -19,7 +19,7 @@ CORNER_QUALITY = 0.005  # of the best one
 BLUR, CONTRAST_WINDOW, FLAT = 1.0, 12.0, 25.0  # pixels, pixels, grey levels squared that count as noise
 TRACKER = {"winSize": (21, 21), "maxLevel": 2, "criteria": (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 15, 0.03)}
 RETURN = 0.7  # pixels by which a track followed there and back may miss its start
-TRACK_ERROR, TRACK_ITERATIONS = 3.0, 200  # of the pose solver on tracks, pixels
+OF_TRACKS = PnpConfig(max_error=3.0, max_iterations=200)  # tracks are many, few are wrong, and those by little
 # What makes tracks err together: variance of a pose over that by independent ones, and the errors of the map itself, m^2 and rad^2, that
 # no number of tracks averages away (bench_uncertainty.py).
 TRACKS_SHARED, FLOOR = 8.0, np.diag([0.005**2] * 3 + [0.002**2] * 3)
@@ -45,7 +45,7 @@ class Comparison:
     """What the map should look like from a pose, beside the image."""
 
     T_map_camera: np.ndarray  # (4, 4) that the map was rendered at
-    camera: Camera
+    view: View
     surfaces: Surfaces  # in the shades that the exposure of the image would give them
     tracks: Tracks  # the map's corners
     ours: np.ndarray | None = None  # (H, W) uint8, shades of the map without light and exposure; None where it has no looks
@@ -58,36 +58,47 @@ class Comparison:
             return NO_TRACKS
         known = cv2.erode((self.surfaces.depth > 0).astype(np.uint8), np.ones((5, 5))) > 0
         corners, ends, mismatch, tried = _follow(self.theirs, self.ours, known)
-        points = _lifted(ends, self.surfaces.depth, self.camera, self.T_map_camera)
+        points = _lifted(ends, self.surfaces.depth, self.view.camera, self.T_map_camera)
         return Tracks(tried, Correspondences(corners, points, 1 / (1 + mismatch), "tracks"))
+
+    @cached_property
+    def pose(self) -> Pose | None:
+        """The pose that the tracks agree on among themselves."""
+        return solve_pnp(self.tracks.found, self.view.camera, OF_TRACKS)
+
+    @cached_property
+    def edge_rank(self) -> float:
+        """How much stronger the image's edges are where the map's depth jumps than elsewhere: a mean rank, 0.5 by chance."""
+        x, y = (cv2.Sobel(cv2.GaussianBlur(self.view.grey, (0, 0), BLUR), cv2.CV_32F, *order) for order in ((1, 0), (0, 1)))
+        strength = cv2.dilate(cv2.magnitude(x, y), np.ones((3, 3)))
+        at_edges = strength[self.surfaces.edges & ~self.surfaces.holes]
+        if len(at_edges) < FEW:
+            return 0.5
+        everywhere = np.sort(strength.ravel()[:: max(1, strength.size // RANKS)])
+        below, upto = (np.searchsorted(everywhere, at_edges, side) for side in ("left", "right"))
+        return float((below + upto).mean() / 2 / len(everywhere))
 
 
 def compare(view: View, dense: DenseMap, T_map_camera: np.ndarray) -> Comparison:
     """Render the map at `T_map_camera` (4, 4), exposed as the image is, and follow its corners into the image."""
     surfaces = close_cracks(dense.render(view.camera, T_map_camera))
     if dense.shades is None:
-        return Comparison(T_map_camera, view.camera, surfaces, NO_TRACKS)
+        return Comparison(T_map_camera, view, surfaces, NO_TRACKS)
     surfaces = replace(surfaces, image=_exposed(surfaces, view.grey))
     ours, theirs = _normalised(surfaces.image), _normalised(view.grey)
     corners, ends, mismatch, tried = _follow(ours, theirs, ~surfaces.doubtful)
     points = _lifted(corners, surfaces.depth, view.camera, T_map_camera)
     tracks = Tracks(tried, Correspondences(ends, points, 1 / (1 + mismatch), "tracks"))
-    return Comparison(T_map_camera, view.camera, surfaces, tracks, ours, theirs)
+    return Comparison(T_map_camera, view, surfaces, tracks, ours, theirs)
 
 
 def refine(comparison: Comparison, matches: Correspondences, config: PnpConfig) -> Pose | None:
     """The pose that the tracks agree on, with the inliers it has among `matches`; None without agreement."""
-    found = pose_of_tracks(comparison, config)
+    found = comparison.pose
     if found is None:
         return None
-    inliers = _errors(matches, comparison.camera, found.T_map_camera) <= config.max_error
+    inliers = _errors(matches, comparison.view.camera, found.T_map_camera) <= config.max_error
     return replace(found, inliers=inliers, covariance=TRACKS_SHARED * found.covariance + FLOOR)
-
-
-def pose_of_tracks(comparison: Comparison, config: PnpConfig) -> Pose | None:
-    """The pose that the tracks agree on among themselves."""
-    strict = replace(config, max_error=TRACK_ERROR, max_iterations=min(TRACK_ITERATIONS, config.max_iterations))
-    return solve_pnp(comparison.tracks.found, comparison.camera, strict)
 
 
 def agreement(tracks: Tracks, camera: Camera, T_map_camera: np.ndarray) -> float:
@@ -98,24 +109,13 @@ def agreement(tracks: Tracks, camera: Camera, T_map_camera: np.ndarray) -> float
     return float((_errors(tracks.found, camera, T_map_camera) < limit).sum() / tracks.tried)
 
 
-def edge_rank(comparison: Comparison, view: View) -> float:
-    """How much stronger the image's edges are where the map's depth jumps than elsewhere: a mean rank, 0.5 by chance."""
-    x, y = (cv2.Sobel(cv2.GaussianBlur(view.grey, (0, 0), BLUR), cv2.CV_32F, *order) for order in ((1, 0), (0, 1)))
-    strength = cv2.dilate(cv2.magnitude(x, y), np.ones((3, 3)))
-    at_edges = strength[comparison.surfaces.edges & ~comparison.surfaces.holes]
-    if len(at_edges) < FEW:
-        return 0.5
-    everywhere = np.sort(strength.ravel()[:: max(1, strength.size // RANKS)])
-    below, upto = (np.searchsorted(everywhere, at_edges, side) for side in ("left", "right"))
-    return float((below + upto).mean() / 2 / len(everywhere))
-
-
-def visible_share(comparison: Comparison, points: np.ndarray, camera: Camera, T_map_camera: np.ndarray, slack: float) -> float:
+def visible_share(comparison: Comparison, points: np.ndarray, T_map_camera: np.ndarray, slack: float) -> float:
     """Share of `points` (M, 3), map frame, that no surface hides which is nearer by more than the share `slack`."""
     local = (points - T_map_camera[:3, 3]) @ T_map_camera[:3, :3]
     local = local[local[:, 2] > 0.05]
     if not len(local):
         return 0.0
+    camera = comparison.view.camera
     u, v = (local[:, :2] / local[:, 2:] * camera.K[:2] + camera.K[2:]).round().astype(int).T
     depth = comparison.surfaces.depth[v.clip(0, camera.height - 1), u.clip(0, camera.width - 1)]
     return float(((depth == 0) | (local[:, 2] <= (1 + slack) * depth + 0.2)).mean())

@@ -6,8 +6,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from diff2i2p.camera import Camera, View
-from diff2i2p.config import PnpConfig
-from diff2i2p.localization.compare import compare, pose_of_tracks
+from diff2i2p.localization.compare import compare
 from diff2i2p.localization.result import Correspondences
 from diff2i2p.mapping.dense import DenseMap
 from diff2i2p.render import close_cracks
@@ -19,8 +18,8 @@ SMALL, MARGIN = 80, 0.25  # width, pixels, at which the turn is looked for, and 
 class Follower:
     """The matcher of a tracked camera, asked before all others; on maps with looks."""
 
-    def __init__(self, dense: DenseMap, config: PnpConfig):
-        self.dense, self.config = dense, config
+    def __init__(self, dense: DenseMap):
+        self.dense = dense
 
     def match(self, view: View, prior: np.ndarray | None, timer) -> list[Correspondences]:
         """The map's corners at `prior` (4, 4) T_map_camera, turned as the image is, that the image shows.
@@ -31,7 +30,7 @@ class Follower:
             return []
         with timer("follow"):
             comparison = compare(view, self.dense, self._turned(view, prior))
-            pose = pose_of_tracks(comparison, self.config)
+            pose = comparison.pose
         is_near = pose is not None and np.linalg.norm(pose.T_map_camera[:3, 3] - prior[:3, 3]) < LEASH
         return [comparison.tracks.found] if is_near else []
 

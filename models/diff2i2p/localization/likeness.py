@@ -4,7 +4,6 @@
 import cv2
 import numpy as np
 
-from diff2i2p.camera import Camera, View
 from diff2i2p.localization.compare import Comparison
 
 COARSE = 2.0  # blur, pixels: what a camera out of focus, in motion or in the dark still shows
@@ -16,7 +15,7 @@ FEW = 6  # cells that say nothing yet
 DARKEST, EVEN = 8.0, 1e-4  # grey levels below which all is dark; variance of log shades of a view that shows nothing
 
 
-def likeness(comparison: Comparison, view: View, T_map_camera: np.ndarray) -> float:
+def likeness(comparison: Comparison, T_map_camera: np.ndarray) -> float:
     """Correlation of the map at `T_map_camera` with the image, averaged over the cells of the view by their contrast in the map.
 
     1 where all is alike, 0 by chance, and 0 where the map has no looks or shows too little. Furniture, pictures and patterns weigh
@@ -24,10 +23,10 @@ def likeness(comparison: Comparison, view: View, T_map_camera: np.ndarray) -> fl
     """
     if comparison.ours is None:
         return 0.0
-    u, v = _where(comparison, view.camera, T_map_camera)
+    u, v = _where(comparison, T_map_camera)
     ours = _sampled(cv2.GaussianBlur(comparison.ours, (0, 0), COARSE)).astype(np.float32)
-    theirs, white = (cv2.remap(image, u, v, cv2.INTER_LINEAR).astype(np.float32) for image in _coarse(comparison, view))
-    cells = _Cells(_known(comparison, view, u, v) & ~_sampled(comparison.surfaces.doubtful))
+    theirs, white = (cv2.remap(image, u, v, cv2.INTER_LINEAR).astype(np.float32) for image in _coarse(comparison))
+    cells = _Cells(_known(comparison, u, v) & ~_sampled(comparison.surfaces.doubtful))
     a, b = cells.mean(ours), cells.mean(theirs)
     ours_varies, theirs_varies = cells.mean(ours * ours) - a * a, cells.mean(theirs * theirs) - b * b
     telling = cells.filled & (ours_varies > PLAIN) & (cells.mean(white) < BLIND)
@@ -39,7 +38,7 @@ def likeness(comparison: Comparison, view: View, T_map_camera: np.ndarray) -> fl
     return float(max(np.average(alike, weights=contrast), 0.0))
 
 
-def layout(comparison: Comparison, view: View, T_map_camera: np.ndarray) -> float:
+def layout(comparison: Comparison, T_map_camera: np.ndarray) -> float:
     """Correlation of light and dark over the view, cell by cell, between the map at `T_map_camera` and the image.
 
     1 where all is alike, 0 by chance, and 0 where the map has no looks or shows too little. It outlasts blur and darkness. What rises
@@ -47,9 +46,9 @@ def layout(comparison: Comparison, view: View, T_map_camera: np.ndarray) -> floa
     """
     if comparison.ours is None:
         return 0.0
-    u, v = _where(comparison, view.camera, T_map_camera)
-    cells = _Cells(_known(comparison, view, u, v))
-    ours, theirs = cells.mean(_sampled(comparison.surfaces.image)), cells.mean(cv2.remap(view.grey, u, v, cv2.INTER_LINEAR))
+    u, v = _where(comparison, T_map_camera)
+    cells = _Cells(_known(comparison, u, v))
+    ours, theirs = cells.mean(_sampled(comparison.surfaces.image)), cells.mean(cv2.remap(comparison.view.grey, u, v, cv2.INTER_LINEAR))
     telling = cells.filled & (theirs < WHITE)
     if telling.sum() < 2 * FEW:
         return 0.0
@@ -78,22 +77,23 @@ class _Cells:
         return cv2.resize(values * self.known, self.grid, interpolation=cv2.INTER_AREA) / np.maximum(self.share, 1e-3)
 
 
-def _known(comparison: Comparison, view: View, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+def _known(comparison: Comparison, u: np.ndarray, v: np.ndarray) -> np.ndarray:
     """(h, w) bool, what of the rendering is in the image, at u and v."""
-    inside = (u > 2) & (v > 2) & (u < view.camera.width - 3) & (v < view.camera.height - 3)
+    camera = comparison.view.camera
+    inside = (u > 2) & (v > 2) & (u < camera.width - 3) & (v < camera.height - 3)
     return inside & _sampled(comparison.surfaces.depth > 0)
 
 
-def _coarse(comparison: Comparison, view: View) -> tuple[np.ndarray, np.ndarray]:
+def _coarse(comparison: Comparison) -> tuple[np.ndarray, np.ndarray]:
     """The image as `ours` is normalised and blurred, and where it has too much light."""
-    return cv2.GaussianBlur(comparison.theirs, (0, 0), COARSE), (view.grey >= WHITE).astype(np.float32)
+    return cv2.GaussianBlur(comparison.theirs, (0, 0), COARSE), (comparison.view.grey >= WHITE).astype(np.float32)
 
 
-def _where(comparison: Comparison, camera: Camera, T_map_camera: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _where(comparison: Comparison, T_map_camera: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """u and v (h, w) float32 of the image where a camera at `T_map_camera` has what each sampled pixel of the rendering shows."""
     depth = _sampled(comparison.surfaces.depth)
     v, u = (STEP * indices + STEP // 2 for indices in np.indices(depth.shape, np.float32))
-    fx, fy, cx, cy = camera.K
+    fx, fy, cx, cy = comparison.view.camera.K
     local = np.stack([(u - cx) / fx * depth, (v - cy) / fy * depth, depth], -1, dtype=np.float32)
     motion = (np.linalg.inv(T_map_camera) @ comparison.T_map_camera).astype(np.float32)
     x, y, z = np.moveaxis(local @ motion[:3, :3].T + motion[:3, 3], -1, 0)

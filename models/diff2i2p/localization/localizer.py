@@ -33,7 +33,7 @@ class Localizer:
 
     def __init__(self, site: CompiledMap, matchers: list, config: Config):
         self.map, self.matchers, self.config = site, matchers, config
-        self.follower = Follower(site.dense, config.pnp)
+        self.follower = Follower(site.dense)
 
     @classmethod
     def open(cls, map_path: Path | str, weights: str | None = None, config: Config = Config()) -> "Localizer":
@@ -81,13 +81,13 @@ class Localizer:
         if line is None or self.map.dense.shades is None:
             return [self._scene(place, view) for place in places[:RENDERED]]
         first = self._scene(line.place, view)
-        along = slide(line, first.comparison, view, self.map.dense)
+        along = slide(line, first.comparison, self.map.dense)
         others = [place for place in places if not line.holds(place)]
         return [first, *(self._scene(place, view) for place in (along + others)[: RENDERED - 1])]
 
     def _scene(self, place: Hypothesis, view: View) -> "Scene":
         comparison = compare(view, self.map.dense, place.pose.T_map_camera)
-        return Scene(place, comparison, resemblances(comparison, view, self.config.pnp))
+        return Scene(place, comparison, resemblances(comparison))
 
     def _answers(self, scenes: list["Scene"], view: View, timer: "StageTimer") -> list[Localization]:
         """The scenes most alike verified; a second one of the same place is heard where the first did not convince.
@@ -117,7 +117,7 @@ class Localizer:
         """How much the image resembles the map at all poses that were found, and at a rival, with each pose."""
         found = [pair for scene in scenes for pair in scene.resemblances]
         if rival:
-            found += resemblances(compare(view, self.map.dense, rival.T_map_camera), view, self.config.pnp)
+            found += resemblances(compare(view, self.map.dense, rival.T_map_camera))
         return found
 
     def _sharpest(self, scene: "Scene", view: View, rival: Rival | None, looks: list[tuple[float, np.ndarray]]) -> tuple[Pose, float]:
@@ -127,7 +127,7 @@ class Localizer:
 
         def believe(pose: Pose) -> float:
             elsewhere = max((value for value, T in looks if not same_place(T, pose.T_map_camera)), default=0.0)
-            proof = evidence(pose, place, comparison, view, elsewhere, rival)
+            proof = evidence(pose, place, comparison, elsewhere, rival)
             return confidence(proof, matches.matcher, self.map.dense.shades is not None)
 
         refinements = [lambda pose: refine(comparison, matches, pnp)]

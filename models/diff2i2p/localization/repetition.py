@@ -53,9 +53,9 @@ def _best_line(pairs: list[tuple[Hypothesis, np.ndarray, int]]) -> Line | None:
     return max(lines, key=lambda line: line[0])[1] if lines else None
 
 
-def slide(line: Line, comparison: Comparison, view: View, dense: DenseMap) -> list[Hypothesis]:
+def slide(line: Line, comparison: Comparison, dense: DenseMap) -> list[Hypothesis]:
     """The places along a line where the map looks most like the image: that of the line, moved. comparison: made there."""
-    T = line.place.pose.T_map_camera
+    T, view = line.place.pose.T_map_camera, comparison.view
     pixels = comparison.surfaces.depth[::THIN, ::THIN] * ~comparison.surfaces.doubtful[::THIN, ::THIN]
     seen = _lifted(pixels, view, T)
     of_image = _unrolled(seen, view.grey[::THIN, ::THIN][pixels > 0], line, SEEN)

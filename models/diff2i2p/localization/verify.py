@@ -5,9 +5,7 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 
-from diff2i2p.camera import View
-from diff2i2p.config import PnpConfig
-from diff2i2p.localization.compare import Comparison, agreement, edge_rank, pose_of_tracks, visible_share
+from diff2i2p.localization.compare import Comparison, agreement, visible_share
 from diff2i2p.localization.hypotheses import Hypothesis, Rival
 from diff2i2p.localization.likeness import layout, likeness
 from diff2i2p.localization.pnp import Pose
@@ -47,28 +45,28 @@ COEFFICIENTS = {
 
 
 def evidence(
-    pose: Pose, hypothesis: Hypothesis, comparison: Comparison, view: View, elsewhere: float = 0.0, rival: Rival | None = None
+    pose: Pose, hypothesis: Hypothesis, comparison: Comparison, elsewhere: float = 0.0, rival: Rival | None = None
 ) -> Evidence:  # fmt: skip
     """Evidence for `pose`, which is that of `hypothesis` or its refinement; `comparison` was made at the former.
 
     elsewhere: the best resemblance of the image with another place. rival: the place that most speaks for besides.
     """
-    matches, camera, T = hypothesis.correspondences, view.camera, pose.T_map_camera
+    matches, camera, T = hypothesis.correspondences, comparison.view.camera, pose.T_map_camera
     pixels, count = matches.pixels[pose.inliers], max(int(pose.inliers.sum()), 1)
     cells = np.unique((pixels * GRID / (camera.width, camera.height)).astype(int).clip(0, GRID - 1), axis=0)
     deviation = np.sqrt(np.trace(hypothesis.pose.covariance[:3, :3]))
-    agrees, alike = agreement(comparison.tracks, camera, T), likeness(comparison, view, T)
+    agrees, alike = agreement(comparison.tracks, camera, T), likeness(comparison, T)
     return Evidence(
         inliers=float(np.log(count)),
         inlier_ratio=float(np.log(count / len(matches))),
         spread=len(cells) / GRID**2,
         sharpness=float(-np.log(deviation)),
-        visible=visible_share(comparison, matches.points[pose.inliers], camera, T, SLACK),
-        edges=edge_rank(comparison, view) - 0.5,
+        visible=visible_share(comparison, matches.points[pose.inliers], T, SLACK),
+        edges=comparison.edge_rank - 0.5,
         agreement=agrees,
         explained=agreement(comparison.back, camera, T),
         likeness=alike,
-        layout=layout(comparison, view, T),
+        layout=layout(comparison, T),
         alone=_alone(rival, count, agrees * alike, elsewhere),
     )
 
@@ -80,11 +78,11 @@ def confidence(proof: Evidence, matcher: str, looks: bool = True) -> float:
     return float(min(1 / (1 + np.exp(-(np.dot(weights, figures) + bias))), alone))
 
 
-def resemblances(comparison: Comparison, view: View, config: PnpConfig) -> list[tuple[float, np.ndarray]]:
+def resemblances(comparison: Comparison) -> list[tuple[float, np.ndarray]]:
     """Agreement times likeness of image and map where the map was rendered, and where the tracks lead to from there, with both poses."""
-    sharper = pose_of_tracks(comparison, config)
+    camera, sharper = comparison.view.camera, comparison.pose
     poses = [comparison.T_map_camera] if sharper is None else [comparison.T_map_camera, sharper.T_map_camera]
-    return [(agreement(comparison.tracks, view.camera, T) * likeness(comparison, view, T), T) for T in poses]
+    return [(agreement(comparison.tracks, camera, T) * likeness(comparison, T), T) for T in poses]
 
 
 def _alone(rival: Rival | None, inliers: int, resembles: float, elsewhere: float) -> float:
