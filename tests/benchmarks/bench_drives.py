@@ -13,7 +13,7 @@ from itertools import product
 import cv2
 import numpy as np
 from bench import OUT, publish
-from bench_negatives import CAMERA, CHANGES, JUDGED, KINDS, KNOWN, NEGATIVE, POSITIVE, Office, shown
+from bench_negatives import CAMERA, CHANGES, JUDGED, KNOWN, NEGATIVE, POSITIVE, Office, shown
 from records import false, load, right
 from scipy.spatial.transform import Rotation
 
@@ -64,7 +64,7 @@ def drive(localizer: Localizer, images, poses: list[np.ndarray] | None, told: li
 def record(seed: int, number: int, has_odometry: bool, done: set[tuple], end: float) -> None:
     """The drives of one round through one office that are not recorded yet."""
     office = Office(seed)
-    for kind in sorted(KINDS, key=(*CHANGES, "other place").__contains__):  # the same images in a row
+    for kind in sorted(POSITIVE + NEGATIVE, key=(*CHANGES, "other place").__contains__):  # the same images in a row
         if (seed, number, kind, has_odometry) in done or time.process_time() > end:
             continue
         localizer = office.twice if kind == "repeated" else office.localizer
@@ -79,7 +79,7 @@ def record(seed: int, number: int, has_odometry: bool, done: set[tuple], end: fl
 def table(drives: list[dict]) -> list[list]:
     """With odometry and without, a row for each kind of image, and for all of the place and for all others."""
     groups = {kind: [kind] for kind in POSITIVE + NEGATIVE}
-    groups |= {"all of the place": POSITIVE, "all others": NEGATIVE, "everything": POSITIVE + NEGATIVE, "refurnished": ["refurnished"]}
+    groups |= {"all of the place": POSITIVE, "all others": NEGATIVE, "everything": POSITIVE + NEGATIVE}
     return [row(name, told, [frame for d in drives if d["odometry"] == told and d["kind"] in kinds for frame in d["frames"]])
             for told in (True, False) for name, kinds in groups.items()]  # fmt: skip
 
@@ -104,7 +104,8 @@ def row(name: str, has_odometry: bool, frames: list[dict]) -> list:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=1, help="drives through each office")
+    parser.add_argument("--rounds", type=int, default=1, help="drives of each kind through each office")
+    parser.add_argument("--first", type=int, default=0, help="number of the first round")
     parser.add_argument("--offices", type=int, nargs="+", default=JUDGED)
     parser.add_argument("--without-odometry", action="store_true", help="record drives without odometry")
     parser.add_argument("--minutes", type=float, default=15, help="CPU minutes after which to stop recording")
@@ -112,7 +113,7 @@ if __name__ == "__main__":
     cv2.setNumThreads(1)
     FOLDER.mkdir(parents=True, exist_ok=True)
     done = {(d["office"], d["round"], d["kind"], d["odometry"]) for d in load(*FOLDER.glob("*.jsonl"))}
-    for number, seed in product(range(options.rounds), options.offices):
+    for number, seed in product(range(options.first, options.first + options.rounds), options.offices):
         record(seed, number, not options.without_odometry, done, 60 * options.minutes)
     drives = load(*(FOLDER / f"{seed}.jsonl" for seed in JUDGED))
     if not drives:

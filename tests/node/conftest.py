@@ -59,7 +59,7 @@ class StubLocalizer:
         time.sleep(self.seconds)
         if self.status is not Status.OK:
             return Localization(self.status)
-        return Localization(self.status, self.T_map_camera, np.eye(6) * 1e-3, 0.9)
+        return Localization(self.status, self.T_map_camera, np.eye(6) * 1e-3, 0.97)
 
 
 def changed(message, changes: dict):

@@ -36,7 +36,7 @@ class Stub:
 
     def localize(self, image, camera, prior=None):
         status = Status["%s"]
-        return Localization(status, np.eye(4), np.eye(6) * 1e-3, 0.9) if status is Status.OK else Localization(status)
+        return Localization(status, np.eye(4), np.eye(6) * 1e-3, 0.97) if status is Status.OK else Localization(status)
 
 sys.exit(localizer_node.main(sys.argv, lambda *arguments: Stub()))
 """

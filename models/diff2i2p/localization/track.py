@@ -12,7 +12,9 @@ from diff2i2p.localization.result import Localization, Status
 # two poses that are both right, each to 0.25 m and 5 deg, may lie this far apart
 SLACK = np.array([0.5, np.radians(10)])  # metres, radians
 AGREES = SLACK / 2  # a pose this near to where odometry leads is expected
-LIKELIER = 4.3  # times are the odds of an expected pose those of any other; 20 on the fitted offices (bench_drives.py), from 20 poses
+LIKELIER = 10.0  # times are the odds of an expected pose those of any other; 20 and more on the fitted offices of bench_negatives.py
+ELSEWHERE = np.array([0.1, np.radians(5)])  # metres, radians; from nearer a camera sees the same once more,
+AGAIN = 0.5  # which leaves this share of the doubt in one look, however often
 JUMP = 0.5  # seconds back in time that are a new start, of a clock or of a bag, not a late image
 
 
@@ -36,13 +38,14 @@ class Tracker:
     """Remembers the last believed pose of one camera.
 
     In TRACKING a pose must be reachable from the last one, and one that odometry leads to is likelier right. LOST there is
-    nothing to hold it against, so a pose that is not `sure` by itself waits for a second one that agrees with it.
+    nothing to hold it against, so a pose that is too doubtful by itself waits for others that agree with it, seen from elsewhere.
     """
 
     def __init__(self, config: Config = Config()):
         self._config, self.min_confidence = config.track, config.verify.min_confidence
         self._last: Fix | None = None
-        self._believed = False  # else the last fix still waits for one that agrees
+        self._believed = False  # else the last fix still waits for others that agree
+        self._doubt = 1.0  # probability that all that agree are wrong
         self._misses = 0
 
     @property
@@ -61,10 +64,21 @@ class Tracker:
         fix = Fix(stamp, answer.T_map_camera, T_odom_camera)
         if self._believed and not self._is_reachable(fix):
             return self._miss(answer.withheld(Status.REJECTED_MOTION))
-        self._believed = self._believed or answer.confidence >= self._config.sure or self._is_second(fix)
         if found.ok:  # from what only odometry makes believable nothing is expected in turn: one doubt after the other may lead astray
-            self._last, self._misses = fix, 0
+            self._take(fix, found.confidence)
         return answer if self._believed else answer.withheld(Status.REJECTED_LOW_CONFIDENCE)
+
+    def _take(self, fix: Fix, confidence: float) -> None:
+        """Go on from a pose proven by its image; LOST, doubt in poses that agree multiplies, but not of the same look."""
+        self._misses = 0
+        agrees = self._last is not None and self._agrees(fix)
+        is_look = self._believed or not agrees or self._has_moved(fix)
+        if not self._believed:
+            before = self._doubt if agrees else 1.0
+            self._doubt = before * (1 - confidence) if is_look else min(before, AGAIN * (1 - confidence))
+            self._believed = self._doubt <= 1 - self._config.start
+        if is_look or self._believed:
+            self._last = fix
 
     def _weighed(self, found: Localization, T_odom_camera: np.ndarray | None) -> Localization:
         """What was found, believed or doubted, with the confidence that it deserves because odometry leads there."""
@@ -80,11 +94,14 @@ class Tracker:
             self._last, self._believed = None, False
         return answer
 
-    def _is_second(self, fix: Fix) -> bool:
-        """Whether an unsure pose before it speaks for this one: by odometry; without, because there was time for the way."""
-        if self._last is None:
-            return False
+    def _agrees(self, fix: Fix) -> bool:
+        """Whether the pose before speaks for this one: by odometry; without, because there was time for the way."""
         return self._is_expected(fix.T_map_camera, fix.T_odom_camera) if self._has_odometry(fix.T_odom_camera) else self._is_reachable(fix)
+
+    def _has_moved(self, fix: Fix) -> bool:
+        """Whether the camera sees something else than at the last pose: by odometry; without, by the poses."""
+        by_poses = np.linalg.inv(self._last.T_map_camera) @ fix.T_map_camera
+        return (_extent(self._way(fix.T_odom_camera) if self._has_odometry(fix.T_odom_camera) else by_poses) > ELSEWHERE).any()
 
     def _is_expected(self, T_map_camera: np.ndarray, T_odom_camera: np.ndarray | None) -> bool:
         """Whether odometry, and not just the lack of it, leads here."""
