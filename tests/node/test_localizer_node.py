@@ -22,7 +22,7 @@ def test_a_best_effort_camera_gets_a_pose_and_a_transform_with_the_stamp_of_its_
     answer = graph.answer(robot.send_image, 12.5)
     assert graph.until(lambda: robot.poses and robot.transforms)
     pose, transform = robot.poses[-1], robot.transforms[-1]
-    assert answer["status"] == "OK" and answer["stamp"] == "12.500000000" and answer["confidence"] == 0.9
+    assert answer["status"] == "OK" and answer["stamp"] == "12.500000000" and answer["confidence"] == 0.97
     assert convert.seconds(pose.header.stamp) == convert.seconds(transform.header.stamp) == 12.5
     assert (pose.header.frame_id, transform.header.frame_id, transform.child_frame_id) == ("map", "map", "camera")
     np.testing.assert_allclose(convert.matrix(pose.pose.pose), graph.localizer.T_map_camera, atol=1e-9)
