@@ -20,8 +20,8 @@ from diff2i2p.world import CAMERA, World, scan_positions
 from diff2i2p_ros import convert
 
 # a coarse map is quick to compile, and its poses are unsure: what counts here is that they are the same
-LOOSE = {"verify.min_confidence": 0.2, "track.start": 0.2}
-CONFIG = override(Config(), {"appearance": {"spacing": 1.6, "headings": 6}, "verify": {"min_confidence": 0.2}, "track": {"start": 0.2}})
+LOOSE = {"verify.min_confidence": 0.2, "track.sure": 0.2}
+CONFIG = override(Config(), {"appearance": {"spacing": 1.6, "headings": 6}, "verify": {"min_confidence": 0.2}, "track": {"sure": 0.2}})
 
 
 @pytest.fixture(scope="module")

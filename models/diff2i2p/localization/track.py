@@ -76,7 +76,7 @@ class Tracker:
         if not self._believed:
             before = self._doubt if agrees else 1.0
             self._doubt = before * (1 - confidence) if is_look else min(before, AGAIN * (1 - confidence))
-            self._believed = self._doubt <= 1 - self._config.start
+            self._believed = self._doubt <= 1 - self._config.sure
         if is_look or self._believed:
             self._last = fix
 
