@@ -38,7 +38,7 @@ REMEDIES = {
     Status.NO_MATCHES.name: UNKNOWN_PLACE,
     Status.PNP_FAILED.name: "is the calibration this camera's, and the map in metres?",
     Status.REJECTED_LOW_CONFIDENCE.name: "light or rooms may have changed since mapping: adapt weights to the site (diff2i2p-train adapt)",
-    Status.REJECTED_MOTION.name: "does the camera jump? See track.max_speed and track.max_turn_rate",
+    Status.REJECTED_MOTION.name: "does odometry slip, or the camera jump? See track.odometry_drift, without it track.max_speed",
     "UNUSABLE_IMAGE": "mend that first",
 }
 console = Console(highlight=False, soft_wrap=True)
