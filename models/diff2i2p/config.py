@@ -117,7 +117,7 @@ class VerifyConfig:
 class TrackConfig:
     max_speed: float = parameter(3.0, "Speed above which a tracked pose is not believed without odometry.", "m/s", 0.1, 100)
     max_turn_rate: float = parameter(3.0, "Turn rate above which a tracked pose is not believed without odometry.", "rad/s", 0.1, 100)
-    sure: float = parameter(0.9, "Confidence from which no second matcher is asked, nor, of a lost camera, other images.", "", 0, 1)
+    sure: float = parameter(0.9, "Confidence from which no second matcher is asked, nor, of a lost camera, other images.", "", 0, 0.999)
     odometry_drift: float = parameter(0.2, "Share of the way, and of the turn, by which odometry may be wrong.", "", 0, 10)
     lost_after: int = parameter(3, "Consecutive unanswered images after which the whole map is searched again.", "", 1, 1000)
 
