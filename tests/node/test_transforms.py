@@ -122,6 +122,19 @@ def test_odometry_moves_the_prior_of_the_next_image(started, robot):
     np.testing.assert_allclose(started.localizer.priors[-1], expected, atol=1e-9)
 
 
+def test_a_fix_is_remembered_with_the_odometry_of_its_image_though_that_came_late(started, robot):
+    robot.send_odometry(1.0, odometry(0.0))
+    started.localizer.seconds = 0.5
+    robot.send_image(2.0)
+    assert started.until(lambda: started.localizer.images)
+    robot.send_odometry(2.0, odometry(0.4))
+    assert started.until(lambda: robot.answers)
+    robot.send_odometry(3.0, odometry(0.6))
+    started.answer(robot.send_image, 3.0)
+    expected = started.localizer.T_map_camera @ np.linalg.inv(odometry(0.4)) @ odometry(0.6)
+    np.testing.assert_allclose(started.localizer.priors[-1], expected, atol=1e-9)
+
+
 def test_while_the_localizer_is_busy_transforms_and_diagnostics_go_on(started, robot):
     robot.send_odometry(10.0, odometry(0.0))
     started.answer(robot.send_image, 10.0)
