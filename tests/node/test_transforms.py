@@ -124,11 +124,12 @@ def test_odometry_moves_the_prior_of_the_next_image(started, robot):
 
 def test_a_fix_is_remembered_with_the_odometry_of_its_image_though_that_came_late(started, robot):
     robot.send_odometry(1.0, odometry(0.0))
+    started.answer(robot.send_image, 1.0)
     started.localizer.seconds = 0.5
     robot.send_image(2.0)
-    assert started.until(lambda: started.localizer.images)
+    assert started.until(lambda: len(started.localizer.images) == 2)
     robot.send_odometry(2.0, odometry(0.4))
-    assert started.until(lambda: robot.answers)
+    assert started.until(lambda: len(robot.answers) == 2)
     robot.send_odometry(3.0, odometry(0.6))
     started.answer(robot.send_image, 3.0)
     expected = started.localizer.T_map_camera @ np.linalg.inv(odometry(0.4)) @ odometry(0.6)
