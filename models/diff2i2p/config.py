@@ -110,7 +110,7 @@ class PnpConfig:
 
 @dataclass(frozen=True)
 class VerifyConfig:
-    min_confidence: float = parameter(0.65, "Probability of being within 0.25 m / 5 deg that one image must prove.", "", 0, 1)
+    min_confidence: float = parameter(0.65, "Probability of being within 0.25 m / 5 deg below which a pose is not published.", "", 0, 1)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from diff2i2p.localization.result import Localization, Status
 # two poses that are both right, each to 0.25 m and 5 deg, may lie this far apart
 SLACK = np.array([0.5, np.radians(10)])  # metres, radians
 AGREES = SLACK / 2  # a pose this near to where odometry leads is expected
-LIKELIER = 10.0  # times are the odds of an expected pose those of any other; 20 and more on the fitted offices of bench_negatives.py
+LIKELIER = 10.0  # times are the odds of an expected pose those of any other; 13 by the 102 of them that BENCHMARK.md counts
 ELSEWHERE = np.array([0.1, np.radians(5)])  # metres, radians; from nearer a camera sees the same once more,
 AGAIN = 0.5  # which leaves this share of the doubt in one look, however often
 JUMP = 0.5  # seconds back in time that are a new start, of a clock or of a bag, not a late image
