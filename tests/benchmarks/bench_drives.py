@@ -15,9 +15,9 @@ import numpy as np
 from bench import OUT, publish
 from bench_negatives import CAMERA, CHANGES, JUDGED, KNOWN, NEGATIVE, POSITIVE, Office, shown
 from records import false, load, right
-from scipy.spatial.transform import Rotation
 
 from diff2i2p.evaluation.metrics import Tracking, pose_error
+from diff2i2p.evaluation.odometry import T_BODY_OPTICAL, DriftingOdometry
 from diff2i2p.localization.localizer import Localizer
 
 COMMAND = "python tests/benchmarks/bench_drives.py"
@@ -28,13 +28,8 @@ MIRROR = np.diag([-1.0, 1, 1, 1])  # what a motion becomes in the mirror image o
 
 def odometry(poses: list[np.ndarray]) -> list[np.ndarray]:
     """T_odom_camera (4, 4) along a drive, as wheels would tell it."""
-    told = [np.eye(4)]
-    for before, after in zip(poses[:-1], poses[1:], strict=True):
-        step = np.linalg.inv(before) @ after
-        turn = Rotation.from_matrix(step[:3, :3]).as_rotvec()
-        step[:3, :3], step[:3, 3] = Rotation.from_rotvec((1 + DRIFT) * turn).as_matrix(), (1 + DRIFT) * step[:3, 3]
-        told.append(told[-1] @ step)
-    return told
+    wheels = DriftingOdometry(DRIFT)
+    return [wheels.step(T) @ T_BODY_OPTICAL for T in poses]
 
 
 class Noting:

@@ -81,6 +81,12 @@ def test_the_steps_of_drifting_odometry_are_too_long_and_stand_still_without_tru
     assert track.stamps[-1] == pytest.approx(1.0) and np.diff(track.stamps).max() <= 0.02 + 1e-9
 
 
+def test_the_turns_of_drifting_odometry_are_too_far():
+    odometry = DriftingOdometry(0.5)
+    before, after = (odometry.step(pose(0, yaw)) for yaw in (0, 20))
+    assert np.degrees(Rotation.from_matrix(before[:3, :3].T @ after[:3, :3]).magnitude()) == pytest.approx(30)
+
+
 def test_the_fit_of_truth_to_answers_is_not_misled_by_wrong_ones():
     T_map_truth = pose(3, 70)
     truth = walk(9, 0.2)

@@ -2,6 +2,7 @@
 """What the wheels of a robot would have said of a known drive."""
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from diff2i2p.evaluation.trajectory import Trajectory
 
@@ -10,7 +11,7 @@ T_BODY_OPTICAL = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0,
 
 
 class DriftingOdometry:
-    """Every step too long by a share `drift`; the camera sits in the robot's base."""
+    """Every step too long and every turn too far by a share `drift`; the camera sits in the robot's base."""
 
     def __init__(self, drift: float):
         self._scale = 1 + drift
@@ -22,7 +23,8 @@ class DriftingOdometry:
         if T_map_camera is not None:
             if self._T_map_camera is not None:
                 step = np.linalg.inv(self._T_map_camera) @ T_map_camera
-                step[:3, 3] *= self._scale
+                turn = Rotation.from_matrix(step[:3, :3]).as_rotvec()
+                step[:3, :3], step[:3, 3] = Rotation.from_rotvec(self._scale * turn).as_matrix(), self._scale * step[:3, 3]
                 self._T_odom_camera = self._T_odom_camera @ step
             self._T_map_camera = T_map_camera
         return self._T_odom_camera @ np.linalg.inv(T_BODY_OPTICAL)

@@ -72,7 +72,7 @@ class ReplayConfig:
     image_transport: str = parameter("raw", "Publish a sequence's images on image, or on image/compressed.", choices=TRANSPORTS)
     frame_id: str = parameter("camera", "Optical frame of a sequence's camera.")
     odometry: bool = parameter(False, "Publish odom -> base_link -> camera in TF from a sequence's true poses.")
-    drift: float = parameter(0.02, "Share by which that odometry overestimates every step.", "", -0.5, 0.5)
+    drift: float = parameter(0.02, "Share by which that odometry overestimates every step and every turn.", "", -0.5, 0.5)
 
 
 def is_live(name: str) -> bool:
