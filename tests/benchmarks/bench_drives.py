@@ -99,7 +99,7 @@ def row(name: str, has_odometry: bool, frames: list[dict]) -> list:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=1, help="drives of each kind through each office")
+    parser.add_argument("--rounds", type=int, nargs=2, default=(0, 1), metavar=("FROM", "TO"), help="drives of each kind through each office")
     parser.add_argument("--offices", type=int, nargs="+", default=JUDGED)
     parser.add_argument("--without-odometry", action="store_true", help="record drives without odometry")
     parser.add_argument("--minutes", type=float, default=15, help="CPU minutes after which to stop recording")
@@ -107,7 +107,7 @@ if __name__ == "__main__":
     cv2.setNumThreads(1)
     FOLDER.mkdir(parents=True, exist_ok=True)
     done = {(d["office"], d["round"], d["kind"], d["odometry"]) for d in load(*FOLDER.glob("*.jsonl"))}
-    for number, seed in product(range(options.rounds), options.offices):
+    for number, seed in product(range(*options.rounds), options.offices):
         record(seed, number, not options.without_odometry, done, 60 * options.minutes)
     drives = load(*(FOLDER / f"{seed}.jsonl" for seed in JUDGED))
     if not drives:

@@ -170,3 +170,33 @@ def test_doubted_poses_never_lead_away_from_odometry(tracker):
     tracker.update(0.0, fix(0.0), T_odom_camera=at(0.0))
     answers = [tracker.update(0.1 * n, doubt(0.1 * n), T_odom_camera=at(0.0)).ok for n in range(1, 6)]
     assert answers == [True, True, False, False, False]
+
+
+@pytest.mark.parametrize("has_odometry", [True, False], ids=["with odometry", "without odometry"])
+def test_a_camera_that_has_looked_around_in_vain_needs_more_proof(tracker, has_odometry):
+    for n in range(4):
+        tracker.update(n, doubt(n, confidence=0.01), at(n) if has_odometry else None)
+    assert not tracker.update(4.0, fix(4.0, confidence=0.95), at(4.0) if has_odometry else None).ok
+    assert tracker.update(5.0, fix(5.0, confidence=0.95), at(5.0) if has_odometry else None).ok
+
+
+def test_one_look_in_vain_counts_once_however_long_it_lasts(tracker):
+    for n in range(20):
+        tracker.update(0.1 * n, doubt(0.0, confidence=0.01), at(0.0))
+    assert tracker.update(2.0, fix(0.0, confidence=0.97), at(0.0)).ok
+
+
+def test_images_that_show_nothing_say_nothing_about_where_they_are(tracker):
+    for n in range(20):
+        tracker.update(n, MISS, at(n))
+    assert tracker.update(20.0, fix(0.0, confidence=0.92), at(20.0)).ok
+
+
+def test_a_camera_that_was_known_before_it_got_lost_is_not_taken_for_a_stranger(tracker):
+    for n in range(4):
+        tracker.update(n, doubt(n, confidence=0.01), at(n))
+    tracker.update(4.0, fix(4.0, confidence=0.999), at(4.0))
+    for n in range(5, 8):
+        tracker.update(n, MISS, at(n))
+    assert tracker.state is State.LOST
+    assert tracker.update(8.0, fix(0.0, confidence=0.92), at(8.0)).ok

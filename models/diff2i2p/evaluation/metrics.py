@@ -74,9 +74,7 @@ class Tracking:
         if stamp < self._newest - JUMP:
             self._tracker, self._newest = Tracker(self._localizer.config), stamp
         self._newest = max(self._newest, stamp)
-        T_odom_camera = self._odometry(stamp)
-        found = self._localizer.localize(image, camera, self._tracker.predict(T_odom_camera))
-        return self._tracker.update(stamp, found, T_odom_camera)
+        return self._tracker.localize(self._localizer, image, camera, stamp, lambda: self._odometry(stamp))
 
 
 def evaluate(localizer, sequence: Sequence, on_frame: Callable[[Record], None] | None = None) -> list[Record]:

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """LOST -> TRACKING -> LOST: where the camera is expected next, and whether it can have got to where it was found."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
 
+from diff2i2p.camera import Camera
 from diff2i2p.config import Config
 from diff2i2p.localization.result import Localization, Status
 
@@ -15,6 +17,8 @@ AGREES = SLACK / 2  # a pose this near to where odometry leads is expected
 LIKELIER = 10.0  # times are the odds of an expected pose those of any other; 13 by the 102 of them that BENCHMARK.md counts
 ELSEWHERE = np.array([0.1, np.radians(5)])  # metres, radians; from nearer a camera sees the same once more,
 AGAIN = 0.5  # which leaves this share of the doubt in one look, however often
+UNPROVEN = 0.4  # times are the odds that the camera is in the map at all, for every look that proves no pose; counted 0.355 / 0.898
+LEAST = 0.05  # that those odds become, however many looks
 JUMP = 0.5  # seconds back in time that are a new start, of a clock or of a bag, not a late image
 
 
@@ -27,18 +31,40 @@ class State(Enum):
 
 @dataclass(frozen=True)
 class Fix:
-    """The last pose believed, with the odometry of its time where there is any."""
+    """A pose of the camera, with the odometry of its time where there is any."""
 
     stamp: float  # seconds
     T_map_camera: np.ndarray  # (4, 4)
     T_odom_camera: np.ndarray | None  # (4, 4)
+
+    def has_odometry(self, T_odom_camera: np.ndarray | None) -> bool:
+        """Whether odometry tells the way from here to there."""
+        return T_odom_camera is not None and self.T_odom_camera is not None
+
+    def way(self, T_odom_camera: np.ndarray | None) -> np.ndarray:
+        """The motion (4, 4) from here by odometry, none where that does not tell."""
+        return np.linalg.inv(self.T_odom_camera) @ T_odom_camera if self.has_odometry(T_odom_camera) else np.eye(4)
+
+    def expected(self, T_odom_camera: np.ndarray | None) -> np.ndarray:
+        """T_map_camera (4, 4) after that way."""
+        return self.T_map_camera @ self.way(T_odom_camera)
+
+    def off(self, other: "Fix") -> np.ndarray:
+        """(metres, radians) between another pose and the one expected in its place."""
+        return _extent(np.linalg.inv(self.expected(other.T_odom_camera)) @ other.T_map_camera)
+
+    def is_elsewhere(self, other: "Fix") -> bool:
+        """Whether the camera saw something else there: by odometry; without, by the poses."""
+        by_poses = np.linalg.inv(self.T_map_camera) @ other.T_map_camera
+        return (_extent(self.way(other.T_odom_camera) if self.has_odometry(other.T_odom_camera) else by_poses) > ELSEWHERE).any()
 
 
 class Tracker:
     """Remembers the last believed pose of one camera.
 
     In TRACKING a pose must be reachable from the last one, and one that odometry leads to is likelier right. LOST there is
-    nothing to hold it against, so a pose that is too doubtful by itself waits for others that agree with it, seen from elsewhere.
+    nothing to hold it against, so a pose that is too doubtful by itself waits for others that agree with it, seen from elsewhere;
+    and the longer a camera has looked around in vain, the likelier it is somewhere else, and the more proof it takes.
     """
 
     def __init__(self, config: Config = Config()):
@@ -46,47 +72,74 @@ class Tracker:
         self._last: Fix | None = None
         self._believed = False  # else the last fix still waits for others that agree
         self._doubt = 1.0  # probability that all that agree are wrong
+        self._in_map = 1.0  # odds that the camera is in the map at all, by the looks that proved no pose
+        self._unproven: Fix | None = None  # the last of those looks
         self._misses = 0
 
     @property
     def state(self) -> State:
         return State.TRACKING if self._believed else State.LOST
 
+    def localize(
+        self, localizer, image: np.ndarray, camera: Camera, stamp: float, odometry: Callable[[], np.ndarray | None],
+        guess: np.ndarray | None = None, **evidence,
+    ) -> Localization:  # fmt: skip
+        """Localize an image where it is expected, LOST near `guess` (4, 4) first, and take in what was found.
+
+        odometry: gives T_odom_camera (4, 4) at `stamp` (seconds) or None; asked again once the image has been looked at, for by then
+        it may have come. evidence: depth and up of Localizer.localize. Raises what that raises.
+        """
+        prior = self.predict(odometry())
+        found = localizer.localize(image, camera, guess if prior is None else prior, **evidence)
+        if prior is None and guess is not None and not found.ok:  # a wrong guess costs time, not the answer
+            found = localizer.localize(image, camera, None, **evidence)
+        return self.update(stamp, found, odometry())
+
     def predict(self, T_odom_camera: np.ndarray | None = None) -> np.ndarray | None:
         """Expected T_map_camera (4, 4): the last pose moved on by odometry; without odometry the last pose. None when LOST."""
-        return self._last.T_map_camera @ self._way(T_odom_camera) if self._believed else None
+        return self._last.expected(T_odom_camera) if self._believed else None
 
     def update(self, stamp: float, found: Localization, T_odom_camera: np.ndarray | None = None) -> Localization:
         """Take in what was found in the image of `stamp` (seconds); the answer is what is believed of it now, or its rejection."""
-        answer = self._weighed(found, T_odom_camera)
+        pose = found if found.ok else found.doubted
+        if pose is None:
+            return self._miss(found)
+        fix = Fix(stamp, pose.T_map_camera, T_odom_camera)
+        answer = self._weighed(found, pose, fix)
         if not answer.ok:
+            self._wonder(fix)
             return self._miss(answer)
-        fix = Fix(stamp, answer.T_map_camera, T_odom_camera)
         if self._believed and not self._is_reachable(fix):
             return self._miss(answer.withheld(Status.REJECTED_MOTION))
         if found.ok:  # from what only odometry makes believable nothing is expected in turn: one doubt after the other may lead astray
             self._take(fix, found.confidence)
         return answer if self._believed else answer.withheld(Status.REJECTED_LOW_CONFIDENCE)
 
+    def _weighed(self, found: Localization, pose: Localization, fix: Fix) -> Localization:
+        """What was found, its pose believed or doubted, with the confidence that it deserves because odometry leads there."""
+        if not self._believed or not self._is_expected(fix):
+            return found
+        confidence = likelier(pose.confidence, LIKELIER)
+        return replace(pose, confidence=confidence, milliseconds=found.milliseconds) if confidence >= self.min_confidence else found
+
     def _take(self, fix: Fix, confidence: float) -> None:
         """Go on from a pose proven by its image; LOST, doubt in poses that agree multiplies, but not of the same look."""
         self._misses = 0
         agrees = self._last is not None and self._agrees(fix)
-        is_look = self._believed or not agrees or self._has_moved(fix)
+        is_look = self._believed or not agrees or self._last.is_elsewhere(fix)
         if not self._believed:
             before = self._doubt if agrees else 1.0
             self._doubt = before * (1 - confidence) if is_look else min(before, AGAIN * (1 - confidence))
-            self._believed = self._doubt <= 1 - self._config.sure
+            self._believed = likelier(1 - self._doubt, self._in_map) >= self._config.sure
+        if self._believed:
+            self._in_map, self._unproven = 1.0, None
         if is_look or self._believed:
             self._last = fix
 
-    def _weighed(self, found: Localization, T_odom_camera: np.ndarray | None) -> Localization:
-        """What was found, believed or doubted, with the confidence that it deserves because odometry leads there."""
-        pose = found if found.ok else found.doubted
-        if pose is None or not self._believed or not self._is_expected(pose.T_map_camera, T_odom_camera):
-            return found
-        confidence = LIKELIER * pose.confidence / (LIKELIER * pose.confidence + 1 - pose.confidence)
-        return replace(pose, confidence=confidence, milliseconds=found.milliseconds) if confidence >= self.min_confidence else found
+    def _wonder(self, fix: Fix) -> None:
+        """A pose that its image does not prove: seen from one place after the other, the map may be of somewhere else."""
+        if self._unproven is None or self._unproven.is_elsewhere(fix):
+            self._in_map, self._unproven = max(UNPROVEN * self._in_map, LEAST), fix
 
     def _miss(self, answer: Localization) -> Localization:
         self._misses += 1
@@ -96,35 +149,24 @@ class Tracker:
 
     def _agrees(self, fix: Fix) -> bool:
         """Whether the pose before speaks for this one: by odometry; without, because there was time for the way."""
-        return self._is_expected(fix.T_map_camera, fix.T_odom_camera) if self._has_odometry(fix.T_odom_camera) else self._is_reachable(fix)
+        return self._is_expected(fix) if self._last.has_odometry(fix.T_odom_camera) else self._is_reachable(fix)
 
-    def _has_moved(self, fix: Fix) -> bool:
-        """Whether the camera sees something else than at the last pose: by odometry; without, by the poses."""
-        by_poses = np.linalg.inv(self._last.T_map_camera) @ fix.T_map_camera
-        return (_extent(self._way(fix.T_odom_camera) if self._has_odometry(fix.T_odom_camera) else by_poses) > ELSEWHERE).any()
-
-    def _is_expected(self, T_map_camera: np.ndarray, T_odom_camera: np.ndarray | None) -> bool:
+    def _is_expected(self, fix: Fix) -> bool:
         """Whether odometry, and not just the lack of it, leads here."""
-        return self._has_odometry(T_odom_camera) and (self._off(T_map_camera, T_odom_camera) <= AGREES).all()
+        return self._last.has_odometry(fix.T_odom_camera) and (self._last.off(fix) <= AGREES).all()
 
     def _is_reachable(self, fix: Fix) -> bool:
         """Whether the way to `fix` is that of odometry but for its drift; without odometry, whether there was time for it."""
-        if self._has_odometry(fix.T_odom_camera):
-            reach = self._config.odometry_drift * _extent(self._way(fix.T_odom_camera))
+        if self._last.has_odometry(fix.T_odom_camera):
+            reach = self._config.odometry_drift * _extent(self._last.way(fix.T_odom_camera))
         else:
             reach = abs(fix.stamp - self._last.stamp) * np.array([self._config.max_speed, self._config.max_turn_rate])
-        return (self._off(fix.T_map_camera, fix.T_odom_camera) <= SLACK + reach).all()
+        return (self._last.off(fix) <= SLACK + reach).all()
 
-    def _off(self, T_map_camera: np.ndarray, T_odom_camera: np.ndarray | None) -> np.ndarray:
-        """(metres, radians) between a pose and where odometry expects it."""
-        return _extent(np.linalg.inv(self._last.T_map_camera @ self._way(T_odom_camera)) @ T_map_camera)
 
-    def _way(self, T_odom_camera: np.ndarray | None) -> np.ndarray:
-        """The camera's motion (4, 4) since the last pose, none where no odometry tells."""
-        return np.linalg.inv(self._last.T_odom_camera) @ T_odom_camera if self._has_odometry(T_odom_camera) else np.eye(4)
-
-    def _has_odometry(self, T_odom_camera: np.ndarray | None) -> bool:
-        return T_odom_camera is not None and self._last.T_odom_camera is not None
+def likelier(confidence: float, times: float) -> float:
+    """A probability whose odds are so many times as good."""
+    return times * confidence / (times * confidence + 1 - confidence)
 
 
 def _extent(motion: np.ndarray) -> np.ndarray:

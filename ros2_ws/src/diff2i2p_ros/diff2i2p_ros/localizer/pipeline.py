@@ -90,13 +90,11 @@ def look(job: Job, localizer, odometry: Callable) -> Answer:
 
 def _localize(job: Job, localizer, odometry: Callable[..., np.ndarray | None]) -> Localization:
     stamp = job.message.header.stamp
-    image, camera = convert.image(job.message), convert.camera(job.info)
-    T_odom_camera = odometry(stamp, job.camera_frame)
     evidence = {} if job.depth is None else {"depth": convert.depth(job.depth)}
+    T_odom_camera = odometry(stamp, job.camera_frame)
     if job.odom_is_level and T_odom_camera is not None:
         evidence["up"] = T_odom_camera[2, :3]  # z of odom in the camera's axes
-    prior = job.tracker.predict(T_odom_camera)
-    found = localizer.localize(image, camera, job.guess if prior is None else prior, **evidence)
-    if prior is None and job.guess is not None and not found.ok:  # a wrong guess costs time, not the answer
-        found = localizer.localize(image, camera, None, **evidence)
-    return job.tracker.update(convert.seconds(stamp), found, odometry(stamp, job.camera_frame))  # by now that of the image's time has come
+    return job.tracker.localize(
+        localizer, convert.image(job.message), convert.camera(job.info), convert.seconds(stamp),
+        lambda: odometry(stamp, job.camera_frame), job.guess, **evidence,
+    )  # fmt: skip
