@@ -99,7 +99,9 @@ def row(name: str, has_odometry: bool, frames: list[dict]) -> list:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, nargs=2, default=(0, 1), metavar=("FROM", "TO"), help="drives of each kind through each office")
+    parser.add_argument(
+        "--rounds", type=int, nargs=2, default=(0, 1), metavar=("FROM", "TO"), help="drives of each kind through each office"
+    )
     parser.add_argument("--offices", type=int, nargs="+", default=JUDGED)
     parser.add_argument("--without-odometry", action="store_true", help="record drives without odometry")
     parser.add_argument("--minutes", type=float, default=15, help="CPU minutes after which to stop recording")
