@@ -156,6 +156,31 @@ def test_fine_matching_is_mutual_ignores_padding_and_keeps_one_point_per_pixel()
     assert (matches.scores > 0.99).all()
 
 
+@pytest.mark.parametrize("partners", [1, 2])
+def test_fine_matching_finds_the_same_in_parts_as_all_at_once(monkeypatch, partners):
+    rng = torch.manual_seed(0)
+    points, cells = (torch.nn.functional.normalize(torch.randn(count, 8, generator=rng), dim=1) for count in (40, 25))
+    patch_cells, node_points = (torch.randint(high, (50, width), generator=rng) for high, width in ((26, 4), (40, 12)))
+    sizes = torch.randint(0, 13, (50, 1), generator=rng)
+    node_points[torch.arange(12) >= sizes] = 40  # padding
+    config = MatchingConfig(min_score=0.1, partners=partners)
+
+    def found():
+        matches = match_fine(cells, points, patch_cells, node_points, config)
+        return sorted(zip(matches.cells.tolist(), matches.points.tolist(), matches.scores.tolist(), strict=True))
+
+    whole = found()
+    monkeypatch.setattr("diff2i2p.network.matching.AT_ONCE", 8 * 12 * 3)
+    in_parts = found()
+    assert len(whole) > 20
+    np.testing.assert_allclose(in_parts, whole, rtol=1e-5)
+
+
+def test_no_coarse_pair_gives_no_match():
+    none = torch.zeros((0, 4), dtype=torch.long)
+    assert len(match_fine(torch.rand(5, 8), torch.rand(6, 8), none, none, MatchingConfig()).scores) == 0
+
+
 def test_untrained_tuning_moves_nothing():
     network = Diff2I2P(SMALL)
     assert (network.tuning(torch.rand(5, 16), torch.rand(5, 16)) == 0).all()

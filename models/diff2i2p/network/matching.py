@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from diff2i2p.config import MatchingConfig
-from diff2i2p.network.point_backbone import gather
+from diff2i2p.network.point_backbone import AT_ONCE, gather
 
 OPPOSITE = 2.0  # distance of opposite unit vectors
 
@@ -78,8 +78,18 @@ def match_fine(
     """Pixels and points that rank high with each other inside each of the K coarse pairs.
 
     cells (G, C), points (N, C): unit fine features. patch_cells (K, A), node_points (K, B): members of each pair's two
-    sides, padded with G and N.
+    sides, padded with G and, at the end, with N.
     """
+    sizes = (node_points < len(points)).sum(1)
+    order = sizes.argsort()  # nodes of one size together need little padding, and a few pairs at a time stay in the cache
+    parts = []
+    for part in order.split(max(1, AT_ONCE // (max(patch_cells.shape[1], node_points.shape[1]) * points.shape[1]))):
+        most = max([config.partners, *sizes[part].tolist()])
+        parts.append(_match_pairs(cells, points, patch_cells[part], node_points[part, :most], config))
+    return _joined(parts)
+
+
+def _match_pairs(cells, points, patch_cells, node_points, config: MatchingConfig) -> PixelMatches:
     pixels, candidates = gather(cells, patch_cells.clamp(max=len(cells) - 1)), gather(points, node_points.clamp(max=len(points) - 1))
     similarity = pixels @ candidates.transpose(1, 2)  # (K, A, B)
     similarity.masked_fill_((patch_cells == len(cells))[:, :, None] | (node_points == len(points))[:, None], -2)
@@ -94,7 +104,8 @@ def match_fine(
 
 def gather_matches(parts: list[PixelMatches], points: int, config: MatchingConfig) -> PixelMatches:
     """All matches best first, none twice; of one pixel only the best where the configuration says so. points: how many there are."""
-    cells, matched, scores = (torch.cat([getattr(part, name) for part in parts]) for name in ("cells", "points", "scores"))
+    found = _joined(parts)
+    cells, matched, scores = found.cells, found.points, found.scores
     order = scores.argsort(descending=True)
     cells, matched, scores = cells[order], matched[order], scores[order]
     key = cells if config.one_per_pixel else cells * points + matched
@@ -103,6 +114,10 @@ def gather_matches(parts: list[PixelMatches], points: int, config: MatchingConfi
     first[1:] = key[by_key][1:] != key[by_key][:-1]
     kept = by_key[first].sort().values[: config.max_matches]
     return PixelMatches(cells[kept], matched[kept], scores[kept])
+
+
+def _joined(parts: list[PixelMatches]) -> PixelMatches:
+    return PixelMatches(*(torch.cat([getattr(part, name) for part in parts]) for name in ("cells", "points", "scores")))
 
 
 def patch_cells(grid, fine_grid, levels: int) -> list[torch.Tensor]:
