@@ -48,6 +48,13 @@ def test_the_pose_is_found_among_wrong_matches(wrong):
         assert 110 <= pose.inliers.sum() <= 130
 
 
+def test_every_match_has_its_say_however_many_there_are():
+    T = random_pose(np.random.default_rng(2))
+    many, few = (solve_pnp(matches(np.random.default_rng(4), T, count=count, wrong=count), CAMERA, CONFIG) for count in (2400, 240))
+    assert many.inliers.sum() > 2300
+    assert np.trace(many.covariance) < np.trace(few.covariance) / 5
+
+
 def test_the_covariance_is_that_of_the_errors():
     rng = np.random.default_rng(7)
     nees, scaled = [], []
