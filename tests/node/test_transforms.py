@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from rclpy.parameter import Parameter
 from rosgraph_msgs.msg import Clock
+from tf2_ros import StaticTransformBroadcaster
 
 from diff2i2p.localization.result import Status
 from diff2i2p_ros import convert
@@ -46,6 +47,16 @@ def test_a_fix_waits_for_odometry_that_comes_late(started, robot):
     robot.send_odometry(11.0, odometry(2.0))
     assert started.until(lambda: robot.transforms)
     np.testing.assert_allclose(T_map_odom(robot) @ odometry(1.5), started.localizer.T_map_camera, atol=1e-9)
+
+
+def test_an_odom_frame_that_never_moves_does_not_forbid_the_robot_to(started, robot):
+    StaticTransformBroadcaster(robot).sendTransform(convert.transform(np.eye(4), convert.stamp(0.0), "odom", "camera"))
+    started.spin(0.3)
+    for second in range(4):
+        started.localizer.T_map_camera = odometry(float(second))
+        started.answer(robot.send_image, 10.0 + second)
+    assert len(robot.poses) == 4
+    assert started.until(lambda: robot.transforms and np.allclose(T_map_odom(robot), odometry(3.0)))
 
 
 def test_missing_odometry_is_said_on_diagnostics_and_the_pose_is_published_all_the_same(started, robot):

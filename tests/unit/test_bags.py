@@ -274,6 +274,12 @@ def test_odometry_messages_count_where_tf_has_none(tmp_path):
     assert other.odometry(STAMPS[3]) is None and other.sources["odometry"] == "none"
 
 
+def test_an_odom_frame_that_never_moves_is_no_odometry(tmp_path):
+    still = {"/tf_static": [*STATIC["/tf_static"], (99.0, transform(99.0, "odom", "base_link", np.eye(4)))]}
+    sequence = read_bag(write(tmp_path / "bag", film() | still))
+    assert sequence.odometry(STAMPS[3]) is None and sequence.sources["odometry"] == "none"
+
+
 # --- what is wrong
 
 

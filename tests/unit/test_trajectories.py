@@ -65,6 +65,16 @@ def test_transforms_are_chained_through_the_nearest_common_frame():
     assert tree.frames == ["arm", "base", "eye", "odom"]
 
 
+def test_a_frame_moves_in_another_unless_all_between_them_is_static():
+    tree = TransformTree()
+    tree.add("odom", "base", row(0.0, pose(0)), static=True)
+    tree.add("base", "eye", row(0.0, pose(1)), static=True)
+    tree.add("base", "arm", row(0.0, pose(1)))
+    assert not tree.moves("odom", "eye") and not tree.moves("eye", "eye")
+    assert tree.moves("odom", "arm") and tree.moves("arm", "eye")
+    assert not tree.moves("odom", "moon")
+
+
 def test_a_loop_of_frames_ends():
     tree = TransformTree()
     tree.add("a", "b", row(0.0, pose(1)), static=True)

@@ -54,8 +54,9 @@ class BagSequence(Sequence):
     sources: dict[str, str]  # what was taken from where, for people
 
     def odometry(self, stamp: float) -> np.ndarray | None:
-        """T_odom_camera (4, 4) at `stamp`, seconds, or None."""
-        return self.tree.lookup(self.odom_frame, self.camera_frame, stamp)
+        """T_odom_camera (4, 4) at `stamp`, seconds, or None; an odom frame that never moves is no odometry."""
+        moves = self.tree.moves(self.odom_frame, self.camera_frame)
+        return self.tree.lookup(self.odom_frame, self.camera_frame, stamp) if moves else None
 
 
 def read_bag(path: Path | str, choice: BagChoice = BagChoice(), map_frame: str = "map") -> BagSequence:
@@ -72,12 +73,13 @@ def read_bag(path: Path | str, choice: BagChoice = BagChoice(), map_frame: str =
         raise BagError(f"{bag.path} has {len(images)} images on {topic}, none in the range asked for")
     told, truth = find_truth(bag, tree, wanted, choice.truth_frame, map_frame, images.frame_id, [f.stamp for f in frames])
     frames = [replace(frame, T_map_camera=T) for frame, T in zip(frames, truth, strict=True)]
-    moves = any(tree.lookup(choice.odom_frame, images.frame_id, frame.stamp) is not None for frame in frames)
-    odometry = f"{choice.odom_frame} -> {images.frame_id}" if moves else "none"
-    sources = {"images": topic, "camera": info_topic, "truth": told, "odometry": odometry}
-    return BagSequence(
+    sources = {"images": topic, "camera": info_topic, "truth": told, "odometry": "none"}
+    sequence = BagSequence(
         bag.path.resolve().stem, frames[0].camera, tuple(frames), tree, choice.odom_frame, images.frame_id, sources
     )  # fmt: skip
+    if any(sequence.odometry(frame.stamp) is not None for frame in frames):
+        sources["odometry"] = f"{choice.odom_frame} -> {images.frame_id}"
+    return sequence
 
 
 def _range(choice: BagChoice) -> range:

@@ -98,7 +98,12 @@ class MapToOdom:
         self._listener.unregister()
 
     def odometry(self, stamp: Stamp, camera_frame: str) -> np.ndarray | None:
-        """T_odom_camera (4, 4) at `stamp`, else the latest, else None: good enough to expect a pose from."""
+        """T_odom_camera (4, 4) at `stamp`, else the latest, else None: good enough to expect a pose from.
+
+        None where odom never moves, either: a static transform in place of odometry says nothing of how the robot moved.
+        """
+        if self._is_static(camera_frame):
+            return None
         for moment in (Time.from_msg(stamp), Time()):
             try:
                 return self._lookup(moment, camera_frame)
@@ -146,6 +151,13 @@ class MapToOdom:
         if stamp > self._sent:  # tf2 refuses a stamp that it has; a clock that was set back is noticed by the images, and then all is reset
             self._sent = stamp
             self._broadcaster.sendTransform(convert.transform(self._T_map_odom, Time(nanoseconds=stamp).to_msg(), *self._frames))
+
+    def _is_static(self, camera_frame: str) -> bool:
+        """Whether TF knows where the camera is in odom at the end of time."""
+        try:
+            return self._lookup(Time(seconds=2**31 - 1), camera_frame) is not None
+        except TransformException:
+            return False
 
     def _lookup(self, moment: Time, camera_frame: str) -> np.ndarray:
         return convert.matrix(self._buffer.lookup_transform(self._frames[1], camera_frame, moment).transform)
