@@ -40,9 +40,7 @@ def adapt(
     stop: Annotated[int | None, typer.Option(help="Frame before which to stop.")] = None,
     minutes: Annotated[float, typer.Option(min=0.01, help="Training time.")] = 60,
     colour: Annotated[bool, typer.Option(help="Use the cloud's colour or intensity.")] = True,
-    weights: Annotated[
-        str, typer.Option(help="Weights to begin with: what has seen images learns a site sooner; '' for none.")
-    ] = START,
+    weights: Annotated[str, typer.Option(help="Weights to begin with: what has seen images learns a site sooner; '' for none.")] = START,
     config: Annotated[Path | None, typer.Option(help="Training configuration, such as training/configs/edge-site.yaml.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
 ):
