@@ -20,7 +20,7 @@ def _commands():
 def train(
     config: Annotated[Path, typer.Argument(help="Training configuration, as in training/configs.")],
     out: Annotated[Path, typer.Option(help="Weights file to write; OUT.ckpt beside it lets training go on after an interruption.")],
-    minutes: Annotated[float, typer.Option(min=0.01, help="Training time, unless the configuration sets epochs.")] = 600,
+    minutes: Annotated[float, typer.Option(min=0.001, help="Training time, unless the configuration sets epochs.")] = 600,
     weights: Annotated[str | None, typer.Option(help="Weights to start from.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
 ):
@@ -38,7 +38,7 @@ def adapt(
     out: Annotated[Path, typer.Option(help="Weights file to write; OUT.ckpt beside it lets training go on after an interruption.")],
     start: Annotated[int | None, typer.Option(help="First frame used.")] = None,
     stop: Annotated[int | None, typer.Option(help="Frame before which to stop.")] = None,
-    minutes: Annotated[float, typer.Option(min=0.01, help="Training time.")] = 60,
+    minutes: Annotated[float, typer.Option(min=0.001, help="Training time.")] = 60,
     colour: Annotated[bool, typer.Option(help="Use the cloud's colour or intensity.")] = True,
     weights: Annotated[str, typer.Option(help="Weights to begin with: what has seen images learns a site sooner; '' for none.")] = START,
     config: Annotated[Path | None, typer.Option(help="Training configuration, such as training/configs/edge-site.yaml.")] = None,
@@ -121,7 +121,7 @@ def prior(
     sequence: Annotated[Path | None, typer.Option(help="Folder of that site's posed images.")] = None,
     start: Annotated[int | None, typer.Option(help="First frame used.")] = None,
     stop: Annotated[int | None, typer.Option(help="Frame before which to stop.")] = None,
-    minutes: Annotated[float, typer.Option(min=0.01, help="Training time.")] = 25,
+    minutes: Annotated[float, typer.Option(min=0.001, help="Training time.")] = 25,
     width: Annotated[int, typer.Option(help="Pixels of its images, a multiple of 16.")] = 64,
     channels: Annotated[int, typer.Option(help="Size of the model: 16 for a CPU, 96 for a GPU; a multiple of 8.")] = 32,
     batch: Annotated[int, typer.Option(help="Images of a step.")] = 16,
