@@ -16,7 +16,7 @@ from diff2i2p.mapping.pyramid import build_pyramid
 from diff2i2p.network.diff2i2p import Diff2I2P
 from diff2i2p.weights import load_weights, save_weights
 from diff2i2p_training.datasets import SiteDataset
-from diff2i2p_training.recipe import START, Recipe
+from diff2i2p_training.recipe import Recipe
 from diff2i2p_training.synthesis import ViewSynthesizer
 from diff2i2p_training.train import train
 
@@ -25,12 +25,12 @@ BATCH = 6
 
 
 def adapt(
-    cloud: PointCloud, sequence: Sequence, out: Path, minutes: float, config: Config = Config(), start: str = START,
+    cloud: PointCloud, sequence: Sequence, out: Path, minutes: float, config: Config = Config(), start: str | None = None,
     seed: int = 0, recipe: Recipe = Recipe(),
 ):  # fmt: skip
     """Train weights for the site of `cloud` from the posed `sequence` and write them to `out`; resumes from `out`.ckpt.
 
-    start: weights to begin with, '' for none. Raises WeightsError.
+    start: weights to begin with. Raises WeightsError.
     """
     console = Console()
     torch.manual_seed(seed)

@@ -6,8 +6,6 @@ from typing import Annotated
 
 import typer
 
-from diff2i2p_training.recipe import START
-
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
@@ -40,7 +38,9 @@ def adapt(
     stop: Annotated[int | None, typer.Option(help="Frame before which to stop.")] = None,
     minutes: Annotated[float, typer.Option(min=0.001, help="Training time.")] = 60,
     colour: Annotated[bool, typer.Option(help="Use the cloud's colour or intensity.")] = True,
-    weights: Annotated[str, typer.Option(help="Weights to begin with: what has seen images learns a site sooner; '' for none.")] = START,
+    weights: Annotated[
+        str | None, typer.Option(help="Weights to start from, such as demo-office: sooner good, not better in the end.")
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="Training configuration, such as training/configs/edge-site.yaml.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
 ):

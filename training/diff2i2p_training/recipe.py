@@ -6,7 +6,6 @@ from pathlib import Path
 
 from diff2i2p.config import PAPER, PAPER_RGBD, Config, ConfigError, override, parameter, read_overrides
 
-START = "demo-office"  # weights that those of a site begin with; '' begins with nothing
 PRESETS = {"paper": PAPER, "paper-rgbd": PAPER_RGBD}  # of the network; without one it is the edge network
 
 
