@@ -10,7 +10,6 @@ from diff2i2p.camera import Camera
 from diff2i2p.config import PnpConfig
 from diff2i2p.localization.result import Correspondences
 
-SEARCHED = 600  # matches, the best ones, that poses are searched with; each pose is judged by all of them
 MIN_SIGMA = 0.5  # pixels; no match is believed to be better than that
 RAYLEIGH_MEDIAN = 1.1774  # median length of a 2D Gaussian residual, in standard deviations
 CAUCHY_SCALE = 2.385  # in standard deviations: 95 % efficient on Gaussian residuals
@@ -75,15 +74,12 @@ def _ransac(pixels, points, camera: Camera, config: PnpConfig):
         "max_reproj_error": config.max_error, "max_iterations": config.max_iterations,
         "min_iterations": min(100, config.max_iterations), "progressive_sampling": True,
     }  # fmt: skip
-    best = slice(SEARCHED)
-    pose, _ = poselib.estimate_absolute_pose(pixels[best], points[best], model, options, {"loss_type": "CAUCHY", "loss_scale": 1.0})
-    if not np.isfinite(pose.Rt).all():
+    pose, info = poselib.estimate_absolute_pose(pixels, points, model, options, {"loss_type": "CAUCHY", "loss_scale": 1.0})
+    close = np.array(info["inliers"], bool)
+    if close.sum() < config.min_inliers or not np.isfinite(pose.Rt).all():
         return None
-    errors = reprojection_errors(pixels, points, camera, pose.R, _position(pose))
-    close = errors <= config.max_error
-    if close.sum() < config.min_inliers:
-        return None
-    robust = {"loss_type": "CAUCHY", "loss_scale": CAUCHY_SCALE * _sigma(errors[close])}
+    errors = reprojection_errors(pixels[close], points[close], camera, pose.R, _position(pose))
+    robust = {"loss_type": "CAUCHY", "loss_scale": CAUCHY_SCALE * _sigma(errors)}
     pose, _ = poselib.refine_absolute_pose(pixels[close], points[close], pose, model, robust)
     return (pose.R, _position(pose)) if np.isfinite(pose.Rt).all() else None
 
