@@ -71,6 +71,28 @@ def test_labels_name_the_nearest_map_points_also_after_a_crop(site, synthesizer)
     assert ((named[:, 0] - batch.points[labelled]).norm(dim=1) <= 0.3).all()
 
 
+def test_a_view_that_sees_more_than_a_part_of_the_map_can_hold_is_learnt_from_as_well(site, synthesizer):
+    cloud = site[0]
+    pyramid = build_pyramid(cloud.points, cloud.grey, 0.15, 3, 8)
+    dataset = SiteDataset(synthesizer, pyramid, 2, 4, max_nodes=min(map(len, SiteDataset(synthesizer, pyramid, 2, 4, 1).seen)) // 2)
+    batch = dataset.draw(np.random.default_rng(0))
+    assert int(batch.nodes.sum()) == dataset.max_nodes
+    assert (batch.targets[..., 0] >= 0).any()
+
+
+def test_images_that_see_nothing_of_the_cloud_are_left_out_and_refused_where_there_are_no_others(site):
+    cloud, sequence = site
+    pyramid = build_pyramid(cloud.points, cloud.grey, 0.15, 3, 8)
+    away = np.eye(4)
+    away[2, 3] = 1e3
+    blind = [replace(frame, T_map_camera=away @ frame.T_map_camera) for frame in sequence.frames]
+    some = ViewSynthesizer(cloud, 0.03, replace(sequence, frames=(*blind[:5], *sequence.frames[5:])), 160, 100.0)
+    dataset = SiteDataset(some, pyramid, 2, 4, max_nodes=len(pyramid.nodes) // 2)
+    assert min(dataset._neighbourhood(np.random.default_rng(seed))[0].min() for seed in range(20)) == 5
+    with pytest.raises(ValueError, match="T_map_camera"):
+        SiteDataset(ViewSynthesizer(cloud, 0.03, replace(sequence, frames=tuple(blind)), 160, 100.0), pyramid, 2, 4, 100)
+
+
 def test_another_light_keeps_shape_range_and_is_reproducible():
     grey = np.random.default_rng(0).integers(0, 255, (120, 160)).astype(np.uint8)
     first, second = (relight(grey, np.random.default_rng(3)) for _ in range(2))

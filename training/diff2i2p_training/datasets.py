@@ -13,6 +13,7 @@ from diff2i2p_training.light import relight
 from diff2i2p_training.synthesis import SiteView, ViewSynthesizer
 
 TARGETS = 3  # map points that share the label of a cell
+INSIDE = 0.8  # share of what a view sees that lies in the part of the map it is matched to
 FIRST = 100  # images of the mapping run that training begins with
 
 
@@ -42,6 +43,11 @@ class SiteDataset(IterableDataset):
         self.tree = cKDTree(pyramid.points[0].numpy())
         self.owners = pyramid.owners[0].numpy()
         self.seen = [self._seen_nodes(view) for view in synthesizer.views]
+        self.useful = np.flatnonzero([len(nodes) for nodes in self.seen])
+        if not len(self.useful):
+            raise ValueError(
+                "no image sees anything of the cloud: poses have to be T_map_camera (optical frame), in the frame of the cloud"
+            )
 
     def __iter__(self):
         worker = get_worker_info()
@@ -58,18 +64,20 @@ class SiteDataset(IterableDataset):
         return Batch(images[:, None], points, targets, pyramid, nodes, self.seed, K, T, self.stride)
 
     def _neighbourhood(self, rng: np.random.Generator) -> tuple[np.ndarray, torch.Tensor]:
-        """Views that see one part of the map, and the nodes of that part: all of a small map."""
+        """Views that see one part of the map, and the nodes of that part: all of a small map.
+
+        A view down a long corridor sees more than a part can hold: then those are taken that see as much of that part.
+        """
         count = len(self.pyramid.nodes)
-        begun = max(FIRST, round(self.effort.item() * len(self.seen)))  # a corner of the site first: images in a row are of one place
-        seen = self.seen[:begun]
+        views = self.useful[: max(FIRST, round(self.effort.item() * len(self.useful)))]  # a corner first: images in a row are of one place
         if count <= self.max_nodes:
-            return rng.integers(len(seen), size=self.batch_size), torch.ones(count, dtype=torch.bool)
-        first = seen[rng.integers(len(seen))]
-        centre = self.pyramid.nodes.numpy()[first].mean(0)
+            return rng.choice(views, self.batch_size), torch.ones(count, dtype=torch.bool)
+        first = rng.integers(len(views))
+        centre = self.pyramid.nodes.numpy()[self.seen[views[first]]].mean(0)
         distance = np.linalg.norm(self.pyramid.nodes.numpy() - centre, axis=1)
         nodes = distance <= np.partition(distance, self.max_nodes - 1)[self.max_nodes - 1]
-        inside = np.flatnonzero([nodes[near].mean() > 0.8 for near in seen])
-        return rng.choice(inside, self.batch_size), torch.from_numpy(nodes)
+        share = np.array([nodes[self.seen[view]].mean() for view in views])
+        return rng.choice(views[share >= min(INSIDE, share[first])], self.batch_size), torch.from_numpy(nodes)
 
     def _sample(self, view: SiteView, rng: np.random.Generator, effort: float):
         points, targets = self._labels(view)
