@@ -66,18 +66,17 @@ class SiteDataset(IterableDataset):
     def _neighbourhood(self, rng: np.random.Generator) -> tuple[np.ndarray, torch.Tensor]:
         """Views that see one part of the map, and the nodes of that part: all of a small map.
 
-        A view down a long corridor sees more than a part can hold: then those are taken that see as much of that part.
+        Down a long corridor every view sees more than a part can hold: then those are taken that see least beside it.
         """
         count = len(self.pyramid.nodes)
         views = self.useful[: max(FIRST, round(self.effort.item() * len(self.useful)))]  # a corner first: images in a row are of one place
         if count <= self.max_nodes:
             return rng.choice(views, self.batch_size), torch.ones(count, dtype=torch.bool)
-        first = rng.integers(len(views))
-        centre = self.pyramid.nodes.numpy()[self.seen[views[first]]].mean(0)
+        centre = self.pyramid.nodes.numpy()[self.seen[rng.choice(views)]].mean(0)
         distance = np.linalg.norm(self.pyramid.nodes.numpy() - centre, axis=1)
         nodes = distance <= np.partition(distance, self.max_nodes - 1)[self.max_nodes - 1]
         share = np.array([nodes[self.seen[view]].mean() for view in views])
-        return rng.choice(views[share >= min(INSIDE, share[first])], self.batch_size), torch.from_numpy(nodes)
+        return rng.choice(views[share >= min(INSIDE, share.max())], self.batch_size), torch.from_numpy(nodes)
 
     def _sample(self, view: SiteView, rng: np.random.Generator, effort: float):
         points, targets = self._labels(view)
