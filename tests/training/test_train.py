@@ -79,13 +79,15 @@ def test_a_map_point_names_all_cells_that_see_it():
 
 
 def test_training_begins_in_a_corner_of_the_site(dataset, monkeypatch):
-    monkeypatch.setattr(datasets, "FIRST", 2)
-    rng = np.random.default_rng(0)
-    furthest = []
+    monkeypatch.setattr(datasets, "FIRST", 4)
+    middles = np.stack([dataset.pyramid.nodes.numpy()[nodes].mean(0) for nodes in dataset.seen])
+    furthest, rng = [], np.random.default_rng(0)
     for effort in (0.0, 1.0):
         dataset.effort.fill_(effort)
-        furthest.append(max(dataset._neighbourhood(rng)[0].max() for _ in range(30)))
-    assert furthest[0] == 1 and furthest[1] >= len(dataset.seen) // 2
+        drawn = np.concatenate([dataset._neighbourhood(rng)[0] for _ in range(60)])
+        furthest.append(np.linalg.norm(middles[drawn] - middles[dataset.useful[0]], axis=1).max())
+    assert set(dataset.useful) == set(range(len(dataset.seen)))
+    assert furthest[0] < 0.3 * furthest[1]
 
 
 def test_codes_of_places_learn_faster_and_forget_nothing():

@@ -14,7 +14,7 @@ from diff2i2p_training.synthesis import SiteView, ViewSynthesizer
 
 TARGETS = 3  # map points that share the label of a cell
 INSIDE = 0.8  # share of what a view sees that lies in the part of the map it is matched to
-FIRST = 100  # images of the mapping run that training begins with
+FIRST = 100  # images that training begins with, of one corner of the site
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,7 @@ class SiteDataset(IterableDataset):
         self.seen = [self._seen_nodes(view) for view in synthesizer.views]
         self.useful = np.flatnonzero([len(nodes) for nodes in self.seen])
         if not len(self.useful):
-            raise ValueError(
-                "no image sees anything of the cloud: poses have to be T_map_camera (optical frame), in the frame of the cloud"
-            )
+            raise ValueError("no image sees anything of the cloud: poses have to be T_map_camera, optical frame, in the cloud's frame")
 
     def __iter__(self):
         worker = get_worker_info()
@@ -63,13 +61,21 @@ class SiteDataset(IterableDataset):
         pyramid, targets = _cropped(self.pyramid, nodes, targets)
         return Batch(images[:, None], points, targets, pyramid, nodes, self.seed, K, T, self.stride)
 
+    def _from_a_corner_on(self) -> np.ndarray:
+        """The views that see anything, first those that see what the first one sees, the furthest from that last."""
+        useful, nodes = np.flatnonzero([len(nodes) for nodes in self.seen]), self.pyramid.nodes.numpy()
+        if not len(useful):
+            raise ValueError("no image sees anything of the cloud: poses have to be T_map_camera, optical frame, in the cloud's frame")
+        middles = np.stack([nodes[self.seen[view]].mean(0) for view in useful])
+        return useful[np.argsort(np.linalg.norm(middles - middles[0], axis=1), kind="stable")]
+
     def _neighbourhood(self, rng: np.random.Generator) -> tuple[np.ndarray, torch.Tensor]:
         """Views that see one part of the map, and the nodes of that part: all of a small map.
 
         Down a long corridor every view sees more than a part can hold: then those are taken that see least beside it.
         """
         count = len(self.pyramid.nodes)
-        views = self.useful[: max(FIRST, round(self.effort.item() * len(self.useful)))]  # a corner first: images in a row are of one place
+        views = self.useful[: max(FIRST, round(self.effort.item() * len(self.useful)))]
         if count <= self.max_nodes:
             return rng.choice(views, self.batch_size), torch.ones(count, dtype=torch.bool)
         centre = self.pyramid.nodes.numpy()[self.seen[rng.choice(views)]].mean(0)

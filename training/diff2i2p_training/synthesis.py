@@ -145,7 +145,7 @@ def _zoomed(camera: Camera, rng: np.random.Generator, effort: float) -> Camera:
 
 
 def _turn(rng: np.random.Generator, turn: float, tilt: float, roll: float) -> np.ndarray:
-    """Random rotation (3, 3) in the optical frame, limits in degrees; half turn and tilt by less than a quarter of them, roll by an eighth."""
+    """Random rotation (3, 3) in the optical frame, limits in degrees; half turn and tilt by less than a quarter, roll by an eighth."""
     yaw, pitch, lean = rng.uniform(-1, 1, 3)
     return Rotation.from_euler("yxz", (turn * yaw * abs(yaw), tilt * pitch * abs(pitch), roll * lean**3), degrees=True).as_matrix()
 

@@ -62,18 +62,29 @@ class Localizer:
         with timer("rectify"):
             view = rectify(image, camera, self.config.image.width, self.config.image.max_fov)
             view = view if depth is None else replace(view, depth=rectify_depth(depth, camera, view.camera))
-        matched, scenes, answers = [], [], []
-        for matcher in (self.follower, *self.matchers):
+        level = None if up is None else (up, self.map.up)
+        scenes: list[Scene] = []
+        answer = self._search(view, prior, [self.follower, *self.matchers], level, scenes, timer)
+        if answer.doubted:  # image and map are held against each other once more where it was found: doubt may be due to a first pose that was rough
+            again = self._search(view, answer.doubted.T_map_camera, [self.follower], level, scenes, timer)
+            answer = max(answer, again, key=_merit)
+        return replace(answer, milliseconds=timer.milliseconds)
+
+    def _search(
+        self, view: View, prior: np.ndarray | None, matchers: list, level: tuple | None, scenes: list["Scene"], timer: "StageTimer"
+    ) -> Localization:
+        """The best answer by `matchers`, asked until one is sure; what they find joins `scenes`, which all compete."""
+        matched, answers = [], []
+        for matcher in matchers:
             matched += (found := matcher.match(view, prior, timer))
             with timer("pnp"):
-                places = propose(found, view.camera, self.config.pnp, None if up is None else (up, self.map.up))
+                places = propose(found, view.camera, self.config.pnp, level)
             with timer("render"):
                 scenes += self._scenes(places, view)
-            answers = self._answers(scenes, view, timer)
+            answers = self._answers(scenes, view, timer) if places else answers
             if any(answer.ok and answer.confidence >= self.config.track.sure for answer in answers):
                 break  # no second opinion is needed
-        best = max(answers, key=_merit, default=_unanswered(matched, view, self.config.pnp.min_inliers))
-        return replace(best, milliseconds=timer.milliseconds)
+        return max(answers, key=_merit, default=_unanswered(matched, view, self.config.pnp.min_inliers))
 
     def _scenes(self, places: list[Hypothesis], view: View) -> list["Scene"]:
         """The best hypotheses beside what the map shows there; of a line along which places repeat, those most like the image."""
