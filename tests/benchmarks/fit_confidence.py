@@ -22,7 +22,7 @@ from diff2i2p.evaluation.sequences import read_sequence
 from diff2i2p.localization.localizer import Localizer
 
 RIDGE = 1e-4  # costs no likelihood on offices left out; the network, on two sites, took 1e-3
-BY_MATCHES = 6  # kinds of evidence, the first, that tell nothing more where image and map are compared by their looks
+OF_MATCHES = 6  # kinds of evidence, the first, that tell nothing more where image and map are compared by their looks
 UNFIT = ("repeated", "refurnished")  # right is luck in the first, and a matter of words in the second
 
 
@@ -52,8 +52,8 @@ def fit(evidence: np.ndarray, good: np.ndarray, ridge: float = RIDGE) -> np.ndar
 
 def describe(matcher: str, poses: list[dict], ridge: float) -> None:
     evidence, good = np.array([pose["evidence"][:-1] for pose in poses]), np.array([right(pose) for pose in poses])
-    if matcher == "appearance":
-        evidence[:, :BY_MATCHES] = 0
+    if evidence[:, OF_MATCHES:].any():  # the map has looks
+        evidence[:, :OF_MATCHES] = 0
     w = fit(evidence, good, ridge)
     belief = 1 / (1 + np.exp(-(evidence @ w[:-1] + w[-1])))
     print(f"{matcher}: {good.sum()} right, {(~good).sum()} wrong;", tuple(w.round(2).tolist()))

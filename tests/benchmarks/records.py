@@ -79,7 +79,7 @@ def decide(record: dict) -> dict | None:
 
 
 def believe(pose: dict) -> float:
-    return verify.confidence(verify.Evidence(*pose["evidence"]), pose["matcher"])
+    return verify.confidence(verify.Evidence(*pose["evidence"]))
 
 
 def right(pose: dict) -> bool:

@@ -5,6 +5,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from diff2i2p.camera import Camera, CameraError
 from diff2i2p.cloud import read_cloud
@@ -78,6 +79,25 @@ def test_what_one_matcher_cannot_prove_another_proves(localizer, drive):
     wrong = Correspondences(matches.pixels[good], matches.points[good] + [0, 0.45, 0], matches.scores[good], "appearance")
     answer = Localizer(localizer.map, [Says(wrong), Says(right)], localizer.config).localize(image, CAMERA)
     assert answer.ok and answer.matcher == "network" and pose_error(truth, answer.T_map_camera)[0] < 0.25
+
+
+def test_a_rough_pose_of_the_network_is_made_precise_and_proven_where_it_leads(localizer, drive):
+    rough = np.eye(4)  # 15 cm to the side of the true pose, turned by 12 degrees
+    rough[:3, :3], rough[0, 3] = Rotation.from_euler("y", 12, degrees=True).as_matrix(), 0.15
+    proven = []
+    for image, truth in zip(*drive, strict=True):
+        if not (found := localizer.localize(image, CAMERA)).ok:
+            continue
+        matches, moved = found.correspondences, truth @ rough @ np.linalg.inv(truth)
+        points = matches.points[found.inliers] @ moved[:3, :3].T + moved[:3, 3]
+        says = Says(Correspondences(matches.pixels[found.inliers], points, matches.scores[found.inliers], "network"))
+        once, again = (Localizer(localizer.map, [says], localizer.config) for _ in range(2))
+        once.follower = Says(None)
+        once.follower.match = lambda view, prior, timer: []
+        answer = again.localize(image, CAMERA)
+        if not once.localize(image, CAMERA).ok and answer.ok:
+            proven.append(pose_error(truth, answer.T_map_camera)[0])
+    assert len(proven) >= 2 and max(proven) < 0.05
 
 
 def test_where_one_matcher_is_sure_the_next_is_not_asked(localizer, drive):

@@ -18,7 +18,7 @@ from diff2i2p.localization.likeness import layout, likeness
 from diff2i2p.localization.pnp import Pose
 from diff2i2p.localization.result import Correspondences, Status
 from diff2i2p.localization.twins import find_twin
-from diff2i2p.localization.verify import COEFFICIENTS, confidence, evidence, resemblances
+from diff2i2p.localization.verify import BY_LOOKS, BY_MATCHES, confidence, evidence, resemblances
 from diff2i2p.mapping.dense import DenseMap
 from diff2i2p.render import render_cloud
 
@@ -125,8 +125,8 @@ def test_matches_that_a_second_place_explains_as_well_leave_no_margin(truth, eye
     known = ((alone, 0, None), (twice, as_much, rival), (twice, 0, rival))
     proofs = [evidence(place.pose, place, comparison, elsewhere, other) for place, elsewhere, other in known]
     assert proofs[0].alone == proofs[2].alone > 0.99 and 0.49 < proofs[1].alone < 0.6
-    assert confidence(replace(proofs[0], agreement=1.0), "appearance") > 0.8
-    assert confidence(replace(proofs[1], agreement=1.0), "appearance") == proofs[1].alone
+    assert confidence(replace(proofs[0], agreement=1.0)) > 0.8
+    assert confidence(replace(proofs[1], agreement=1.0)) == proofs[1].alone
 
 
 def test_on_a_map_without_looks_a_rival_is_judged_by_its_matches(truth, eye, view, corner):
@@ -215,10 +215,9 @@ def test_a_pose_that_contradicts_gravity_is_none(truth, eye):
 def test_no_evidence_counts_against_a_pose(view, dense, truth, eye):
     place = propose([matches_at(truth, eye, 60, np.random.default_rng(0))], eye, PNP)[0]
     proof = evidence(place.pose, place, compare(view, dense, truth))
-    for name, weights in COEFFICIENTS.items():
-        matcher, *bare = name.split(", ")
+    for weights, looks in ((BY_LOOKS, True), (BY_MATCHES, False)):
         assert len(weights) == len(astuple(proof)) and min(weights[:-1]) >= 0
-        assert 0 < confidence(proof, matcher, looks=not bare) <= 1
+        assert 0 < confidence(proof, looks) <= 1
 
 
 def depth_of(corner, eye, T: np.ndarray) -> np.ndarray:

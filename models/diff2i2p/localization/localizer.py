@@ -4,7 +4,7 @@
 import time
 from collections import defaultdict
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -62,29 +62,25 @@ class Localizer:
         with timer("rectify"):
             view = rectify(image, camera, self.config.image.width, self.config.image.max_fov)
             view = view if depth is None else replace(view, depth=rectify_depth(depth, camera, view.camera))
-        level = None if up is None else (up, self.map.up)
-        scenes: list[Scene] = []
-        answer = self._search(view, prior, [self.follower, *self.matchers], level, scenes, timer)
-        if answer.doubted:  # image and map are held against each other once more where it was found: doubt may be due to a first pose that was rough
-            again = self._search(view, answer.doubted.T_map_camera, [self.follower], level, scenes, timer)
-            answer = max(answer, again, key=_merit)
-        return replace(answer, milliseconds=timer.milliseconds)
-
-    def _search(
-        self, view: View, prior: np.ndarray | None, matchers: list, level: tuple | None, scenes: list["Scene"], timer: "StageTimer"
-    ) -> Localization:
-        """The best answer by `matchers`, asked until one is sure; what they find joins `scenes`, which all compete."""
-        matched, answers = [], []
-        for matcher in matchers:
-            matched += (found := matcher.match(view, prior, timer))
-            with timer("pnp"):
-                places = propose(found, view.camera, self.config.pnp, level)
-            with timer("render"):
-                scenes += self._scenes(places, view)
-            answers = self._answers(scenes, view, timer) if places else answers
-            if any(answer.ok and answer.confidence >= self.config.track.sure for answer in answers):
+        search = Search(view, None if up is None else (up, self.map.up), timer)
+        for matcher in (self.follower, *self.matchers):
+            best = self._look(matcher, prior, search)
+            if best.doubted and best.matcher == "network":  # matches of cells give a rough pose, at which little of the map fits the image
+                best = self._look(self.follower, best.doubted.T_map_camera, search)
+            if best.ok and best.confidence >= self.config.track.sure:
                 break  # no second opinion is needed
-        return max(answers, key=_merit, default=_unanswered(matched, view, self.config.pnp.min_inliers))
+        return replace(best, milliseconds=timer.milliseconds)
+
+    def _look(self, matcher, near: np.ndarray | None, search: "Search") -> Localization:
+        """The best answer so far, after `matcher` has been asked, for poses near T_map_camera (4, 4) where that is known."""
+        search.matched += (found := matcher.match(search.view, near, search.timer))
+        with search.timer("pnp"):
+            places = propose(found, search.view.camera, self.config.pnp, search.level)
+        if places:
+            with search.timer("render"):
+                search.scenes += self._scenes(places, search.view)
+            search.answers = self._answers(search.scenes, search.view, search.timer)
+        return max(search.answers, key=_merit, default=_unanswered(search.matched, search.view, self.config.pnp.min_inliers))
 
     def _scenes(self, places: list[Hypothesis], view: View) -> list["Scene"]:
         """The best hypotheses beside what the map shows there; of a line along which places repeat, those most like the image."""
@@ -139,7 +135,7 @@ class Localizer:
         def believe(pose: Pose) -> float:
             elsewhere = max((value for value, T in looks if not same_place(T, pose.T_map_camera)), default=0.0)
             proof = evidence(pose, place, comparison, elsewhere, rival)
-            return confidence(proof, matches.matcher, self.map.dense.shades is not None)
+            return confidence(proof, self.map.dense.shades is not None)
 
         refinements = [lambda pose: refine(comparison, matches, pnp)]
         if view.depth is not None:
@@ -171,6 +167,18 @@ class Scene:
     def beats(self, other: "Scene") -> bool:
         """Whether this is another place than that, and more alike."""
         return self.alike > other.alike and not same_place(self.T_map_camera, other.T_map_camera)
+
+
+@dataclass
+class Search:
+    """What has been found in one image so far."""
+
+    view: View
+    level: tuple[np.ndarray, np.ndarray] | None  # up, (3,) unit vectors in the camera's frame and in the map's
+    timer: "StageTimer"
+    matched: list[Correspondences] = field(default_factory=list)
+    scenes: list[Scene] = field(default_factory=list)  # all compete
+    answers: list[Localization] = field(default_factory=list)
 
 
 class StageTimer:

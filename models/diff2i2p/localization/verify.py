@@ -32,16 +32,12 @@ class Evidence:
     alone: float  # how far the image resembles another place less: 0.5 where that is as good, towards 1 where nothing is like it
 
 
-# Logistic regression on all Evidence but the last, which caps it; bias last (tests/benchmarks/fit_confidence.py). By looks: synthetic
-# offices; matches tell nothing more there. Network: kitchen 500-529 and a day in the demo office that no figure is reported on, against
-# images of other places, by weights half trained, because good ones give too few wrong poses to learn from.
+# Logistic regression on all Evidence but the last, which caps it; bias last (tests/benchmarks/fit_confidence.py). Where the map has looks
+# they tell all: synthetic offices, poses by appearance; matches tell nothing more there. On a bare map: kitchen 500-529 and a day in the
+# demo office that no figure is reported on, against images of other places, by weights half trained, because good ones give too few
+# wrong poses to learn from.
 BY_LOOKS = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 5.71, 6.3, 5.6, 3.5, -6.5)
-COEFFICIENTS = {
-    "network": (1.05, 0.66, 0.54, 1.96, 0.32, 0.25, 1.94, 0.0, 2.45, 0.0, -8.66),
-    "network, bare map": (1.29, 1.63, 0.57, 2.40, 0.91, 0.95, 0.0, 0.0, 0.0, 0.0, -8.59),
-    "appearance": BY_LOOKS,
-    "tracks": BY_LOOKS,
-}
+BY_MATCHES = (1.29, 1.63, 0.57, 2.40, 0.91, 0.95, 0.0, 0.0, 0.0, 0.0, -8.59)
 
 
 def evidence(
@@ -71,9 +67,9 @@ def evidence(
     )
 
 
-def confidence(proof: Evidence, matcher: str, looks: bool = True) -> float:
+def confidence(proof: Evidence, looks: bool = True) -> float:
     """Probability that the pose is within 0.25 m and 5 degrees; looks: whether the map has colour or intensity."""
-    *weights, bias = COEFFICIENTS[matcher if looks else f"{matcher}, bare map"]
+    *weights, bias = BY_LOOKS if looks else BY_MATCHES
     *figures, alone = astuple(proof)
     return float(min(1 / (1 + np.exp(-(np.dot(weights, figures) + bias))), alone))
 
