@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Does it know when it is wrong? Synthetic offices on another day, and what must not get a wrong pose, by appearance: matches with the
-posed images of the mapping run and, in doubt, with views rendered from the cloud.
+posed images of the mapping run and, in doubt, with views rendered from the cloud. With --network: the demo office, by the network alone.
 
 Records lie in out/bench/negatives and are kept: run it again to finish what was interrupted, with --rounds for more images, with
 --minutes to stop in time. The confidence is fitted on the first eight offices (fit_confidence.py); the table is of the other five.
@@ -30,8 +30,9 @@ COMMAND = "python tests/benchmarks/bench_negatives.py"
 FOLDER = OUT / "negatives"
 CAMERA = Camera(320, 240, (230.0, 230.0, 159.5, 119.5))
 FITTED, JUDGED = (11, 12, 13, 14, 15, 16, 17, 18), (21, 22, 23, 24, 25)  # seeds of the offices
-MAPPING, FRAMES, FEW, ROOMS = 60, 15, 3, 1  # images of the mapping run, of a round, and of a covered lens; rooms
+MAPPING, FRAMES, FEW = 60, 15, 3  # images of the mapping run, of a round, and of a covered lens
 LOOKS = {"appearance": {"spacing": 1.2, "headings": 8}}
+DEMO, BY_NETWORK = (3, "demo-office"), {"matcher": "network"}  # rooms and weights of office 0
 HEARD = {"track": {"sure": 0.999}}  # every matcher: more to fit on
 GATE = Config().verify.min_confidence
 POSITIVE = ("another day", "changed room", "blurred", "dark", "overexposed")  # images of the mapped place
@@ -45,19 +46,20 @@ GATES = (0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.9)
 class Office:
     """One office, and its map, made when it is first asked for."""
 
-    def __init__(self, seed: int, config: Config = Config()):
-        self.seed, self.world, self.config = seed, World.office(seed, ROOMS), override(config, LOOKS)
+    def __init__(self, seed: int, config: Config = Config(), rooms: int = 1, weights: str | None = None):
+        self.seed, self.rooms, self.weights = seed, rooms, weights
+        self.world, self.config = World.office(seed, rooms), override(config, LOOKS)
 
     @cached_property
     def localizer(self) -> Localizer:
         path = FOLDER / f"{self.seed}.i2pmap"
         if not path.exists():
-            poses = self.world.drive(self.seed, MAPPING, 2.0, cover=True)[1]
+            poses = self.world.drive(self.seed, MAPPING * self.rooms, 2.0, cover=True)[1]
             cloud = self.world.scan(np.random.default_rng(self.seed), scan_positions(poses))
             images = self.world.render(CAMERA, poses)[0]
             photographs = [Photograph(partial(np.copy, image), CAMERA, T) for image, T in zip(images, poses, strict=True)]
-            compile_map(cloud, path, config=self.config, up=np.array([0, 0, 1.0]), photographs=photographs)
-        return Localizer.open(path, config=self.config)
+            compile_map(cloud, path, self.weights, self.config, up=np.array([0, 0, 1.0]), photographs=photographs)
+        return Localizer.open(path, self.weights, self.config)
 
     @cached_property
     def twice(self) -> Localizer:
@@ -75,7 +77,7 @@ def taken(office: Office, change: str, number: int) -> tuple[np.ndarray, np.ndar
         world = negatives.rearranged(office.world, seed + 500)
     else:
         make = negatives.other_floor if change == "other floor" else negatives.refurnished
-        world = make(office.world, office.seed, ROOMS, 1 + number)
+        world = make(office.world, office.seed, office.rooms, 1 + number)
     poses = world.drive(seed, FRAMES, 1.0)[1]
     return world.render(CAMERA, poses)[0], poses
 
@@ -83,7 +85,7 @@ def taken(office: Office, change: str, number: int) -> tuple[np.ndarray, np.ndar
 def shown(office: Office, kind: str, number: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """The images of one kind in one round, in their order, with the camera's poses in the place that it is in."""
     if kind == "other place":
-        return taken(Office(office.seed + 100 * (1 + number)), "day", number)
+        return taken(Office(office.seed + 100 * (1 + number), rooms=office.rooms), "day", number)
     images, poses = taken(office, kind if kind in CHANGES else "day", number)
     if kind in ("mirrored", *negatives.SPOILED):
         rng = np.random.default_rng([office.seed, number])
@@ -108,11 +110,11 @@ def record(office: Office, number: int, kinds: list[str], done: set[tuple], end:
 
 def table(records: list[dict]) -> list[list]:
     """A row for each kind of image, and one for all of the place and for all others."""
-    rows = {kind: row(kind, [r for r in records if r["kind"] == kind]) for kind in KINDS}
+    rows = {kind: row(kind, [r for r in records if r["kind"] == kind]) for kind in KINDS if any(r["kind"] == kind for r in records)}
     sums = [row(name, [r for r in records if r["kind"] in kinds]) for name, kinds in
             (("all of the place", POSITIVE), ("all others", NEGATIVE), ("everything", POSITIVE + NEGATIVE))]  # fmt: skip
-    last = rows.pop("refurnished")
-    return [*rows.values(), *sums, last]
+    last = [rows.pop("refurnished")] if "refurnished" in rows else []
+    return [*rows.values(), *sums, *last]
 
 
 def trade(records: list[dict]) -> list[list]:
@@ -156,17 +158,24 @@ if __name__ == "__main__":
     parser.add_argument("--offices", type=int, nargs="+", default=[*FITTED, *JUDGED])
     parser.add_argument("--kinds", nargs="+", default=KINDS, choices=KINDS, metavar="KIND", help="record these only")
     parser.add_argument("--minutes", type=float, default=15, help="CPU minutes after which to stop recording")
+    parser.add_argument("--network", action="store_true", help="record and publish the demo office by the network alone instead")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     FOLDER.mkdir(parents=True, exist_ok=True)
     done = {(r["site"], r["kind"], r["name"]) for r in load(*FOLDER.glob("*.jsonl"))}
-    offices = [Office(seed, override(Config(), HEARD if seed in FITTED else {})) for seed in options.offices]
+    if options.network:
+        offices, options.kinds = [Office(0, override(Config(), BY_NETWORK), *DEMO)], [kind for kind in options.kinds if kind != "repeated"]
+    else:
+        offices = [Office(seed, override(Config(), HEARD if seed in FITTED else {})) for seed in options.offices]
     for number, office in product(range(options.rounds), offices):
         record(office, number, options.kinds, done, 60 * options.minutes)
-    records = load(*(FOLDER / f"{seed}.jsonl" for seed in JUDGED))
+    records = load(*(FOLDER / f"{seed}.jsonl" for seed in ([0] if options.network else JUDGED)))
     if not records:
         raise SystemExit("none of the judged offices is recorded yet: no table")
     header = ["images", "shown", "right poses found", "published", "right ones lost to the gate", "false ones published", "% false"]
+    if options.network:
+        publish("negatives-network", f"{COMMAND} --network --rounds {options.rounds}", header, table(records))
+        raise SystemExit
     publish("negatives", COMMAND, header, table(records))
     header = ["gate", "% right", "% lost to the gate", "false, of the place", "false, others", "% false of all"]
     publish("gate", COMMAND, header, trade(records))

@@ -43,9 +43,7 @@ class SiteDataset(IterableDataset):
         self.tree = cKDTree(pyramid.points[0].numpy())
         self.owners = pyramid.owners[0].numpy()
         self.seen = [self._seen_nodes(view) for view in synthesizer.views]
-        self.useful = np.flatnonzero([len(nodes) for nodes in self.seen])
-        if not len(self.useful):
-            raise ValueError("no image sees anything of the cloud: poses have to be T_map_camera, optical frame, in the cloud's frame")
+        self.useful = self._from_a_corner_on()
 
     def __iter__(self):
         worker = get_worker_info()
