@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The kitchen's queries in bad light: darkened, lit by one lamp, blurred by motion; each matcher on the same images and machine.
+"""The kitchen's queries in bad light: darkened, lit by one lamp, overexposed, blurred; each matcher on the same images and machine.
 
 Uses the weights and maps that bench_real.py leaves.
 """
@@ -11,7 +11,7 @@ from bench import OUT, ROOT, SHARED, looks, median, percent, publish
 
 from diff2i2p.config import Config, override
 from diff2i2p.evaluation.metrics import localize_all, summarize
-from diff2i2p.evaluation.negatives import blurred, dark
+from diff2i2p.evaluation.negatives import blurred, dark, overexposed
 from diff2i2p.evaluation.sequences import Frame, Sequence, read_sequence
 from diff2i2p.localization.localizer import Localizer
 
@@ -30,7 +30,7 @@ def one_lamp(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return (image * (0.1 + 1.1 * spot)[..., None]).clip(0, 255).astype(np.uint8)
 
 
-LIGHTS = {"dark": dark, "one lamp": one_lamp, "motion blur": blurred}
+LIGHTS = {"dark": dark, "one lamp": one_lamp, "overexposed": overexposed, "motion blur": blurred}
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ def relight(grey: np.ndarray, rng: np.random.Generator, effort: float = 1.0) -> 
     if rng.random() < 0.35 * effort:
         image = one_lamp(image, rng)
     if rng.random() < 0.8 * effort:
-        image = image ** rng.uniform(0.5, 2.0) * np.exp(rng.uniform(-1.4, 0.3)) + rng.uniform(-0.08, 0.08)
+        image = image ** rng.uniform(0.5, 2.0) * np.exp(rng.uniform(-1.4, 1.2)) + rng.uniform(-0.08, 0.08)
     if rng.random() < 0.3 * effort:
         image = motion_blur(image, rng)
     if rng.random() < 0.3 * effort:
