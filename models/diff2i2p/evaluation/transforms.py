@@ -37,21 +37,23 @@ class TransformTree:
 
     def lookup(self, target: str, source: str, stamp: float) -> np.ndarray | None:
         """T_target_source (4, 4) at `stamp`, seconds; None where the frames are not connected or were not at that time."""
-        T_shared_target, T_shared_source = (self._chain(path, stamp) for path in self._paths(target, source))
+        if (paths := self._paths(target, source)) is None:
+            return None
+        T_shared_target, T_shared_source = (self._chain(path, stamp) for path in paths)
         if T_shared_target is None or T_shared_source is None:
             return None
         return np.linalg.inv(T_shared_target) @ T_shared_source
 
     def moves(self, target: str, source: str) -> bool:
         """Whether frames are connected, and not by static transforms alone."""
-        up, down = self._paths(target, source)
-        return up is not None and any(edge not in self._static for path in (up, down) for edge in zip(path[1:], path, strict=False))
+        paths = self._paths(target, source) or ()
+        return any(edge not in self._static for path in paths for edge in zip(path[1:], path, strict=False))
 
-    def _paths(self, target: str, source: str) -> tuple[list[str] | None, list[str] | None]:
-        """From either frame up to the first that both are in; None, None where there is none."""
+    def _paths(self, target: str, source: str) -> tuple[list[str], list[str]] | None:
+        """From either frame up to the first that both are in; None where there is none."""
         up, down = self._to_root(target.lstrip("/")), self._to_root(source.lstrip("/"))
         shared = next((frame for frame in down if frame in up), None)
-        return (None, None) if shared is None else (up[: up.index(shared) + 1], down[: down.index(shared) + 1])
+        return None if shared is None else (up[: up.index(shared) + 1], down[: down.index(shared) + 1])
 
     def _to_root(self, frame: str) -> list[str]:
         path = [frame]
@@ -59,10 +61,8 @@ class TransformTree:
             path.append(parent)
         return path
 
-    def _chain(self, path: list[str] | None, stamp: float) -> np.ndarray | None:
+    def _chain(self, path: list[str], stamp: float) -> np.ndarray | None:
         """T from the first frame of a path to its last."""
-        if path is None:
-            return None
         T = np.eye(4)
         for child, parent in zip(path, path[1:], strict=False):
             step = self._edge(parent, child, stamp)
