@@ -13,7 +13,7 @@ import torch
 from diff2i2p.camera import Camera, View, rectify
 from diff2i2p.config import Config
 from diff2i2p.localization.appearance import AppearanceMatcher
-from diff2i2p.localization.compare import Comparison, compare, refine
+from diff2i2p.localization.compare import Comparison, compare, refine, rematch
 from diff2i2p.localization.depth import rectify_depth, refine_by_depth
 from diff2i2p.localization.follow import Follower
 from diff2i2p.localization.hypotheses import Hypothesis, Rival, find_rival, propose, same_place
@@ -141,6 +141,10 @@ class Localizer:
         if view.depth is not None:
             refinements.append(lambda pose: refine_by_depth(pose, view, self.map.dense, matches, pnp))
         pose, belief = place.pose, believe(place.pose)
+        if (
+            self.map.dense.shades is None
+        ):  # no tracks sharpen it: the network's matches, made anew, with what spoke for it speaking for it still
+            pose = rematch(comparison, matches, pose, pnp) or pose
         for sharpen in refinements:
             sharper = sharpen(pose)
             if sharper is not None and (better := believe(sharper)) >= belief:

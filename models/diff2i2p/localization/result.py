@@ -28,6 +28,8 @@ class Correspondences:
     scores: np.ndarray  # (M,) float32 in [0, 1], comparable within one matcher
     matcher: str  # "network", "appearance", or "tracks" of a camera that is followed
     echoes: "Callable[[], Correspondences] | None" = None  # looks up what else in the map is like the same pixels
+    # matches anew what is seen from T_map_camera (4, 4), known roughly, where depth (H, W) in metres hides nothing
+    around: "Callable[[np.ndarray, np.ndarray], Correspondences] | None" = None
 
     def __len__(self) -> int:
         return len(self.pixels)

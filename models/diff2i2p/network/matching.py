@@ -7,9 +7,10 @@ import torch
 from torch.nn import functional as F
 
 from diff2i2p.config import MatchingConfig
-from diff2i2p.network.point_backbone import AT_ONCE, gather
+from diff2i2p.network.point_backbone import AT_ONCE, gather, in_parts
 
 OPPOSITE = 2.0  # distance of opposite unit vectors
+WINDOW = 4  # fine cells to either side of where a pose puts a point
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,20 @@ def _match_pairs(cells, points, patch_cells, node_points, config: MatchingConfig
     keep = (best >= rival.gather(1, partner.flatten(1)).view_as(best)) & (best >= config.min_score)
     matched_points = node_points.gather(1, partner.flatten(1)).view_as(partner)
     return PixelMatches(patch_cells[..., None].expand_as(partner)[keep], matched_points[keep], best[keep])
+
+
+def match_around(cells: torch.Tensor, width: int, points: torch.Tensor, expected: torch.Tensor) -> PixelMatches:
+    """Every point with the cell most like it, within WINDOW of where it is expected.
+
+    cells (G, C), points (N, C): unit fine features, of a grid `width` columns wide; expected (N, 2): column and row of a cell.
+    """
+    steps = torch.arange(-WINDOW, WINDOW + 1, device=cells.device)
+    near = expected[:, None] + torch.cartesian_prod(steps, steps)  # (N, cells of the window, 2)
+    inside = ((near >= 0) & (near < near.new_tensor([width, len(cells) // width]))).all(2)
+    index = torch.where(inside, near[..., 1] * width + near[..., 0], len(cells))
+    similarity = in_parts(lambda padded, point, cell: (gather(padded, cell) @ point[:, :, None])[..., 0], cells, points, index)
+    scores, best = similarity.masked_fill(~inside, -OPPOSITE).max(1)
+    return PixelMatches(index.gather(1, best[:, None])[:, 0], torch.arange(len(points), device=cells.device), scores)
 
 
 def gather_matches(parts: list[PixelMatches], points: int, config: MatchingConfig) -> PixelMatches:

@@ -1,20 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """Inference: the network on one view and one compiled map."""
 
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import torch
 from torch.nn import functional as F
 
-from diff2i2p.camera import View
+from diff2i2p.camera import Camera, View
 from diff2i2p.config import Config
 from diff2i2p.localization.result import Correspondences
 from diff2i2p.mapping.compiled_map import CompiledMap
 from diff2i2p.mapping.retrieve import NodeIndex, retrieve
 from diff2i2p.network.diff2i2p import Diff2I2P, ImageFeatures
 from diff2i2p.network.engine import OnnxEngine, TorchEngine
-from diff2i2p.network.matching import Crop, PixelMatches
+from diff2i2p.network.matching import Crop, PixelMatches, match_around
 from diff2i2p.weights import WeightsError
 
+HIDDEN = 0.05, 0.1  # share of the depth plus metres: a point this far behind what is seen is hidden
 DEPTH_REACH = 6.0  # metres; farther query depth counts as unknown, as in the paper's data
 
 
@@ -51,7 +55,7 @@ class NetworkMatcher:
         with timer("retrieve"):
             candidates = self._candidates(image, prior)
         with timer("matching"):
-            return self._match(image, seen, [self.crop(nodes) for nodes in candidates])
+            return self._match(image, seen, [self.crop(nodes) for nodes in candidates], view.camera)
 
     def _candidates(self, image: ImageFeatures, prior: np.ndarray | None) -> torch.Tensor:
         """Node indices (K, M) of each candidate view."""
@@ -67,12 +71,32 @@ class NetworkMatcher:
         fine, points = (rows.index_select(0, index).to(self.device) for rows in (self.fine, self.points))
         return Crop(self.nodes[nodes], self.node_points[nodes], fine.float(), points, members)
 
-    def _match(self, image: ImageFeatures, seen: torch.Tensor | None, crops: list[Crop]) -> list[Correspondences]:
+    def _match(self, image: ImageFeatures, seen: torch.Tensor | None, crops: list[Crop], camera: Camera) -> list[Correspondences]:
         """Correspondences of every candidate view; seen: what `back_project` gives, in mode rgbd."""
         cells = image.fine[0].flatten(1).T.contiguous()
         known = None if seen is None else self._at_cells(seen)[:, 2] > 0
         found = self.engine.match(image, cells, crops, known)
-        return [self._correspondences(matches, crop, image, cells, seen) for matches, crop in zip(found, crops, strict=True)]
+        correspondences = []
+        for matches, crop in zip(found, crops, strict=True):
+            around = partial(self._around, image, cells, seen, crop, camera)
+            correspondences.append(replace(self._correspondences(matches, crop, image, cells, seen), around=around))
+        return correspondences
+
+    @torch.inference_mode()
+    def _around(self, image, cells, seen, crop: Crop, camera: Camera, T_map_camera: np.ndarray, depth: np.ndarray) -> Correspondences:
+        """Every point of a candidate view that is seen from a pose, with the pixel near its own that is most like it."""
+        local = (crop.points.cpu().numpy() - T_map_camera[:3, 3]) @ T_map_camera[:3, :3]
+        index = np.flatnonzero(local[:, 2] > HIDDEN[1])
+        pixels = camera.project(local[index])
+        inside = ((pixels >= 0) & (pixels <= (camera.width - 1, camera.height - 1))).all(1)
+        index, pixels = index[inside], pixels[inside]
+        column, row = pixels.astype(int).T
+        visible = local[index, 2] < (1 + HIDDEN[0]) * depth[row, column] + HIDDEN[1]
+        index, pixels = torch.from_numpy(index[visible]).to(self.device), pixels[visible]
+        stride, offset = self._stride()
+        expected = torch.from_numpy(((pixels - offset) / stride).round().astype(int)).to(self.device)
+        found = match_around(cells, image.fine.shape[-1], crop.fine[index], expected)
+        return self._correspondences(replace(found, points=index), crop, image, cells, seen)
 
     def _correspondences(self, matches: PixelMatches, crop: Crop, image: ImageFeatures, cells, seen) -> Correspondences:
         """Matches as pixels and points of the map, the points tuned."""
