@@ -10,6 +10,7 @@ import torch
 from diff2i2p.camera import rectify
 from diff2i2p.config import Config, override
 from diff2i2p.localization.localizer import StageTimer
+from diff2i2p.localization.pnp import reprojection_errors
 from diff2i2p.mapping.compile_map import compile_map
 from diff2i2p.mapping.compiled_map import CompiledMap, MapError
 from diff2i2p.mapping.pyramid import build_pyramid
@@ -159,6 +160,11 @@ def test_adapted_weights_compile_a_map_and_match_images_to_it(site, tmp_path):
     found = NetworkMatcher(network, site_map, config).match(view, None, StageTimer())
     assert len(found[0]) > 0
     assert np.isfinite(found[0].points).all()
+    T = sequence.frames[0].T_map_camera
+    for depth in (10.0, 0.0):  # metres; 0 where the map shows nothing
+        again = found[0].around(T, np.full(view.grey.shape, depth))
+        assert len(again) > 100 if depth else len(again) == 0
+        assert (reprojection_errors(again.pixels, again.points, view.camera, T[:3, :3].T, T[:3, 3]) < 32).all()
     with pytest.raises(MapError, match="other weights"):
         site_map.require_weights("0" * 64)
 

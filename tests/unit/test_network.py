@@ -9,7 +9,7 @@ from diff2i2p.config import PAPER, Config, MatchingConfig, override
 from diff2i2p.mapping.pyramid import build_pyramid
 from diff2i2p.network import point_backbone
 from diff2i2p.network.diff2i2p import Diff2I2P
-from diff2i2p.network.matching import gather_matches, match_coarse, match_fine
+from diff2i2p.network.matching import gather_matches, match_around, match_coarse, match_fine
 from diff2i2p.network.point_backbone import KernelPointConvolution, kernel_disposition
 from diff2i2p.network.winograd import MIN_CHANNELS, Conv3x3
 
@@ -174,6 +174,17 @@ def test_fine_matching_finds_the_same_in_parts_as_all_at_once(monkeypatch, partn
     in_parts = found()
     assert len(whole) > 20
     np.testing.assert_allclose(in_parts, whole, rtol=1e-5)
+
+
+def test_around_a_pose_every_point_finds_the_cell_like_it_in_its_window_and_no_other():
+    torch.manual_seed(0)
+    cells = torch.nn.functional.normalize(torch.randn(12 * 20, 16), dim=1)  # 12 rows of 20
+    seen = torch.tensor([0, 2 * 20 + 7, 11 * 20 + 19, 6 * 20 + 10])
+    expected = torch.tensor([[3, 2], [7, 2], [19, 11], [1, 6]])  # column and row; the last is too far away
+    matches = match_around(cells, 20, cells[seen], expected)
+    assert matches.cells[:3].tolist() == seen[:3].tolist() and (matches.scores[:3] > 0.99).all()
+    assert matches.cells[3] != seen[3] and (matches.cells[3] % 20 - 1).abs() <= 4
+    assert len(match_around(cells, 20, cells[:0], expected[:0]).cells) == 0
 
 
 def test_no_coarse_pair_gives_no_match():

@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 from diff2i2p.camera import Camera, CameraError, rectify
 from diff2i2p.config import PnpConfig
 from diff2i2p.evaluation.metrics import pose_error
-from diff2i2p.localization.compare import agreement, compare, refine
+from diff2i2p.localization.compare import agreement, compare, refine, rematch
 from diff2i2p.localization.depth import rectify_depth, refine_by_depth
 from diff2i2p.localization.hypotheses import find_rival, propose, upright
 from diff2i2p.localization.likeness import layout, likeness
@@ -108,6 +108,20 @@ def matches_at(T: np.ndarray, camera: Camera, count: int, rng, shift=(0, 0, 0)) 
     local = camera.rays(pixels) * rng.uniform(1, 4, (count, 1))
     points = local @ T[:3, :3].T + T[:3, 3] + shift
     return Correspondences(pixels + rng.normal(0, 0.5, pixels.shape), points, np.ones(count, np.float32), "appearance")
+
+
+def test_on_a_bare_map_matches_made_anew_move_a_pose_unless_they_lead_away(corner, view, truth):
+    """Of the network: the first ones are few and err together, those around a pose are many."""
+    rng, near = np.random.default_rng(0), shifted(truth, (0.02, 0.01, 0), (0.2, 0.2, 0))
+    comparison = compare(view, DenseMap.build(corner, colour=False), near)
+    first, anew = matches_at(near, view.camera, 40, rng), matches_at(truth, view.camera, 400, rng)
+    pose = propose([first], view.camera, PNP)[0].pose
+    moved = rematch(comparison, replace(first, around=lambda T, depth: anew), pose, PNP)
+    assert pose_error(truth, pose.T_map_camera)[0] > 0.015 > 0.01 > pose_error(truth, moved.T_map_camera)[0]
+    assert moved.inliers.sum() > 0.85 * pose.inliers.sum()
+    away = matches_at(shifted(truth, (0.1, -0.05, 0)), view.camera, 400, rng)
+    assert rematch(comparison, replace(first, around=lambda T, depth: away), pose, PNP) is None
+    assert rematch(comparison, first, pose, PNP) is None
 
 
 def joined(*parts: Correspondences) -> Correspondences:
