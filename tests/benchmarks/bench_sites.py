@@ -28,6 +28,7 @@ COMMAND = "python tests/benchmarks/bench_sites.py"
 SEED, FRAMES, PAUSE = 31, 100, 10.0  # the first floor; frames on the other day, seconds between them
 MAPPING = 60  # posed images of each room
 SITES = {"70": (1, 4), "300": (1, 17), "3000": (10, 17)}  # square metres: floors, rooms of each
+UNSEEN = {"appearance": {"spacing": 20.0, "headings": 4}}  # rendered views, which the network does not use: the fewest there may be
 ASIDE = 100.0  # metres between floors, which lie side by side
 HEADER = ["site [m2]", "floors", "points", "matcher", "map", "with photographs", "frames", "answered", "5cm/5deg", "25cm/2deg",
           "false accepts", "median", "ms p50", "ms p95", "RSS MB", "map MB"]  # fmt: skip
@@ -75,9 +76,9 @@ def by_appearance(name: str, photographs: bool) -> list:
 
 def by_network(name: str, weights: str) -> list:
     """The row of a site by weights that have never seen it."""
-    folder = OUT / "sites" / name
-    site_map = compile_map(read_cloud(folder / "cloud.ply"), folder / "network.i2pmap", weights, override(Config(), {"matcher": "network"}))
-    return evaluate(name, Localizer.open(site_map.path, weights, override(Config(), {"matcher": "network"})), False)
+    folder, config = OUT / "sites" / name, override(Config(), {"matcher": "network"} | UNSEEN)
+    site_map = compile_map(read_cloud(folder / "cloud.ply"), folder / "network.i2pmap", weights, config)
+    return evaluate(name, Localizer.open(site_map.path, weights, config), False)
 
 
 def evaluate(name: str, localizer: Localizer, photographs: bool) -> list:

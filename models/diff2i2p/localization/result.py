@@ -26,7 +26,7 @@ class Correspondences:
     pixels: np.ndarray  # (M, 2) float64 as (u, v), rectified view
     points: np.ndarray  # (M, 3) float64, map frame, metres
     scores: np.ndarray  # (M,) float32 in [0, 1], comparable within one matcher
-    matcher: str  # "network", "appearance", or "tracks" of a camera that is followed
+    matcher: str  # "network", "appearance", or "tracks" followed from where the camera is expected
     echoes: "Callable[[], Correspondences] | None" = None  # looks up what else in the map is like the same pixels
     # matches anew what is seen from T_map_camera (4, 4), known roughly, where depth (H, W) in metres hides nothing
     around: "Callable[[np.ndarray, np.ndarray], Correspondences] | None" = None

@@ -22,7 +22,7 @@ STATUSES = "\n".join(f"- `{status.name}`: {status.value}" for status in Status i
 STATUS = f"""
 `status` is one JSON object per image: `stamp` (of the image), `status` (`OK`, or why there is no pose, below), `reason` in words, `state`
 (`LOST`, `TRACKING`), `confidence` (that the pose is within 0.25 m / 5 deg: by the image and, while tracking, by where odometry leads),
-`matcher` (`network`, `appearance`, or `tracks`: followed from where it was expected, not searched),
+`matcher` (`network`, `appearance`, or `tracks`: followed from where it was expected, or where the network roughly put it),
 `matches`, `inliers`, `latency_ms` since the image arrived, `milliseconds` per stage.
 
 {STATUSES}
