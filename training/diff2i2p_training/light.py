@@ -4,6 +4,8 @@
 import cv2
 import numpy as np
 
+TOO_MUCH = 0.15  # share of the images in other light that are overexposed
+
 
 def relight(grey: np.ndarray, rng: np.random.Generator, effort: float = 1.0) -> np.ndarray:
     """grey (H, W) uint8 -> (H, W) float32 in [0, 1] as another camera might have seen it at another hour.
@@ -14,7 +16,8 @@ def relight(grey: np.ndarray, rng: np.random.Generator, effort: float = 1.0) -> 
     if rng.random() < 0.35 * effort:
         image = one_lamp(image, rng)
     if rng.random() < 0.8 * effort:
-        image = image ** rng.uniform(0.5, 2.0) * np.exp(rng.uniform(-1.4, 1.2)) + rng.uniform(-0.08, 0.08)
+        gain = rng.uniform(0.3, 1.3) if rng.random() < TOO_MUCH else rng.uniform(-1.4, 0.3)
+        image = image ** rng.uniform(0.5, 2.0) * np.exp(gain) + rng.uniform(-0.08, 0.08)
     if rng.random() < 0.3 * effort:
         image = motion_blur(image, rng)
     if rng.random() < 0.3 * effort:

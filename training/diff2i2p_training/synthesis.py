@@ -12,7 +12,7 @@ from diff2i2p.camera import Camera, rectify
 from diff2i2p.cloud import PointCloud
 from diff2i2p.render import render_cloud
 
-SHIFT, TURN, TILT, ROLL = 0.7, 60.0, 45.0, 90.0  # how far a new view may be from a real one: metres and degrees
+SHIFT, TURN, TILT, ROLL = 0.7, 30.0, 20.0, 90.0  # how far a new view may be from a real one: metres and degrees
 AWAY, REACH = (60.0, 35.0), 5.0  # how far a view may turn and tilt to look at a point of the map, degrees, and how far off that is, metres
 PLACE = 0.3  # metres within which points of the map are seen by the same images
 ZOOM = (0.75, 1.3)
@@ -145,9 +145,9 @@ def _zoomed(camera: Camera, rng: np.random.Generator, effort: float) -> Camera:
 
 
 def _turn(rng: np.random.Generator, turn: float, tilt: float, roll: float) -> np.ndarray:
-    """Random rotation (3, 3) in the optical frame, limits in degrees; half turn and tilt by less than a quarter, roll by an eighth."""
+    """Random rotation (3, 3) in the optical frame, limits in degrees; a strong roll is rare: half stay within an eighth of it."""
     yaw, pitch, lean = rng.uniform(-1, 1, 3)
-    return Rotation.from_euler("yxz", (turn * yaw * abs(yaw), tilt * pitch * abs(pitch), roll * lean**3), degrees=True).as_matrix()
+    return Rotation.from_euler("yxz", (turn * yaw, tilt * pitch, roll * lean**3), degrees=True).as_matrix()
 
 
 def _behind(front, back):

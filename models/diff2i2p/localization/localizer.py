@@ -117,7 +117,7 @@ class Localizer:
         with timer("verify"):
             pose, belief = self._sharpest(scene, view, rival, looks)
         matches = scene.place.correspondences
-        answer = Localization(Status.OK, pose.T_map_camera, pose.covariance, belief, matches.matcher, matches, pose.inliers, view)
+        answer = Localization(Status.OK, pose.T_map_camera, pose.covariance, belief, matches.matcher, matches.alone(), pose.inliers, view)
         return answer if belief >= self.config.verify.min_confidence else answer.withheld(Status.REJECTED_LOW_CONFIDENCE)
 
     def _resemblances(self, scenes: list["Scene"], rival: Rival | None, view: View) -> list[tuple[float, np.ndarray]]:
@@ -219,7 +219,7 @@ def _unanswered(matched: list[Correspondences], view: View, min_inliers: int) ->
         return Localization(Status.NO_CANDIDATES, view=view)
     most = max(matched, key=len)
     status = Status.NO_MATCHES if len(most) < min_inliers else Status.PNP_FAILED
-    return Localization(status, matcher=most.matcher, correspondences=most, view=view)
+    return Localization(status, matcher=most.matcher, correspondences=most.alone(), view=view)
 
 
 def _merit(answer: Localization) -> tuple:

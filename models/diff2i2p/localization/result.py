@@ -34,6 +34,10 @@ class Correspondences:
     def __len__(self) -> int:
         return len(self.pixels)
 
+    def alone(self) -> "Correspondences":
+        """These matches without the means to look up others, which hold on to all that was computed for the image."""
+        return replace(self, echoes=None, around=None)
+
 
 @dataclass(frozen=True)
 class Localization:
