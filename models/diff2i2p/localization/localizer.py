@@ -128,7 +128,7 @@ class Localizer:
         return found
 
     def _sharpest(self, scene: "Scene", view: View, rival: Rival | None, looks: list[tuple[float, np.ndarray]]) -> tuple[Pose, float]:
-        """The pose of a scene after every refinement that verifies no worse, and the confidence in it."""
+        """The pose of a scene after every refinement that verifies no worse, on a bare map after a second matching, and its confidence."""
         place, comparison, pnp = scene.place, scene.comparison, self.config.pnp
         matches = place.correspondences
 
@@ -141,9 +141,7 @@ class Localizer:
         if view.depth is not None:
             refinements.append(lambda pose: refine_by_depth(pose, view, self.map.dense, matches, pnp))
         pose, belief = place.pose, believe(place.pose)
-        if (
-            self.map.dense.shades is None
-        ):  # no tracks sharpen it: the network's matches, made anew, with what spoke for it speaking for it still
+        if self.map.dense.shades is None:  # no tracks can sharpen it; what spoke for it speaks for it still
             pose = rematch(comparison, matches, pose, pnp) or pose
         for sharpen in refinements:
             sharper = sharpen(pose)
