@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Does it know when it is wrong? Synthetic offices on another day, and what must not get a wrong pose, by appearance: matches with the
-posed images of the mapping run and, in doubt, with views rendered from the cloud. With --network: the demo office, by the network alone.
+posed images of the mapping run and, in doubt, with views rendered from the cloud.
 
 Records lie in out/bench/negatives and are kept: run it again to finish what was interrupted, with --rounds for more images, with
 --minutes to stop in time. The confidence is fitted on the first eight offices (fit_confidence.py); the table is of the other five.
@@ -32,7 +32,6 @@ CAMERA = Camera(320, 240, (230.0, 230.0, 159.5, 119.5))
 FITTED, JUDGED = (11, 12, 13, 14, 15, 16, 17, 18), (21, 22, 23, 24, 25)  # seeds of the offices
 MAPPING, FRAMES, FEW = 60, 15, 3  # images of the mapping run, of a round, and of a covered lens
 LOOKS = {"appearance": {"spacing": 1.2, "headings": 8}}
-DEMO, BY_NETWORK = (3, "demo-office"), {"matcher": "network"}  # rooms and weights of office 0
 HEARD = {"track": {"sure": 0.999}}  # every matcher: more to fit on
 GATE = Config().verify.min_confidence
 POSITIVE = ("another day", "changed room", "blurred", "dark", "overexposed")  # images of the mapped place
@@ -40,6 +39,7 @@ NEGATIVE = ("repeated", "other floor", "other place", "mirrored", "covered")  # 
 KINDS = (*POSITIVE, *NEGATIVE, "refurnished")
 KNOWN = (*POSITIVE, "repeated", "refurnished")  # whose true poses are poses in the map
 CHANGES = ("changed room", "other floor", "refurnished")  # that need images of their own
+HEADER = ["images", "shown", "right poses found", "published", "right ones lost to the gate", "false ones published", "% false"]
 GATES = (0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.9)
 
 
@@ -108,6 +108,11 @@ def record(office: Office, number: int, kinds: list[str], done: set[tuple], end:
     print(f"office {office.seed}, round {number}: {time.process_time():.0f} CPU seconds", flush=True)
 
 
+def recorded() -> set[tuple]:
+    """(site, kind, round) of all that is recorded already."""
+    return {(r["site"], r["kind"], r["name"]) for r in load(*FOLDER.glob("*.jsonl"))}
+
+
 def table(records: list[dict]) -> list[list]:
     """A row for each kind of image, and one for all of the place and for all others."""
     rows = {kind: row(kind, [r for r in records if r["kind"] == kind]) for kind in KINDS if any(r["kind"] == kind for r in records)}
@@ -158,25 +163,17 @@ if __name__ == "__main__":
     parser.add_argument("--offices", type=int, nargs="+", default=[*FITTED, *JUDGED])
     parser.add_argument("--kinds", nargs="+", default=KINDS, choices=KINDS, metavar="KIND", help="record these only")
     parser.add_argument("--minutes", type=float, default=15, help="CPU minutes after which to stop recording")
-    parser.add_argument("--network", action="store_true", help="record and publish the demo office by the network alone instead")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     FOLDER.mkdir(parents=True, exist_ok=True)
-    done = {(r["site"], r["kind"], r["name"]) for r in load(*FOLDER.glob("*.jsonl"))}
-    if options.network:
-        offices, options.kinds = [Office(0, override(Config(), BY_NETWORK), *DEMO)], [kind for kind in options.kinds if kind != "repeated"]
-    else:
-        offices = [Office(seed, override(Config(), HEARD if seed in FITTED else {})) for seed in options.offices]
+    done = recorded()
+    offices = [Office(seed, override(Config(), HEARD if seed in FITTED else {})) for seed in options.offices]
     for number, office in product(range(options.rounds), offices):
         record(office, number, options.kinds, done, 60 * options.minutes)
-    records = load(*(FOLDER / f"{seed}.jsonl" for seed in ([0] if options.network else JUDGED)))
+    records = load(*(FOLDER / f"{seed}.jsonl" for seed in JUDGED))
     if not records:
         raise SystemExit("none of the judged offices is recorded yet: no table")
-    header = ["images", "shown", "right poses found", "published", "right ones lost to the gate", "false ones published", "% false"]
-    if options.network:
-        publish("negatives-network", f"{COMMAND} --network --rounds {options.rounds}", header, table(records))
-        raise SystemExit
-    publish("negatives", COMMAND, header, table(records))
+    publish("negatives", COMMAND, HEADER, table(records))
     header = ["gate", "% right", "% lost to the gate", "false, of the place", "false, others", "% false of all"]
     publish("gate", COMMAND, header, trade(records))
     print(calibration(records))

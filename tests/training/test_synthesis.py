@@ -111,3 +111,9 @@ def test_another_light_keeps_shape_range_and_is_reproducible():
     assert first.shape == grey.shape and first.dtype == np.float32
     assert 0 <= first.min() and first.max() <= 1
     assert (first == second).all()
+
+
+def test_another_light_is_now_and_then_too_much():
+    bright = np.full((60, 80), 150, np.uint8)
+    white = [(relight(bright, np.random.default_rng(seed)) > 0.9).mean() for seed in range(300)]
+    assert 0.03 < np.mean(np.array(white) > 0.5) < 0.2

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
-from diff2i2p.camera import Camera, rectify
+from diff2i2p.camera import Camera, View, rectify
 from diff2i2p.cloud import PointCloud
 from diff2i2p.render import render_cloud
 
@@ -48,7 +48,9 @@ class ViewSynthesizer:
     def __init__(self, cloud: PointCloud, spacing: float, sequence, width: int, max_fov: float, progress=iter):
         self.cloud, self.spacing = cloud, spacing
         self.shades = None if cloud.grey is None else (cloud.grey * 255).astype(np.uint8)
-        self.views = [self._real_view(frame, sequence.camera, width, max_fov) for frame in progress(sequence.frames)]
+        camera = sequence.camera
+        taken = rectify(np.full((camera.height, camera.width), 255, np.uint8), camera, width, max_fov).grey == 255
+        self.views = [self._real_view(rectify(f.image(), camera, width, max_fov), taken, f.T_map_camera) for f in progress(sequence.frames)]
         self.centres = np.stack([view.T_map_camera[:3, 3] for view in self.views])
         self.axes = np.stack([view.T_map_camera[:3, 2] for view in self.views])
         self.chances = (rarity := self._rarity()).cumsum() / rarity.sum()
@@ -62,13 +64,11 @@ class ViewSynthesizer:
             seen[np.unique(tree.query(points[np.isfinite(points[:, 0])])[1])] += 1
         return 1 / (1 + seen[tree.query(self.cloud.points)[1]])
 
-    def _real_view(self, frame, camera: Camera, width: int, max_fov: float) -> SiteView:
-        image = frame.image()
-        view, taken = (rectify(shades, camera, width, max_fov) for shades in (image, np.full(image.shape[:2], 255, np.uint8)))
+    def _real_view(self, view: View, taken: np.ndarray, T_map_camera: np.ndarray) -> SiteView:
+        """A rectified image with its depth; beyond the edge of a distorted one, where `taken` (H, W) is not, nothing was seen."""
         blank = np.zeros(len(self.cloud), np.uint8)
-        depth = render_cloud(self.cloud.points, blank, view.camera, frame.T_map_camera, self.spacing).depth
-        depth[taken.grey < 255] = 0  # beyond the edge of a distorted image nothing was seen, least of all black
-        return SiteView(view.grey, depth, view.camera, frame.T_map_camera)
+        depth = render_cloud(self.cloud.points, blank, view.camera, T_map_camera, self.spacing).depth
+        return SiteView(view.grey, np.where(taken, depth, 0), view.camera, T_map_camera)
 
     def draw(self, rng: np.random.Generator, near: int | None = None, effort: float = 1.0) -> SiteView:
         """A view from around the real image `near`, or from around any; `effort` in [0, 1] is how far it may be from it."""
