@@ -67,8 +67,8 @@ class Localizer:
             best = self._look(matcher, prior, search)
             if best.doubted and best.matcher == "network":  # matches of cells give a rough pose, at which little of the map fits the image
                 best = self._look(self.follower, best.doubted.T_map_camera, search)
-            if best.ok and best.confidence >= self.config.track.sure:
-                break  # no second opinion is needed
+            if best.ok and (matcher is self.follower or best.confidence >= self.config.track.sure):
+                break  # what verifies where it is expected, or is sure, needs no second opinion
         return replace(best, milliseconds=timer.milliseconds)
 
     def _look(self, matcher, near: np.ndarray | None, search: "Search") -> Localization:
