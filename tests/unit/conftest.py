@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A painted corner of a room: its cloud, its compiled map, and photographs of it; and the command line."""
+"""A painted corner of a room: its cloud, its compiled map, and photographs of it; a walk and its bag; and the command line."""
 
 import sys
 
 import cv2
 import numpy as np
 import pytest
+from bags import CAMERA, POSES, STAMPS
 from scipy.spatial.transform import Rotation
 
 from diff2i2p import cli
 from diff2i2p.camera import Camera
 from diff2i2p.cloud import PointCloud
 from diff2i2p.config import Config, override
+from diff2i2p.evaluation.bag_record import record_bag
+from diff2i2p.evaluation.sequences import read_sequence, write_sequence
 from diff2i2p.localization.localizer import Localizer
 from diff2i2p.mapping.compile_map import compile_map
 from diff2i2p.render import render_cloud
@@ -90,6 +93,21 @@ def photograph():
         return np.repeat(cv2.GaussianBlur(image, (0, 0), 0.8)[..., None], 3, 2)
 
     return take
+
+
+@pytest.fixture(scope="session")
+def walk(tmp_path_factory):
+    """A sequence of six images, each brighter and 0.1 m further on."""
+    folder = tmp_path_factory.mktemp("sequences") / "walk"
+    write_sequence(folder, CAMERA, [np.full((48, 64, 3), 40 * n, np.uint8) for n in range(6)], STAMPS, POSES)
+    return read_sequence(folder)
+
+
+@pytest.fixture(scope="session")
+def bag(walk, tmp_path_factory):
+    path = tmp_path_factory.mktemp("bags") / "walk_bag"
+    record_bag(path, walk)
+    return path
 
 
 @pytest.fixture

@@ -1,137 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bags of either kind give images, camera, odometry and truth without ROS, or say what is wrong with them."""
+"""Bags of either kind give images, camera and calibration without ROS, or say what is wrong with them."""
 
 import shutil
 
-import cv2
 import numpy as np
 import pytest
-from rosbags.rosbag2 import StoragePlugin, Writer
-from rosbags.typesys import Stores, get_typestore
-from scipy.spatial.transform import Rotation
+from bags import CAMERA, POSES, STAMPS, between, film, image, info, jpeg, odometry, posed, write
 
-from diff2i2p.camera import Camera
 from diff2i2p.evaluation.bag import Bag, BagError
 from diff2i2p.evaluation.bag_record import record_bag
 from diff2i2p.evaluation.bag_sequence import BagChoice, read_bag
-from diff2i2p.evaluation.odometry import T_BODY_OPTICAL
-from diff2i2p.evaluation.sequences import SequenceError, read_sequence, write_sequence, write_trajectory
-from diff2i2p.evaluation.trajectory import Trajectory
+from diff2i2p.evaluation.sequences import SequenceError, read_sequence, write_sequence
 from diff2i2p.image_messages import ImageError
-
-STORE = get_typestore(Stores.ROS2_JAZZY)
-CAMERA = Camera(64, 48, (60.0, 60.0, 31.5, 23.5))
-STAMPS = 100.0 + 0.1 * np.arange(6)
-POSES = np.tile(np.eye(4), (6, 1, 1))
-POSES[:, 0, 3], POSES[:, 2, 3] = 2.0, 0.1 * np.arange(6)
-MIDDLE = 0.05  # of the way between two poses, metres
-
-
-@pytest.fixture(scope="module")
-def walk(tmp_path_factory):
-    """A sequence of six images, each brighter and 0.1 m further on."""
-    folder = tmp_path_factory.mktemp("sequences") / "walk"
-    write_sequence(folder, CAMERA, [np.full((48, 64, 3), 40 * n, np.uint8) for n in range(6)], STAMPS, POSES)
-    return read_sequence(folder)
-
-
-@pytest.fixture(scope="module")
-def bag(walk, tmp_path_factory):
-    path = tmp_path_factory.mktemp("bags") / "walk_bag"
-    record_bag(path, walk)
-    return path
-
-
-# --- bags of any content
-
-
-def new(kind: str, **fields):
-    """A message with the fields given and zeros elsewhere."""
-    kinds = STORE.fielddefs[kind][1]
-    return STORE.types[kind](**{name: fields.get(name, _zero(name, desc)) for name, desc in kinds})
-
-
-def _zero(name, desc):
-    node, what = desc
-    if node.name == "NAME":
-        return new(what) if what != "geometry_msgs/msg/Quaternion" else new(what, w=1.0)
-    if node.name == "BASE":
-        return "" if what[0] == "string" else 0
-    return np.zeros(what[1]) if node.name == "ARRAY" else np.zeros(0)
-
-
-def header(stamp: float, frame: str):
-    nanoseconds = round(stamp * 1e9)
-    return new(
-        "std_msgs/msg/Header",
-        frame_id=frame,
-        stamp=new("builtin_interfaces/msg/Time", sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9),
-    )
-
-
-def pose(T):
-    q = Rotation.from_matrix(T[:3, :3]).as_quat()
-    point = new("geometry_msgs/msg/Point", **dict(zip("xyz", T[:3, 3].tolist(), strict=True)))
-    return new(
-        "geometry_msgs/msg/Pose",
-        position=point,
-        orientation=new("geometry_msgs/msg/Quaternion", **dict(zip("xyzw", q.tolist(), strict=True))),
-    )
-
-
-def image(stamp, n, encoding="mono8"):
-    data = np.full(48 * 64 * (2 if encoding == "16UC1" else 1), n, np.uint8)
-    step = 128 if encoding == "16UC1" else 64
-    return new("sensor_msgs/msg/Image", header=header(stamp, "eye"), height=48, width=64, encoding=encoding, step=step, data=data)
-
-
-def jpeg(stamp, n):
-    data = cv2.imencode(".jpg", np.full((48, 64), n, np.uint8))[1].ravel()
-    return new("sensor_msgs/msg/CompressedImage", header=header(stamp, "eye"), format="jpeg", data=data)
-
-
-def info(stamp, focal=60.0):
-    k = np.array([focal, 0, 31.5, 0, focal, 23.5, 0, 0, 1])
-    return new("sensor_msgs/msg/CameraInfo", header=header(stamp, "eye"), width=64, height=48, distortion_model="plumb_bob", k=k)
-
-
-def transform(stamp, parent, child, T):
-    body = pose(T)
-    moved = new("geometry_msgs/msg/Transform", translation=body.position, rotation=body.orientation)
-    moved.translation = new("geometry_msgs/msg/Vector3", x=T[0, 3], y=T[1, 3], z=T[2, 3])
-    one = new("geometry_msgs/msg/TransformStamped", header=header(stamp, parent), child_frame_id=child, transform=moved)
-    return new("tf2_msgs/msg/TFMessage", transforms=[one])
-
-
-def odometry(stamp, T, parent="odom", child="base_link"):
-    inside = new("geometry_msgs/msg/PoseWithCovariance", pose=pose(T))
-    return new("nav_msgs/msg/Odometry", header=header(stamp, parent), child_frame_id=child, pose=inside)
-
-
-def posed(stamp, T, frame="map"):
-    return new("geometry_msgs/msg/PoseStamped", header=header(stamp, frame), pose=pose(T))
-
-
-def write(path, topics: dict, storage=StoragePlugin.MCAP):
-    """A bag with these messages, each received at the stamp that it is given with."""
-    with Writer(path, version=9, storage_plugin=storage) as writer:
-        for topic, messages in topics.items():
-            connection = writer.add_connection(topic, messages[0][1].__msgtype__, typestore=STORE)
-            for stamp, message in messages:
-                writer.write(connection, round(stamp * 1e9), STORE.serialize_cdr(message, connection.msgtype))
-    return path
-
-
-def film(stamps=STAMPS, **more) -> dict:
-    """The topics of one camera."""
-    shots = [(stamp, image(stamp, 40 * n)) for n, stamp in enumerate(stamps)]
-    return {"/cam/image_raw": shots, "/cam/camera_info": [(stamps[0], info(stamps[0]))]} | more
-
-
-STATIC = {"/tf_static": [(99.0, transform(99.0, "base_link", "eye", T_BODY_OPTICAL))]}
-
-
-# --- what is read
 
 
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
@@ -194,90 +74,6 @@ def test_a_calibration_that_is_given_needs_no_topic(tmp_path):
 def test_images_without_a_stamp_have_the_time_they_were_received_at(tmp_path):
     path = write(tmp_path / "bag", film() | {"/cam/image_raw": [(stamp, image(0.0, 0)) for stamp in STAMPS]})
     np.testing.assert_allclose([frame.stamp for frame in read_bag(path)], STAMPS)
-
-
-# --- truth and odometry
-
-
-def between(message=posed):
-    """Truth 50 ms before and after each image."""
-    times = np.arange(99.95, 100.6, 0.1)
-    poses = np.tile(POSES[0], (len(times), 1, 1))
-    poses[:, 2, 3] = 0.1 * np.arange(len(times)) - MIDDLE
-    return [(stamp, message(stamp, T)) for stamp, T in zip(times, poses, strict=True)]
-
-
-def test_truth_is_found_by_its_name_and_interpolated(tmp_path):
-    path = write(tmp_path / "bag", film() | {"/ground_truth/pose": between(), "/ekf/pose": between(lambda t, T: posed(t, np.eye(4)))})
-    sequence = read_bag(path)
-    assert sequence.sources["truth"] == "/ground_truth/pose"
-    np.testing.assert_allclose([frame.T_map_camera for frame in sequence], POSES, atol=1e-6)
-
-
-def test_poses_whose_name_promises_nothing_are_no_truth_unless_they_are_chosen(tmp_path):
-    path = write(tmp_path / "bag", film() | {"/ekf/pose": between()})
-    assert all(frame.T_map_camera is None for frame in read_bag(path))
-    np.testing.assert_allclose([f.T_map_camera for f in read_bag(path, BagChoice(truth="/ekf/pose"))], POSES, atol=1e-6)
-
-
-def test_true_odometry_is_of_the_robot_and_tf_leads_to_the_camera(tmp_path):
-    robot = between(lambda t, T: odometry(t, T @ np.linalg.inv(T_BODY_OPTICAL), parent="map"))
-    sequence = read_bag(write(tmp_path / "bag", film() | STATIC | {"/robot/truth": robot}))
-    np.testing.assert_allclose([frame.T_map_camera for frame in sequence], POSES, atol=1e-6)
-
-
-def test_the_frame_that_a_pose_is_of_can_be_named(tmp_path):
-    robot = between(lambda t, T: posed(t, T @ np.linalg.inv(T_BODY_OPTICAL)))
-    path = write(tmp_path / "bag", film() | STATIC | {"/robot/truth": robot})
-    sequence = read_bag(path, BagChoice(truth_frame="base_link"))
-    np.testing.assert_allclose([frame.T_map_camera for frame in sequence], POSES, atol=1e-6)
-
-
-def test_truth_in_another_frame_goes_through_tf_or_is_said_to_be_taken_for_the_map(tmp_path):
-    lift = np.eye(4)
-    lift[:3, 3] = 5, 6, 7
-    link = {"/tf_static": [(99.0, transform(99.0, "map", "hall", lift))]}
-    hall = {"/truth": between(lambda t, T: posed(t, np.linalg.inv(lift) @ T, "hall"))}
-    np.testing.assert_allclose(read_bag(write(tmp_path / "a", film() | hall | link)).frames[2].T_map_camera, POSES[2], atol=1e-6)
-    alone = read_bag(write(tmp_path / "b", film() | hall))
-    assert "'hall' taken for the map's 'map'" in alone.sources["truth"]
-    np.testing.assert_allclose(alone.frames[2].T_map_camera, np.linalg.inv(lift) @ POSES[2], atol=1e-6)
-
-
-def test_truth_comes_from_tf(tmp_path):
-    path = write(
-        tmp_path / "bag",
-        film() | STATIC | {"/tf": between(lambda t, T: transform(t, "map", "base_link", T @ np.linalg.inv(T_BODY_OPTICAL)))},
-    )
-    for choice in ("tf", "tf:map:eye"):
-        np.testing.assert_allclose([f.T_map_camera for f in read_bag(path, BagChoice(truth=choice))], POSES, atol=1e-6)
-
-
-def test_truth_comes_from_a_tum_file(bag, tmp_path):
-    raised = POSES.copy()
-    raised[:, 1, 3] = 9
-    write_trajectory(tmp_path / "mocap.tum", Trajectory(STAMPS, raised))
-    assert read_bag(bag, BagChoice(truth=str(tmp_path / "mocap.tum"))).frames[3].T_map_camera[1, 3] == 9
-
-
-def test_frames_far_from_any_truth_have_none(tmp_path):
-    path = write(tmp_path / "bag", film() | {"/truth": between()[:3]})
-    assert [frame.T_map_camera is None for frame in read_bag(path)] == [False, False, True, True, True, True]
-
-
-def test_odometry_messages_count_where_tf_has_none(tmp_path):
-    wheels = between(lambda t, T: odometry(t, T @ np.linalg.inv(T_BODY_OPTICAL)))
-    sequence = read_bag(write(tmp_path / "bag", film() | STATIC | {"/odom": wheels}))
-    np.testing.assert_allclose(sequence.odometry(STAMPS[3]), POSES[3], atol=1e-6)
-    assert sequence.odometry(300.0) is None and sequence.sources["odometry"] == "odom -> eye"
-    other = read_bag(tmp_path / "bag", BagChoice(odom_frame="vio"))
-    assert other.odometry(STAMPS[3]) is None and other.sources["odometry"] == "none"
-
-
-def test_an_odom_frame_that_never_moves_is_no_odometry(tmp_path):
-    still = {"/tf_static": [*STATIC["/tf_static"], (99.0, transform(99.0, "odom", "base_link", np.eye(4)))]}
-    sequence = read_bag(write(tmp_path / "bag", film() | still))
-    assert sequence.odometry(STAMPS[3]) is None and sequence.sources["odometry"] == "none"
 
 
 # --- what is wrong
