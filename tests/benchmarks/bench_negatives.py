@@ -54,6 +54,7 @@ class Office:
     def localizer(self) -> Localizer:
         path = FOLDER / f"{self.seed}.i2pmap"
         if not path.exists():
+            FOLDER.mkdir(parents=True, exist_ok=True)
             poses = self.world.drive(self.seed, MAPPING * self.rooms, 2.0, cover=True)[1]
             cloud = self.world.scan(np.random.default_rng(self.seed), scan_positions(poses))
             images = self.world.render(CAMERA, poses)[0]
