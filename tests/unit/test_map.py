@@ -17,7 +17,7 @@ from diff2i2p.mapping.compiled_map import FORMAT, CompiledMap, MapError
 from diff2i2p.mapping.dense import DenseMap
 from diff2i2p.mapping.retrieve import NodeIndex, retrieve
 from diff2i2p.network.diff2i2p import Diff2I2P
-from diff2i2p.render import render_cloud
+from diff2i2p.render import close_cracks, render_cloud
 from diff2i2p.weights import save_weights
 
 SMALL = override(Config(), {"network": {"image_channels": [8, 8, 16, 16], "point_width": 4, "fine_dim": 16, "token_dim": 16}})
@@ -198,6 +198,17 @@ def test_what_walls_hide_is_not_drawn_and_the_picture_is_the_same(monkeypatch):
     assert sum(drawn) < 0.5 * len(dense.in_view(camera, T))
     assert np.array_equal(seen.depth, whole.depth) and np.array_equal(seen.image, whole.image)
     assert (seen.depth > 3).any()
+
+
+def test_a_small_image_of_every_fourth_point_shows_the_same(painted):
+    dense = DenseMap.build(painted)
+    T = np.array([[0, 0, 1, 1.0], [-1, 0, 0, 1.5], [0, -1, 0, 1.2], [0, 0, 0, 1]])  # looks along x
+    camera = Camera(80, 60, (60.0, 60.0, 39.5, 29.5))
+    full, coarse = (close_cracks(dense.render(camera, T, every=every)) for every in (1, 4))
+    known = full.depth > 0
+    assert (coarse.depth > 0)[known].mean() > 0.98
+    off = np.abs(coarse.depth - full.depth)[known]
+    assert np.median(off) < 0.03 and np.corrcoef(coarse.image[known], full.image[known])[0, 1] > 0.8
 
 
 def test_a_cloud_denser_than_anything_needs_is_thinned(cloud):

@@ -13,6 +13,7 @@ from diff2i2p.render import close_cracks
 
 LEASH = 0.25  # metres; what is further off may be the next piece of a corridor that repeats itself, and is searched
 SMALL, MARGIN = 80, 0.25  # width, pixels, at which the turn is looked for, and the share of it that may be turned to either side
+EVERY = 4  # one point of the map in so many is drawn there
 
 
 class Follower:
@@ -40,7 +41,7 @@ class Follower:
         aside, above = round(MARGIN * small.width), round(MARGIN * small.height)
         fx, fy, cx, cy = small.K
         wide = Camera(small.width + 2 * aside, small.height + 2 * above, (fx, fy, cx + aside, cy + above))
-        around = close_cracks(self.dense.render(wide, prior))
+        around = close_cracks(self.dense.render(wide, prior, every=EVERY))
         shades = np.where(around.depth > 0, around.image, np.median(around.image)).astype(np.float32)
         grey = cv2.resize(view.grey, (small.width, small.height), interpolation=cv2.INTER_AREA).astype(np.float32)
         likeness = cv2.matchTemplate(shades, grey, cv2.TM_CCOEFF_NORMED)

@@ -58,19 +58,22 @@ class DenseMap:
         aside = np.linalg.norm(offset - along[:, None] * direction.astype(np.float32), axis=1)
         return _ranges(self.starts, np.flatnonzero((aside < around + RADIUS) & (np.abs(along) < reach + RADIUS)))
 
-    def render(self, camera: Camera, T_map_camera: np.ndarray, max_splat: int = 15) -> Rendering:
-        """What a pinhole camera at `T_map_camera` (4, 4) would see; black where the map has no looks."""
+    def render(self, camera: Camera, T_map_camera: np.ndarray, max_splat: int = 15, every: int = 1) -> Rendering:
+        """What a pinhole camera at `T_map_camera` (4, 4) would see; black where the map has no looks.
+
+        every: one point in so many is drawn, in a larger square: enough for a small image.
+        """
         blocks, middles = self._blocks(camera, T_map_camera, REACH)
-        nearest = middles[:, 2] - RADIUS
+        nearest, spacing = middles[:, 2] - RADIUS, self.spacing * np.sqrt(every)
         depth = np.zeros((camera.height, camera.width), np.float32)
         rendering = Rendering(np.zeros(depth.shape, np.uint8), depth)
         for begin, end in zip((-np.inf, *SHELLS), (*SHELLS, np.inf), strict=True):  # most of what is behind walls is never drawn
             shell = np.flatnonzero((begin <= nearest) & (nearest < end))
             shell = shell[~_hidden(middles[shell], camera, rendering.depth, begin)]
-            index = _ranges(self.starts, blocks[shell])
+            index = _ranges(self.starts, blocks[shell])[::every]
             points, normals = self.points.take(index, 0), self.normals.take(index, 0)  # 8 x faster than [index]
             shades = np.zeros(len(index), np.uint8) if self.shades is None else self.shades[index]
-            rendering = rendering.with_nearer(render_cloud(points, shades, camera, T_map_camera, self.spacing, max_splat, normals))
+            rendering = rendering.with_nearer(render_cloud(points, shades, camera, T_map_camera, spacing, max_splat, normals))
         return rendering
 
     def _blocks(self, camera: Camera, T_map_camera: np.ndarray, reach: float) -> tuple[np.ndarray, np.ndarray]:
