@@ -166,7 +166,6 @@ if __name__ == "__main__":
     parser.add_argument("--minutes", type=float, default=15, help="CPU minutes after which to stop recording")
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    FOLDER.mkdir(parents=True, exist_ok=True)
     done = recorded()
     offices = [Office(seed, override(Config(), HEARD if seed in FITTED else {})) for seed in options.offices]
     for number, office in product(range(options.rounds), offices):

@@ -23,7 +23,6 @@ if __name__ == "__main__":
     parser.add_argument("--minutes", type=float, default=15, help="CPU minutes after which to stop recording")
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    FOLDER.mkdir(parents=True, exist_ok=True)
     office, done = Office(SEED, override(Config(), {"matcher": "network"}), ROOMS, WEIGHTS), recorded()
     for number in range(options.rounds):
         record(office, number, SHOWN, done, 60 * options.minutes)
