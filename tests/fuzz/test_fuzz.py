@@ -42,7 +42,7 @@ def test_fifteen_hundred_damaged_inputs_are_taken_or_refused_as_documented():
     [
         ("os.abort()", "crashed with SIGABRT"),
         ("os._exit(3)", "ended its process with code 3"),
-        ("[0 for _ in iter(int, 1)]", "took more than its time"),
+        ("while True: pass", "took more than its time"),
         ("bytearray(1 << 30)", "MemoryError"),
         ("raise KeyError('x')", "KeyError: 'x'"),
         ("raise ValueError('two\\nlines')", "no sentence"),
