@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -46,6 +47,8 @@ class StubLocalizer:
         self.map = SimpleNamespace(points=np.arange(12, dtype=np.float32).reshape(4, 3), grey=None, frame_id="map", header={})
         self.status, self.seconds, self.opens = Status.OK, 0.0, lambda map_file: None
         self.images, self.priors, self.evidence = [], [], []
+        self.free = threading.Event()  # cleared: an image is looked at until it is set
+        self.free.set()
 
     def __call__(self, map_file, weights, config):
         self.config = config
@@ -56,6 +59,7 @@ class StubLocalizer:
         rectify(image, camera, 32)
         self.images.append(image)
         self.priors.append(prior)
+        self.free.wait(60)
         time.sleep(self.seconds)
         if self.status is not Status.OK:
             return Localization(self.status)
@@ -165,6 +169,7 @@ class Graph:
 
     def close(self) -> None:
         """A lifecycle node stays in the ROS graph until it is collected, and would be taken for one of the next test."""
+        self.localizer.free.set()
         self.executor.shutdown()
         if self.node:
             self.node.destroy_node()

@@ -111,11 +111,21 @@ def test_an_image_survives_the_way_through_a_message(pixels):
     np.testing.assert_array_equal(convert.image(deserialize_message(serialize_message(sent), Image)), pixels)
 
 
-def test_big_data_is_assigned_in_no_time():
-    began = time.process_time()
-    convert.point_cloud(np.zeros((200_000, 3), np.float32), None, Header())
-    convert.image_message(np.zeros((480, 640, 3), np.uint8), Header())
-    assert time.process_time() - began < 0.05  # rclpy looks at every element of an array that is not bytes: 0.2 s
+def test_big_data_is_assigned_without_a_look_at_every_element():
+    pixels = np.zeros((480, 640, 3), np.uint8)
+    every_element = seconds_of(lambda: Image(data=pixels.reshape(-1)))  # an array that is not bytes; on this machine, now
+    assert seconds_of(lambda: convert.image_message(pixels, Header())) < every_element / 4  # a hundredth
+    assert seconds_of(lambda: convert.point_cloud(np.zeros((50_000, 3), np.float32), None, Header())) < every_element / 4
+
+
+def seconds_of(work) -> float:
+    """Processor time of the fastest of three."""
+    spent = []
+    for _ in range(3):
+        began = time.process_time()
+        work()
+        spent.append(time.process_time() - began)
+    return min(spent)
 
 
 def test_a_cloud_carries_its_shades_as_intensity():

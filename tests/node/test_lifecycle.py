@@ -210,7 +210,7 @@ def test_a_signal_in_the_middle_of_an_image_ends_the_node_cleanly(graph, robot, 
         assert graph.until(lambda: robot.image.get_subscription_count() and robot.camera_info.get_subscription_count())
         assert graph.until(lambda: robot.send_info() or robot.send_image(time.time()) or busy.exists())
         process.send_signal(sign)
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=60)
     finally:
         process.kill()
     assert process.returncode == 0, errors

@@ -212,13 +212,16 @@ def test_one_point_is_left_per_voxel_at_the_mean_of_what_lay_in_it():
     np.testing.assert_allclose(thin.intensity, [0.5, 0.5])
 
 
-def test_five_million_points_are_thinned_in_seconds():
+def test_five_million_points_are_thinned_in_less_time_than_they_are_sorted():
     rng = np.random.default_rng(0)
     points = rng.random((5_000_000, 3), dtype=np.float32) * np.float32([50, 30, 3])
     started = time.process_time()
     thin = PointCloud(points).voxel_downsample(0.5)
+    taken = time.process_time() - started
     assert len(thin) == 100 * 60 * 6
-    assert time.process_time() - started < 5  # on one core
+    started = time.process_time()
+    np.lexsort(points.T)
+    assert taken < time.process_time() - started  # a third of it; both on one core of this machine
 
 
 def test_a_voxel_too_small_for_the_cloud_is_refused():
