@@ -15,8 +15,8 @@ SHELL := bash
 .DEFAULT_GOAL := demo
 .PHONY: demo test bench soak fuzz format .venv
 
-ENV := source tools/ros_env.sh &&
-LOCAL_PACKAGES := models training ros2_ws/src/diff2i2p_ros
+ENV := source tools/pip_ros/ros_env.sh &&
+LOCAL_PACKAGES := models simulation training ros2_ws/src/diff2i2p_ros
 
 demo: .venv
 	$(ENV) python -m diff2i2p_ros.demo $(if $(SEED),--seed $(SEED)) $(if $(SEQUENCE),--sequence "$(SEQUENCE)") \
@@ -26,10 +26,10 @@ test: .venv
 	$(ENV) ruff check . && ruff format --check . && pytest $(PYTEST)
 
 bench: .venv
-	$(ENV) for script in $(sort $(wildcard tests/benchmarks/bench_*.py)); do python $$script; done
+	$(ENV) for script in $(sort $(wildcard benchmarks/bench_*.py)); do python $$script; done
 
 soak: .venv
-	$(ENV) python tests/benchmarks/soak.py --minutes $(or $(MINUTES),30)
+	$(ENV) python benchmarks/soak.py --minutes $(or $(MINUTES),30)
 
 fuzz: .venv
 	$(ENV) python tests/fuzz/fuzz.py
@@ -40,12 +40,12 @@ format: .venv
 .venv: .venv/complete
 
 # tf2_msgs and tf2_ros have no wheels: the first is generated, of the second a stand-in is put on the path of this environment alone.
-.venv/complete: requirements.txt requirements.lock tools/make_tf2_msgs.py $(wildcard $(LOCAL_PACKAGES:=/setup.py) $(LOCAL_PACKAGES:=/pyproject.toml))
+.venv/complete: requirements.txt requirements.lock tools/pip_ros/make_tf2_msgs.py $(wildcard $(LOCAL_PACKAGES:=/setup.py) $(LOCAL_PACKAGES:=/pyproject.toml))
 	@tools/system_packages.sh $(PYTHON)
 	@test -x .venv/bin/pip || $(PYTHON) -m venv .venv
 	@echo "Installing requirements.txt into .venv: about two minutes the first time"
 	@.venv/bin/python -m pip install -qq --disable-pip-version-check -r requirements.txt -c requirements.lock
 	@$(ENV) PYTHONWARNINGS=ignore pip install -qq --disable-pip-version-check --no-deps --no-build-isolation $(addprefix -e ,$(LOCAL_PACKAGES))
-	@$(ENV) python tools/make_tf2_msgs.py
-	@$(ENV) echo "$(CURDIR)/tools/tf2_ros_standin" > "$$(python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/tf2_ros_standin.pth"
+	@$(ENV) python tools/pip_ros/make_tf2_msgs.py
+	@$(ENV) echo "$(CURDIR)/tools/pip_ros/tf2_ros_standin" > "$$(python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/tf2_ros_standin.pth"
 	@touch $@

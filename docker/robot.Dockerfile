@@ -22,6 +22,7 @@ RUN python3 -m venv --system-site-packages /opt/venv \
     && if [ "$VARIANT" = gpu ]; then /opt/venv/bin/pip uninstall -y onnxruntime && /opt/venv/bin/pip install --no-cache-dir -r /tmp/gpu-requirements.txt; fi
 
 COPY models /src/models
+COPY simulation /src/simulation
 COPY launch /src/launch
 COPY ros2_ws /src/ros2_ws
 WORKDIR /src/ros2_ws

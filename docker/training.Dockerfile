@@ -15,8 +15,9 @@ COPY requirements.lock docker/training-requirements.txt /tmp/
 RUN pip install --no-cache-dir -r /tmp/training-requirements.txt -c /tmp/requirements.lock
 
 COPY models /src/models
+COPY simulation /src/simulation
 COPY training /src/training
-RUN pip install --no-cache-dir --no-deps /src/models /src/training && useradd --uid 10001 --create-home trainer \
+RUN pip install --no-cache-dir --no-deps /src/models /src/simulation /src/training && useradd --uid 10001 --create-home trainer \
     && mkdir /data /runs && chown trainer /data /runs
 USER 10001
 WORKDIR /runs

@@ -49,9 +49,9 @@ def builtin(given: dict[str, str]) -> list:
 
 def gazebo(given: dict[str, str]) -> list:
     """Gazebo with the world, the robot in it, the bridge, and the mount of the camera in TF."""
-    from diff2i2p.world import World
-    from diff2i2p_ros.simulator.robot import Robot
-    from diff2i2p_ros.simulator.simulation import place_of
+    from diff2i2p_sim.robot.model import Robot
+    from diff2i2p_sim.robot.simulation import place_of
+    from diff2i2p_sim.world import World
 
     robot, start = Robot.from_sdf(given["robot"]), place_of(given["start"], World.from_sdf(given["world"]))
     switches = "-r" if yaml.safe_load(given["gui"]) else "-r -s"

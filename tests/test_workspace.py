@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The packages install, and their dependencies point the way DESIGN says: training -> models <- ros2_ws."""
+"""The packages install, and their dependencies point the way DESIGN says: training, ros2_ws -> simulation -> models."""
 
 import ast
 import os
@@ -14,6 +14,7 @@ DIFFUSION = {"diffusers", "transformers", "accelerate", "diff2i2p_training"}
 PIP = {"cv2": "opencv-python-headless", "yaml": "PyYAML", "rerun": "rerun-sdk"}  # where pip and Python differ
 EXECUTABLES = (
     "diff2i2p/lib/diff2i2p/diff2i2p",
+    "diff2i2p_sim/lib/diff2i2p_sim/diff2i2p-sim",
     "diff2i2p_ros/lib/diff2i2p_ros/localizer_node",
     "diff2i2p_ros/lib/diff2i2p_ros/replay_node",
     "diff2i2p_ros/lib/diff2i2p_ros/sim_camera_node",
@@ -21,7 +22,7 @@ EXECUTABLES = (
 )
 LOAD_ENTRY_POINTS = """
 import importlib.metadata, sys
-for package in ("diff2i2p", "diff2i2p_ros"):
+for package in ("diff2i2p", "diff2i2p_sim", "diff2i2p_ros"):
     for entry_point in importlib.metadata.distribution(package).entry_points:
         assert callable(entry_point.load()), entry_point
         assert sys.modules[package].__file__.startswith(sys.argv[1]), sys.modules[package].__file__
@@ -44,7 +45,7 @@ def workspace(request, root, tmp_path_factory):
     build = ["colcon", "--log-base", folder / "log", "build", "--base-paths", root / "ros2_ws" / "src", *places, *request.param]
     done = subprocess.run(build, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "3 packages finished" in done.stdout
+    assert "4 packages finished" in done.stdout
     return folder / "install"
 
 
@@ -85,7 +86,8 @@ def run_sourced(workspace, code: str) -> str:
 @pytest.mark.parametrize(
     ("folder", "forbidden"),
     [
-        ("models/diff2i2p", ROS | DIFFUSION),
+        ("models/diff2i2p", ROS | DIFFUSION | {"diff2i2p_sim"}),
+        ("simulation/diff2i2p_sim", ROS | DIFFUSION),
         ("ros2_ws/src/diff2i2p_ros/diff2i2p_ros", DIFFUSION),
         ("training/diff2i2p_training", ROS),
     ],

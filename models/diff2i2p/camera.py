@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import yaml
 
-from diff2i2p.yaml_files import read_yaml
+from diff2i2p.files import read_yaml
 
 # number of distortion coefficients each ROS model may carry
 COEFFICIENTS = {"plumb_bob": (0, 4, 5), "rational_polynomial": (0, 8), "equidistant": (0, 4)}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from diff2i2p.yaml_files import YamlError, read_yaml
+from diff2i2p.files import YamlError, read_yaml
 
 
 class ConfigError(ValueError):

@@ -20,10 +20,10 @@ from std_msgs.msg import Header
 from diff2i2p.camera import Camera, CameraError, rectify
 from diff2i2p.cloud import CloudError, PointCloud, read_cloud, write_cloud
 from diff2i2p.config import Config, ConfigError, load_config, override
-from diff2i2p.evaluation.bag import BagError
-from diff2i2p.evaluation.bag_record import record_bag
-from diff2i2p.evaluation.bag_sequence import read_bag
-from diff2i2p.evaluation.sequences import SequenceError, read_image, read_sequence, write_sequence
+from diff2i2p.datasets.bag import BagError
+from diff2i2p.datasets.bag_record import record_bag
+from diff2i2p.datasets.bag_sequence import read_bag
+from diff2i2p.datasets.sequences import SequenceError, read_image, read_sequence, write_sequence
 from diff2i2p.localization.localizer import Localizer
 from diff2i2p.mapping.compile_map import compile_map
 from diff2i2p.mapping.compiled_map import MapError

@@ -26,7 +26,7 @@ from std_msgs.msg import Header, String
 from tf2_msgs.msg import TFMessage
 
 from diff2i2p.camera import Camera, rectify
-from diff2i2p.evaluation.sequences import write_sequence
+from diff2i2p.datasets.sequences import write_sequence
 from diff2i2p.localization.result import Localization, Status
 from diff2i2p_ros import convert
 from diff2i2p_ros.localizer_node import LocalizerNode

@@ -10,14 +10,16 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from diff2i2p.config import Config, override
-from diff2i2p.evaluation.bag_record import record_bag
-from diff2i2p.evaluation.bag_sequence import read_bag
+from diff2i2p.datasets.bag_record import record_bag
+from diff2i2p.datasets.bag_sequence import read_bag
+from diff2i2p.datasets.sequences import read_sequence, write_sequence
 from diff2i2p.evaluation.metrics import Tracking, localize_all
-from diff2i2p.evaluation.sequences import read_sequence, write_sequence
 from diff2i2p.localization.localizer import Localizer
 from diff2i2p.mapping.compile_map import compile_map
-from diff2i2p.world import CAMERA, World, scan_positions
 from diff2i2p_ros import convert
+from diff2i2p_sim.rendering.lidar_scan import scan_positions
+from diff2i2p_sim.world import World
+from diff2i2p_sim.write import CAMERA
 
 # a coarse map is quick to compile, and its poses are unsure: what counts here is that they are the same
 LOOSE = {"verify.min_confidence": 0.2, "track.sure": 0.2}

@@ -9,9 +9,10 @@ from conftest import CAMERA
 from sensor_msgs.msg import CameraInfo, CompressedImage
 from std_msgs.msg import Header
 
-from diff2i2p_ros import check_bringup, convert
-from diff2i2p_ros.probe import CameraTopic, Heard
-from diff2i2p_ros.running import run
+from diff2i2p_ros import convert
+from diff2i2p_ros.bringup import check_bringup
+from diff2i2p_ros.bringup.probe import CameraTopic, Heard
+from diff2i2p_ros.node_main import run
 
 QUICK = ["--listen", "0.5", "--patience", "20"]
 

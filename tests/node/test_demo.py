@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from diff2i2p_ros import demo
-from diff2i2p_ros.listen import DriveError, drive
+from diff2i2p_ros.node_runner import DriveError, drive
 
 
 def test_a_real_sequence_goes_through_the_node_and_its_report_says_how_well(shared_data, tmp_path):

@@ -8,7 +8,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from test_transforms import odometry
 
-from diff2i2p.image_messages import ImageError
+from diff2i2p.datasets.image_messages import ImageError
 from diff2i2p_ros import convert
 
 

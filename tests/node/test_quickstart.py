@@ -20,7 +20,8 @@ from diff2i2p.localization.result import Status
 from diff2i2p.mapping.compile_map import compile_map
 from diff2i2p.mapping.compiled_map import CompiledMap
 from diff2i2p.weights import WeightsError
-from diff2i2p_ros import convert, quickstart
+from diff2i2p_ros import convert
+from diff2i2p_ros.bringup import quickstart
 from diff2i2p_ros.parameters import NodeConfig, params_file
 
 QUICK = ["--listen", "0.5", "--patience", "20", "--seconds", "2", "--check"]

@@ -16,7 +16,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from diff2i2p.camera import Camera
-from diff2i2p.evaluation.sequences import write_sequence
+from diff2i2p.datasets.sequences import write_sequence
 from diff2i2p_ros import convert, replay_node
 
 STAMPS = 100.0 + 0.1 * np.arange(6)

@@ -22,10 +22,10 @@ from std_msgs.msg import String
 from tf2_msgs.msg import TFMessage
 
 from diff2i2p.config import parameters as config_parameters
-from diff2i2p.world import World
 from diff2i2p_ros import convert, sim_camera_node
 from diff2i2p_ros.sim_camera_node import SimCameraNode, SimConfig
-from diff2i2p_ros.simulator.simulation import Place
+from diff2i2p_sim.robot.simulation import Place
+from diff2i2p_sim.world import World
 
 WORLDS = Path(__file__).parents[2] / "launch" / "worlds"
 TOPICS = {

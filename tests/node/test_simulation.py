@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from diff2i2p.world import World
-from diff2i2p_ros.simulator.pilot import Pilot
-from diff2i2p_ros.simulator.robot import Robot, RobotError
-from diff2i2p_ros.simulator.simulation import BODY, OdometryConfig, Place, Simulation, SimulationError, numbers, open_simulation, place_of
+from diff2i2p_sim.robot.model import Robot, RobotError
+from diff2i2p_sim.robot.pilot import Pilot
+from diff2i2p_sim.robot.simulation import BODY, OdometryConfig, Place, Simulation, SimulationError, numbers, open_simulation, place_of
+from diff2i2p_sim.world import World
 
 EXACT = OdometryConfig(drift=0.0, turn_drift=0.0, noise=0.0)
 

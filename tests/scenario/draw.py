@@ -22,8 +22,8 @@ from matplotlib.patches import Polygon  # noqa: E402
 from simulated import Loop, Site  # noqa: E402
 
 from diff2i2p.config import Config  # noqa: E402
-from diff2i2p.world import World  # noqa: E402
-from diff2i2p.world.description import box_corners  # noqa: E402
+from diff2i2p_sim.description import box_corners  # noqa: E402
+from diff2i2p_sim.world import World  # noqa: E402
 
 WORLDS = Path(__file__).parents[2] / "launch" / "worlds"
 TRUTH, ODOMETRY, FOUND, SILENT, INK = "#3f83f8", "#f08c00", "#2fa84f", "#e5484d", "#8a8f98"

@@ -22,11 +22,12 @@ from tf2_msgs.msg import TFMessage
 from diff2i2p.config import Config, override
 from diff2i2p.localization.localizer import Localizer
 from diff2i2p.mapping.compile_map import compile_map
-from diff2i2p.world import World, scan_positions
 from diff2i2p_ros import convert
 from diff2i2p_ros.localizer_node import LocalizerNode
 from diff2i2p_ros.sim_camera_node import SimCameraNode
-from diff2i2p_ros.simulator.simulation import Place
+from diff2i2p_sim.rendering.lidar_scan import scan_positions
+from diff2i2p_sim.robot.simulation import Place
+from diff2i2p_sim.world import World
 
 COARSE = override(Config(matcher="appearance"), {"appearance": {"spacing": 1.5, "headings": 6}})
 RATE = 4.0  # images per second of simulated time

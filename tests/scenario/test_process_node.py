@@ -22,7 +22,7 @@ from diff2i2p.camera import Camera
 from diff2i2p.cloud import PointCloud
 from diff2i2p.mapping.compile_map import compile_map
 from diff2i2p_ros import convert
-from diff2i2p_ros.listen import end, start
+from diff2i2p_ros.node_runner import end, start
 
 CAMERA = Camera(160, 120, (130.0, 130.0, 79.5, 59.5))
 BEST_EFFORT = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)

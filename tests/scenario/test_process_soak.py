@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture
 def soak(root, monkeypatch):
-    monkeypatch.syspath_prepend(str(root / "tests" / "benchmarks"))
+    monkeypatch.syspath_prepend(str(root / "benchmarks"))
     pytest.importorskip("rclpy")
     import soak
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from diff2i2p.camera import Camera
-from diff2i2p.evaluation.sequences import read_sequence, write_sequence
-from diff2i2p.world import World
-from diff2i2p.world.write import scan_positions
+from diff2i2p.datasets.sequences import read_sequence, write_sequence
+from diff2i2p_sim.world import World
+from diff2i2p_sim.write import scan_positions
 
 CAMERA = Camera(160, 120, (115.0, 115.0, 79.5, 59.5))
 

@@ -10,12 +10,12 @@ from torch.nn import functional as F
 
 from diff2i2p.camera import Camera
 from diff2i2p.cloud import PointCloud
-from diff2i2p_training.csd import ControlSideDistillation
-from diff2i2p_training.depth_render import render_depth
-from diff2i2p_training.diffusion import PriorError, control_image, load_prior
-from diff2i2p_training.prior import PriorShape, PriorTrainer, new_pipeline
-from diff2i2p_training.prior_score import score_prior
-from diff2i2p_training.prior_views import Scene
+from diff2i2p_training.diffusion.csd import ControlSideDistillation
+from diff2i2p_training.diffusion.depth_render import render_depth
+from diff2i2p_training.diffusion.pipeline import PriorError, control_image, load_prior
+from diff2i2p_training.diffusion.prior_score import score_prior
+from diff2i2p_training.diffusion.prior_views import Scene
+from diff2i2p_training.diffusion.train_prior import PriorShape, PriorTrainer, new_pipeline
 
 K = torch.tensor([[28.0, 0, 15.5], [0, 28, 11.5], [0, 0, 1]])
 SIZE = (24, 32)

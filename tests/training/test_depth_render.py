@@ -6,8 +6,8 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from diff2i2p_training.depth_render import densify, render_depth
-from diff2i2p_training.differentiable_pnp import differentiable_pnp
+from diff2i2p_training.diffusion.depth_render import densify, render_depth
+from diff2i2p_training.losses.differentiable_pnp import differentiable_pnp
 
 SIZE = (12, 16)
 SMALL = torch.tensor([[14.0, 0, 7.5], [0, 14.0, 5.5], [0, 0, 1]], dtype=torch.float64)[None]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from diff2i2p_training.differentiable_pnp import differentiable_pnp, ransac_start
+from diff2i2p_training.losses.differentiable_pnp import differentiable_pnp, ransac_start
 
 NAMES = ("pixels", "points", "weights", "K")
 

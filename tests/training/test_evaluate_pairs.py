@@ -17,14 +17,14 @@ from diff2i2p.config import override
 from diff2i2p.localization.localizer import StageTimer
 from diff2i2p.mapping.compile_map import compile_map
 from diff2i2p.mapping.compiled_map import CompiledMap
+from diff2i2p.matchers.network import NetworkMatcher
 from diff2i2p.network.diff2i2p import Diff2I2P
-from diff2i2p.network.runtime import NetworkMatcher
 from diff2i2p.weights import save_weights
 from diff2i2p_training import cli
 from diff2i2p_training import evaluate_pairs as evaluating
+from diff2i2p_training.data.pair_dataset import PairDataset
+from diff2i2p_training.data.pairs import read_pairs
 from diff2i2p_training.evaluate_pairs import PROTOCOLS, PairRecord, evaluate_pairs, fragment_rmse, limited, summarize
-from diff2i2p_training.pair_dataset import PairDataset
-from diff2i2p_training.pairs import read_pairs
 
 
 @pytest.fixture(scope="module")

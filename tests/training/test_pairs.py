@@ -11,12 +11,12 @@ from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from diff2i2p.camera import Camera
-from diff2i2p.evaluation.sequences import read_sequence
+from diff2i2p.datasets.sequences import read_sequence
 from diff2i2p_training import cli
-from diff2i2p_training import prepare as preparing
-from diff2i2p_training.pairs import PairsError, read_pairs
-from diff2i2p_training.plain_pickle import PlainPickleError, read_plain_pickle
-from diff2i2p_training.prepare import prepare
+from diff2i2p_training.data import prepare as preparing
+from diff2i2p_training.data.pairs import PairsError, read_pairs
+from diff2i2p_training.data.plain_pickle import PlainPickleError, read_plain_pickle
+from diff2i2p_training.data.prepare import prepare
 
 FRAMES = 4  # a fragment, in these tests
 

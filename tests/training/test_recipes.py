@@ -11,14 +11,14 @@ from rich.console import Console
 from diff2i2p.config import PAPER, Config, ConfigError, override
 from diff2i2p.network.diff2i2p import Diff2I2P
 from diff2i2p.weights import load_weights
-from diff2i2p_training import prepare as preparing
 from diff2i2p_training import train as training
+from diff2i2p_training.data import prepare as preparing
+from diff2i2p_training.data.downloads import Run
+from diff2i2p_training.data.pair_dataset import PairDataset
+from diff2i2p_training.data.pairs import read_pairs, write_pairs
 from diff2i2p_training.evaluate_pairs import evaluate_pairs, limited
-from diff2i2p_training.generic import train_generic
-from diff2i2p_training.objective import Objective
-from diff2i2p_training.official import Run
-from diff2i2p_training.pair_dataset import PairDataset
-from diff2i2p_training.pairs import read_pairs, write_pairs
+from diff2i2p_training.losses.objective import Objective
+from diff2i2p_training.pretrain import train_generic
 from diff2i2p_training.recipe import LossRecipe, Recipe, ScheduleRecipe, load_recipe
 from diff2i2p_training.train import Budget, Progress
 
@@ -43,7 +43,7 @@ def pairs(site, tmp_path_factory):
 @pytest.fixture(scope="module")
 def prior(tmp_path_factory):
     """A diffusion pipeline that knows nothing, but heeds its control."""
-    from diff2i2p_training.prior import PriorShape, new_pipeline
+    from diff2i2p_training.diffusion.train_prior import PriorShape, new_pipeline
 
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("prior")

@@ -10,9 +10,9 @@ from scipy.spatial import cKDTree
 
 from diff2i2p.camera import rectify
 from diff2i2p.mapping.pyramid import build_pyramid
-from diff2i2p_training.datasets import SiteDataset
-from diff2i2p_training.light import relight
-from diff2i2p_training.synthesis import ViewSynthesizer, turned
+from diff2i2p_training.data.photometric import relight
+from diff2i2p_training.data.site_dataset import SiteDataset
+from diff2i2p_training.data.synthesis import ViewSynthesizer, turned
 
 
 @pytest.fixture(scope="module")

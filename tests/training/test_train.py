@@ -10,21 +10,21 @@ import torch
 from diff2i2p.camera import rectify
 from diff2i2p.config import Config, override
 from diff2i2p.localization.localizer import StageTimer
-from diff2i2p.localization.pnp import reprojection_errors
 from diff2i2p.mapping.compile_map import compile_map
 from diff2i2p.mapping.compiled_map import CompiledMap, MapError
 from diff2i2p.mapping.pyramid import build_pyramid
+from diff2i2p.matchers.network import NetworkMatcher
 from diff2i2p.network.diff2i2p import Diff2I2P
-from diff2i2p.network.runtime import NetworkMatcher
+from diff2i2p.pose.pnp import reprojection_errors
 from diff2i2p.weights import load_weights
-from diff2i2p_training import datasets
 from diff2i2p_training.adapt import adapt
-from diff2i2p_training.datasets import SiteDataset
-from diff2i2p_training.losses import MeanLogSumExp, _named_back, bfloat16_pays
-from diff2i2p_training.objective import Objective
-from diff2i2p_training.synthesis import ViewSynthesizer
+from diff2i2p_training.data import site_dataset
+from diff2i2p_training.data.site_dataset import SiteDataset
+from diff2i2p_training.data.synthesis import ViewSynthesizer
+from diff2i2p_training.data.worlds import WorldDataset, world_site
+from diff2i2p_training.losses.infonce import MeanLogSumExp, _named_back, bfloat16_pays
+from diff2i2p_training.losses.objective import Objective
 from diff2i2p_training.train import _groups, train
-from diff2i2p_training.worlds import WorldDataset, world_site
 
 TINY = override(
     Config(),
@@ -80,7 +80,7 @@ def test_a_map_point_names_all_cells_that_see_it():
 
 
 def test_training_begins_in_a_corner_of_the_site(dataset, monkeypatch):
-    monkeypatch.setattr(datasets, "FIRST", 4)
+    monkeypatch.setattr(site_dataset, "FIRST", 4)
     middles = np.stack([dataset.pyramid.nodes.numpy()[nodes].mean(0) for nodes in dataset.seen])
     away = np.linalg.norm(middles - middles[0], axis=1)
     furthest, rng = [], np.random.default_rng(0)

@@ -13,8 +13,8 @@ from diff2i2p import cli
 from diff2i2p.camera import Camera
 from diff2i2p.cloud import PointCloud
 from diff2i2p.config import Config, override
-from diff2i2p.evaluation.bag_record import record_bag
-from diff2i2p.evaluation.sequences import read_sequence, write_sequence
+from diff2i2p.datasets.bag_record import record_bag
+from diff2i2p.datasets.sequences import read_sequence, write_sequence
 from diff2i2p.localization.localizer import Localizer
 from diff2i2p.mapping.compile_map import compile_map
 from diff2i2p.render import render_cloud

@@ -10,13 +10,13 @@ import pytest
 from diff2i2p.camera import View, rectify
 from diff2i2p.config import AppearanceConfig, PnpConfig
 from diff2i2p.evaluation.metrics import pose_error
-from diff2i2p.evaluation.negatives import repeated
-from diff2i2p.localization.appearance import AppearanceMatcher
-from diff2i2p.localization.pnp import solve_pnp
-from diff2i2p.mapping import looks
+from diff2i2p.mapping import descriptor_index
 from diff2i2p.mapping.dense import DenseMap
 from diff2i2p.mapping.viewpoints import GROUND, HEIGHTS, MAX_PLACES, viewpoints
+from diff2i2p.matchers.appearance import AppearanceMatcher
+from diff2i2p.pose.pnp import solve_pnp
 from diff2i2p.render import Surfaces
+from diff2i2p_sim.negatives import repeated
 
 UP = np.array([0, 0, 1.0])
 
@@ -77,8 +77,8 @@ def test_features_lie_on_the_surfaces_of_the_map(index):
 
 
 def test_a_full_index_keeps_the_strongest_features_of_every_view(corner, monkeypatch):
-    monkeypatch.setattr(looks, "MAX_FEATURES", 1000)
-    small = looks.build_appearance(DenseMap.build(corner), UP, AppearanceConfig(spacing=2.0, headings=6))
+    monkeypatch.setattr(descriptor_index, "MAX_FEATURES", 1000)
+    small = descriptor_index.build_appearance(DenseMap.build(corner), UP, AppearanceConfig(spacing=2.0, headings=6))
     counts = np.diff(small["starts"])
     assert 900 < len(small["points"]) == counts.sum() <= 1000
     assert np.median(counts) == counts.max()
@@ -114,5 +114,5 @@ def test_what_the_mask_leaves_out_takes_no_place_of_the_features_that_stay(eye):
     image[:, 160:] = 128 + 0.4 * (image[:, 160:] - 128)  # the fainter half
     holes = np.tile(np.arange(320) < 160, (240, 1))
     surfaces = Surfaces(image, np.where(holes, 0, 2).astype(np.float32), np.zeros_like(holes), holes)
-    features = looks.describe(image.astype(np.uint8), surfaces, eye, np.eye(4), 40, looks.FAINT)
+    features = descriptor_index.describe(image.astype(np.uint8), surfaces, eye, np.eye(4), 40, descriptor_index.FAINT)
     assert len(features.points) == 40 and (features.points[:, 0] > 0).all()

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from bags import CAMERA, POSES, STAMPS, between, film, image, info, jpeg, odometry, posed, write
 
-from diff2i2p.evaluation.bag import Bag, BagError
-from diff2i2p.evaluation.bag_record import record_bag
-from diff2i2p.evaluation.bag_sequence import BagChoice, read_bag
-from diff2i2p.evaluation.sequences import SequenceError, read_sequence, write_sequence
-from diff2i2p.image_messages import ImageError
+from diff2i2p.datasets.bag import Bag, BagError
+from diff2i2p.datasets.bag_record import record_bag
+from diff2i2p.datasets.bag_sequence import BagChoice, read_bag
+from diff2i2p.datasets.image_messages import ImageError
+from diff2i2p.datasets.sequences import SequenceError, read_sequence, write_sequence
 
 
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])

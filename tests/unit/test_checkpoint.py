@@ -14,10 +14,10 @@ from diff2i2p.localization.result import Correspondences
 from diff2i2p.mapping.compile_map import by_node
 from diff2i2p.mapping.compiled_map import CompiledMap
 from diff2i2p.mapping.pyramid import build_pyramid
-from diff2i2p.network.checkpoint import network_of, released_name
+from diff2i2p.matchers.network import NetworkMatcher
 from diff2i2p.network.diff2i2p import Diff2I2P
-from diff2i2p.network.runtime import NetworkMatcher
 from diff2i2p.weights import WeightsError, load_weights
+from diff2i2p.weights.released import network_of, released_name
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,8 @@
 """The command line does what its help says, and answers bad input with one sentence and exit code 2."""
 
 import json
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import cv2
@@ -10,7 +12,7 @@ import pytest
 
 from diff2i2p.camera import Camera, View
 from diff2i2p.cloud import PointCloud, write_cloud
-from diff2i2p.evaluation.sequences import write_sequence
+from diff2i2p.datasets.sequences import write_sequence
 from diff2i2p.localization.localizer import Localizer
 from diff2i2p.localization.result import Correspondences, Localization, Status
 from diff2i2p.mapping.compiled_map import CompiledMap
@@ -91,8 +93,8 @@ def test_a_sequence_is_evaluated_into_metrics_rows_and_report(diff2i2p, files, a
 
 def test_a_world_is_written_from_its_seed_and_rooms(diff2i2p, monkeypatch, tmp_path):
     asked = []
-    monkeypatch.setattr("diff2i2p.world.World.office", lambda seed, rooms: f"office {seed} of {rooms}")
-    monkeypatch.setattr("diff2i2p.world.write_world", lambda *arguments, **more: asked.append((*arguments, more)))
+    monkeypatch.setattr("diff2i2p_sim.world.World.office", lambda seed, rooms: f"office {seed} of {rooms}")
+    monkeypatch.setattr("diff2i2p_sim.write.write_world", lambda *arguments, **more: asked.append((*arguments, more)))
     code, out, _ = diff2i2p("world", "--seed", 3, "--rooms", 5, "--out", tmp_path, "--drive-frames", 5)
     assert code == 0 and out.strip() == str(tmp_path)
     assert asked == [("office 3 of 5", tmp_path, 3, {"mapping_frames": 1000, "drive_frames": 5})]
@@ -100,9 +102,16 @@ def test_a_world_is_written_from_its_seed_and_rooms(diff2i2p, monkeypatch, tmp_p
 
 def test_a_world_is_taken_from_an_sdf_file(diff2i2p, monkeypatch, root, tmp_path):
     asked = []
-    monkeypatch.setattr("diff2i2p.world.write_world", lambda world, *arguments, **more: asked.append(world))
+    monkeypatch.setattr("diff2i2p_sim.write.write_world", lambda world, *arguments, **more: asked.append(world))
     assert diff2i2p("world", "--sdf", root / "launch/worlds/office.sdf", "--out", tmp_path)[0] == 0
     assert [room.kind for room in asked[0].rooms] == ["corridor", "lab"]
+
+
+def test_the_simulation_has_a_command_line_of_its_own(tmp_path):
+    code = "import sys; from diff2i2p_sim.cli import main; sys.exit(main())"
+    wish = ["world", "--sdf", tmp_path / "none.sdf", "--out", tmp_path]
+    done = subprocess.run([sys.executable, "-c", code, *wish], capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.startswith("diff2i2p: cannot read the world")
 
 
 def test_the_doctor_speaks_in_sentences(diff2i2p):

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from diff2i2p.evaluation.compare import Tolerances, compare
-from diff2i2p.evaluation.figures import FIGURES
+from diff2i2p.evaluation.metric_table import FIGURES
 
 BASE = {
     "availability": {"share": 0.9, "first_fix_s": 0.5, "longest_gap_s": 1.0},

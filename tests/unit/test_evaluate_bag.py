@@ -17,12 +17,12 @@ from scipy.spatial.transform import Rotation
 from diff2i2p.camera import Camera, View
 from diff2i2p.cloud import PointCloud, read_cloud
 from diff2i2p.config import Config, override
+from diff2i2p.datasets.bag_record import record_bag
+from diff2i2p.datasets.sequences import read_sequence, read_trajectory, write_sequence, write_trajectory
+from diff2i2p.datasets.trajectory import Trajectory
 from diff2i2p.evaluation.alignment import AlignmentError, fit
-from diff2i2p.evaluation.bag_record import record_bag
 from diff2i2p.evaluation.metrics import Tracking
-from diff2i2p.evaluation.rerun_log import RerunError, require_rerun
-from diff2i2p.evaluation.sequences import read_sequence, read_trajectory, write_sequence, write_trajectory
-from diff2i2p.evaluation.trajectory import Trajectory
+from diff2i2p.evaluation.report.rerun_log import RerunError, require_rerun
 from diff2i2p.localization.localizer import Localizer
 from diff2i2p.localization.result import Correspondences, Localization, Status
 from diff2i2p.mapping.compile_map import compile_map
@@ -229,10 +229,10 @@ def test_a_world_records_its_drive_as_a_bag(diff2i2p, monkeypatch, tmp_path):
     def small_drive(world, out, seed, **more):
         write_sequence(out / "drive", CAMERA, [np.full((48, 64, 3), 9, np.uint8)] * 6, STAMPS - 100, POSES)
 
-    monkeypatch.setattr("diff2i2p.world.write_world", small_drive)
+    monkeypatch.setattr("diff2i2p_sim.write.write_world", small_drive)
     code, out, _ = diff2i2p("world", "--seed", 3, "--out", tmp_path, "--bag", "--storage", "sqlite3", "--compressed")
     assert code == 0 and out.split()[-1] == str(tmp_path / "drive_bag") and list(tmp_path.glob("drive_bag/*.db3"))
-    monkeypatch.setattr("diff2i2p.world.write_world", None)  # refused before the world is made
+    monkeypatch.setattr("diff2i2p_sim.write.write_world", None)  # refused before the world is made
     code, _, err = diff2i2p("world", "--seed", 3, "--out", tmp_path, "--bag")
     assert code == 2 and "drive_bag" in err and "exists" in err
 

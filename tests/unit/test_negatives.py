@@ -4,9 +4,9 @@
 import numpy as np
 import pytest
 
-from diff2i2p.evaluation import negatives
 from diff2i2p.evaluation.metrics import pose_error
-from diff2i2p.world import World
+from diff2i2p_sim import negatives
+from diff2i2p_sim.world import World
 
 PLACES = [((1.4, 1.5, 1.1), 50), ((1.0, 2.0, 1.3), 30), ((2.0, 1.0, 1.0), 75)]  # camera and heading
 

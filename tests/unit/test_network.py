@@ -8,10 +8,10 @@ import torch
 from diff2i2p.config import PAPER, Config, MatchingConfig, override
 from diff2i2p.mapping.pyramid import build_pyramid
 from diff2i2p.network import point_backbone
+from diff2i2p.network.coarse_to_fine import gather_matches, match_around, match_coarse, match_fine
+from diff2i2p.network.conv3x3_cpu import MIN_CHANNELS, Conv3x3
 from diff2i2p.network.diff2i2p import Diff2I2P
-from diff2i2p.network.matching import gather_matches, match_around, match_coarse, match_fine
 from diff2i2p.network.point_backbone import KernelPointConvolution, kernel_disposition
-from diff2i2p.network.winograd import MIN_CHANNELS, Conv3x3
 
 SMALL = override(Config(), {"network": {"image_channels": [8, 8, 16, 16], "point_width": 4, "fine_dim": 16, "token_dim": 16}})
 
@@ -170,7 +170,7 @@ def test_fine_matching_finds_the_same_in_parts_as_all_at_once(monkeypatch, partn
         return sorted(zip(matches.cells.tolist(), matches.points.tolist(), matches.scores.tolist(), strict=True))
 
     whole = found()
-    monkeypatch.setattr("diff2i2p.network.matching.AT_ONCE", 8 * 12 * 3)
+    monkeypatch.setattr("diff2i2p.network.coarse_to_fine.AT_ONCE", 8 * 12 * 3)
     in_parts = found()
     assert len(whole) > 20
     np.testing.assert_allclose(in_parts, whole, rtol=1e-5)

@@ -7,8 +7,8 @@ from scipy.spatial.transform import Rotation
 
 from diff2i2p.camera import Camera
 from diff2i2p.config import PnpConfig
-from diff2i2p.localization.pnp import settle, solve_pnp
 from diff2i2p.localization.result import Correspondences
+from diff2i2p.pose.pnp import settle, solve_pnp
 
 CAMERA = Camera(320, 240, (262.0, 262.0, 159.5, 119.5))
 CONFIG = PnpConfig()

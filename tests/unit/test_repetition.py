@@ -11,12 +11,12 @@ from diff2i2p.camera import Camera, View
 from diff2i2p.cloud import PointCloud
 from diff2i2p.config import Config
 from diff2i2p.evaluation.metrics import pose_error
-from diff2i2p.localization.compare import compare
 from diff2i2p.localization.hypotheses import Hypothesis, propose
 from diff2i2p.localization.localizer import Localizer
 from diff2i2p.localization.repetition import find_line, slide
 from diff2i2p.localization.result import Correspondences
 from diff2i2p.mapping.dense import DenseMap
+from diff2i2p.pose.render_compare import compare
 from diff2i2p.render import close_cracks, render_cloud
 
 CAMERA, PNP = Camera(320, 240, (240.0, 240.0, 159.5, 119.5)), Config().pnp

@@ -10,7 +10,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from diff2i2p.camera import Camera, CameraError
-from diff2i2p.evaluation.sequences import SequenceError, read_image, read_sequence, write_sequence
+from diff2i2p.datasets.sequences import SequenceError, read_image, read_sequence, write_sequence
 
 CAMERA = Camera(64, 48, (60.0, 61.0, 31.5, 23.5), (0.1, -0.2, 0.001, 0.002, 0.05))
 STAMPS = 100.0 + np.arange(4) / 10

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from diff2i2p.datasets.odometry import DriftingOdometry, drifting_odometry
+from diff2i2p.datasets.trajectory import Trajectory, ape_rpe
+from diff2i2p.datasets.transform_tree import TransformTree
 from diff2i2p.evaluation.alignment import fit
-from diff2i2p.evaluation.odometry import DriftingOdometry, drifting_odometry
-from diff2i2p.evaluation.trajectory import Trajectory, ape_rpe
-from diff2i2p.evaluation.transforms import TransformTree
 
 
 def pose(x: float, degrees: float = 0.0) -> np.ndarray:

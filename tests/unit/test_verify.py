@@ -11,15 +11,15 @@ from scipy.spatial.transform import Rotation
 from diff2i2p.camera import Camera, CameraError, rectify
 from diff2i2p.config import PnpConfig
 from diff2i2p.evaluation.metrics import pose_error
-from diff2i2p.localization.compare import agreement, compare, refine, rematch
-from diff2i2p.localization.depth import rectify_depth, refine_by_depth
+from diff2i2p.localization.aliasing import find_twin
 from diff2i2p.localization.hypotheses import find_rival, propose, upright
-from diff2i2p.localization.likeness import layout, likeness
-from diff2i2p.localization.pnp import Pose
 from diff2i2p.localization.result import Correspondences, Status
-from diff2i2p.localization.twins import find_twin
+from diff2i2p.localization.similarity import layout, likeness
 from diff2i2p.localization.verify import BY_LOOKS, BY_MATCHES, confidence, evidence, resemblances
 from diff2i2p.mapping.dense import DenseMap
+from diff2i2p.pose.pnp import Pose
+from diff2i2p.pose.refine import rectify_depth, refine_by_depth
+from diff2i2p.pose.render_compare import agreement, compare, refine, rematch
 from diff2i2p.render import render_cloud
 
 PNP = PnpConfig()

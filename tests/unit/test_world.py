@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 
 from diff2i2p.camera import Camera, CameraError
-from diff2i2p.world import CAMERA, Item, Light, Primitive, Room, Texture, World, scan_positions
-from diff2i2p.world.drive import survey
-from diff2i2p.world.textures import PAINTERS, bitmap
+from diff2i2p_sim.description import Item, Light, Primitive, Room, Texture
+from diff2i2p_sim.rendering.lidar_scan import scan_positions
+from diff2i2p_sim.robot.drive import survey
+from diff2i2p_sim.textures.painter import PAINTERS, bitmap
+from diff2i2p_sim.world import World
+from diff2i2p_sim.write import CAMERA
 
 FORWARD = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 1], [0, 0, 0, 1.0]])  # at (0, 0, 1), looking along x
 GREY = Texture("plain", 0, (0.5, 0.5, 0.5), 0.3)

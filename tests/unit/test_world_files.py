@@ -11,8 +11,10 @@ import pytest
 
 from diff2i2p.camera import Camera
 from diff2i2p.cloud import read_cloud
-from diff2i2p.evaluation.sequences import read_sequence
-from diff2i2p.world import World, WorldError, write_world
+from diff2i2p.datasets.sequences import read_sequence
+from diff2i2p_sim.sdf import WorldError
+from diff2i2p_sim.world import World
+from diff2i2p_sim.write import write_world
 
 SMALL = Camera(80, 60, (58.0, 58.0, 39.5, 29.5))
 

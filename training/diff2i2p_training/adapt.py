@@ -11,13 +11,13 @@ from rich.progress import track
 
 from diff2i2p.cloud import PointCloud
 from diff2i2p.config import Config, override
-from diff2i2p.evaluation.sequences import Sequence
+from diff2i2p.datasets.sequences import Sequence
 from diff2i2p.mapping.pyramid import build_pyramid
 from diff2i2p.network.diff2i2p import Diff2I2P
 from diff2i2p.weights import load_weights, save_weights
-from diff2i2p_training.datasets import SiteDataset
+from diff2i2p_training.data.site_dataset import SiteDataset
+from diff2i2p_training.data.synthesis import ViewSynthesizer
 from diff2i2p_training.recipe import Recipe
-from diff2i2p_training.synthesis import ViewSynthesizer
 from diff2i2p_training.train import train
 
 SITE = {"network": {"site_octaves": 6, "place_memory": True}}  # the weights of one site may know where in the map a point is

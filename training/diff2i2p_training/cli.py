@@ -23,7 +23,7 @@ def train(
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
 ):
     """Make generic weights from synthetic offices, or from the pairs of a benchmark. Hours of a GPU; `accelerate launch` takes several."""
-    from diff2i2p_training.generic import train_generic
+    from diff2i2p_training.pretrain import train_generic
     from diff2i2p_training.recipe import load_recipe
 
     train_generic(out, minutes, *load_recipe(config), weights, seed)
@@ -49,7 +49,7 @@ def adapt(
 
     from diff2i2p.cloud import read_cloud
     from diff2i2p.config import Config
-    from diff2i2p.evaluation.sequences import read_sequence
+    from diff2i2p.datasets.sequences import read_sequence
     from diff2i2p_training.adapt import adapt as adapt_site
     from diff2i2p_training.recipe import Recipe, load_recipe
 
@@ -69,7 +69,7 @@ def prepare(
     """Make fragments of 25 frames, and the pairs of image and fragment that overlap."""
     from rich.progress import track
 
-    from diff2i2p_training.prepare import prepare as prepare_pairs
+    from diff2i2p_training.data.prepare import prepare as prepare_pairs
 
     counts = prepare_pairs(download, out, _names(scenes), lambda groups: track(groups, "scenes"))
     print(f"{out}: " + ", ".join(f"{count} pairs for {split}" for split, count in counts.items()))
@@ -95,9 +95,9 @@ def evaluate_pairs(
 
     from diff2i2p.config import Config
     from diff2i2p.weights import load_weights
+    from diff2i2p_training.data.pairs import read_pairs
     from diff2i2p_training.evaluate_pairs import evaluate_pairs as evaluate
     from diff2i2p_training.evaluate_pairs import limited, report, tables
-    from diff2i2p_training.pairs import read_pairs
     from diff2i2p_training.recipe import load_recipe
 
     pairs = read_pairs(root, split, min_overlap, _names(scenes))
@@ -134,10 +134,10 @@ def prior(
     import json
 
     from diff2i2p.cloud import read_cloud
-    from diff2i2p.evaluation.sequences import read_sequence
-    from diff2i2p_training.prior import PriorShape, train_prior, unseen_sheet
-    from diff2i2p_training.prior_score import record_score
-    from diff2i2p_training.prior_views import site_views
+    from diff2i2p.datasets.sequences import read_sequence
+    from diff2i2p_training.diffusion.prior_score import record_score
+    from diff2i2p_training.diffusion.prior_views import site_views
+    from diff2i2p_training.diffusion.train_prior import PriorShape, train_prior, unseen_sheet
 
     if (cloud is None) != (sequence is None):
         raise ValueError("a site is learnt from its cloud and its images: give both --cloud and --sequence, or neither")

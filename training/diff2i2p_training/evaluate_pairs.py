@@ -11,14 +11,14 @@ import torch
 from diff2i2p.camera import Camera
 from diff2i2p.config import PnpConfig
 from diff2i2p.evaluation.metrics import git_commit, machine, pose_error
-from diff2i2p.localization.pnp import solve_pnp
 from diff2i2p.localization.result import Correspondences
 from diff2i2p.network.diff2i2p import Diff2I2P
-from diff2i2p_training.circle import overlaps
-from diff2i2p_training.datasets import Batch
-from diff2i2p_training.own_matches import ViewMatches, match_views, patch_levels
-from diff2i2p_training.pair_dataset import PairDataset
-from diff2i2p_training.pairs import Pair, PairSet
+from diff2i2p.pose.pnp import solve_pnp
+from diff2i2p_training.data.pair_dataset import PairDataset
+from diff2i2p_training.data.pairs import Pair, PairSet
+from diff2i2p_training.data.site_dataset import Batch
+from diff2i2p_training.losses.circle import overlaps
+from diff2i2p_training.losses.predicted_matches import ViewMatches, match_views, patch_levels
 from diff2i2p_training.recipe import DataRecipe
 from diff2i2p_training.train import moved
 

@@ -15,8 +15,8 @@ from rich.console import Console
 from torch.utils.data import DataLoader, IterableDataset
 
 from diff2i2p.network.diff2i2p import Diff2I2P
-from diff2i2p_training.datasets import Batch
-from diff2i2p_training.objective import Objective
+from diff2i2p_training.data.site_dataset import Batch
+from diff2i2p_training.losses.objective import Objective
 from diff2i2p_training.recipe import Recipe, ScheduleRecipe
 from diff2i2p_training.resume import read_checkpoint, write_checkpoint
 

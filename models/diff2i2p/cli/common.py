@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the commands share: the application, options, the progress bar."""
+"""What the commands share: the application and how it ends, options, the progress bar."""
 
+import atexit
+import gc
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,9 +12,27 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-app = typer.Typer(
-    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="Where is the camera in the point-cloud map?"
-)
+
+def new_app(about: str) -> typer.Typer:
+    """A command line without commands."""
+    return typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=about)
+
+
+def run(app: typer.Typer) -> None:
+    """Run a command line; bad input is one sentence on stderr and exit code 2."""
+    # else the collector looks through all of torch before the process may go: 0.7 s of a core
+    atexit.register(gc.freeze)
+    try:
+        app()
+    except (ValueError, OSError) as error:
+        ours = type(error).__module__.startswith("diff2i2p") or isinstance(error, OSError)
+        if not ours:  # a mistake of this program: show where
+            raise
+        print(f"diff2i2p: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+app = new_app("Where is the camera in the point-cloud map?")
 notes = Console(stderr=True, highlight=False)  # what people read; stdout is for results
 
 Weights = Annotated[str | None, typer.Option(help="Weights file, or the name of shipped weights. Without, only appearance can match.")]

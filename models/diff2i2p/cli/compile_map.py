@@ -57,8 +57,8 @@ def compile_map(
 
 def _photographs(directory: Path, stop: int | None) -> list:
     """The posed images of a sequence folder. Raises SequenceError."""
-    from diff2i2p.evaluation.sequences import SequenceError, read_sequence
-    from diff2i2p.mapping.photographs import photographs_of
+    from diff2i2p.datasets.sequences import SequenceError, read_sequence
+    from diff2i2p.mapping.keyframes import photographs_of
 
     posed = photographs_of(read_sequence(directory, stop=stop))
     if not posed:

@@ -28,7 +28,7 @@ def convert_checkpoint(
     as_json: Json = False,
 ):
     """Make a released checkpoint usable as weights. Only its tensors are read, no code in the file is ever run."""
-    from diff2i2p.network.checkpoint import convert_checkpoint as convert
+    from diff2i2p.weights.released import convert_checkpoint as convert
 
     with notes.status(f"converting {released}"):
         origin = convert(released, out, experiment.value)

@@ -32,9 +32,9 @@ def evaluate(
     as_json: Json = False,
 ):
     """Localize every frame of a sequence on its own, and compare with the truth."""
+    from diff2i2p.datasets.sequences import read_sequence
     from diff2i2p.evaluation.metrics import with_truth
     from diff2i2p.evaluation.run import Evaluation
-    from diff2i2p.evaluation.sequences import read_sequence
 
     config = read_config(settings, matcher)
     frames = with_truth(read_sequence(sequence, start, stop))
@@ -70,7 +70,7 @@ def evaluate_bag(
 ):
     """Localize the images of a ROS 2 bag at full speed, without ROS; compare with the truth where there is any."""
     from diff2i2p.camera import Camera
-    from diff2i2p.evaluation.bag_sequence import BagChoice, read_bag
+    from diff2i2p.datasets.bag_sequence import BagChoice, read_bag
     from diff2i2p.evaluation.run import Evaluation
 
     choice = BagChoice(
@@ -87,7 +87,7 @@ def evaluate_bag(
 def _run(evaluation, sequence, how: dict, out: Path, rerun: Path | None, as_json: bool) -> None:
     """Evaluate, write everything, tell the figures."""
     if rerun:
-        from diff2i2p.evaluation.rerun_log import require_rerun, write_rerun
+        from diff2i2p.evaluation.report.rerun_log import require_rerun, write_rerun
 
         require_rerun()  # said before minutes are spent
     out.mkdir(parents=True, exist_ok=True)
@@ -104,7 +104,7 @@ def _run(evaluation, sequence, how: dict, out: Path, rerun: Path | None, as_json
 
 
 def _print_summaries(runs: list[dict]) -> None:
-    from diff2i2p.evaluation.figures import FIGURES
+    from diff2i2p.evaluation.metric_table import FIGURES
 
     table = Table("", *(facts["matcher"] for facts in runs))
     for figure in FIGURES:

@@ -24,8 +24,8 @@ def export(
 ):
     """Write the network as two ONNX graphs of fixed shapes, for TensorRT or any other runtime. Runtime onnxruntime makes its own."""
     from diff2i2p.mapping.compiled_map import CompiledMap
-    from diff2i2p.network.graphs import Shapes, export_image_side, export_matching, require_exportable
-    from diff2i2p.network.runtime import graph_sizes
+    from diff2i2p.matchers.network import graph_sizes
+    from diff2i2p.network.onnx_export import Shapes, export_image_side, export_matching, require_exportable
     from diff2i2p.weights import WeightsError, load_weights, shipped_weights
 
     weights = weights or next(iter(shipped_weights()), None)

@@ -24,7 +24,7 @@ def localize(
 ):
     """Where was the camera when it took these images?"""
     from diff2i2p.camera import Camera
-    from diff2i2p.evaluation.sequences import read_image
+    from diff2i2p.datasets.sequences import read_image
     from diff2i2p.localization.localizer import Localizer
 
     lens = Camera.from_yaml(camera)

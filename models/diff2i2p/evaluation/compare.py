@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from diff2i2p.config import parameter
-from diff2i2p.evaluation.figures import FALSE_ACCEPT, FIGURES, RIGHT, Figure
+from diff2i2p.evaluation.metric_table import FALSE_ACCEPT, FIGURES, RIGHT, Figure
 
 RANK = {"right": 0, "imprecise": 1, "silent": 2, "false": 3}  # of a frame, from good to bad
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from diff2i2p.camera import Camera
-from diff2i2p.evaluation.figures import FALSE_ACCEPT
-from diff2i2p.evaluation.origin import git_commit, machine
-from diff2i2p.evaluation.sequences import Frame, Sequence, SequenceError, write_trajectory
-from diff2i2p.evaluation.trajectory import Trajectory, ape_rpe
-from diff2i2p.image_bytes import ImageError
+from diff2i2p.datasets.image_bytes import ImageError
+from diff2i2p.datasets.sequences import Frame, Sequence, SequenceError, write_trajectory
+from diff2i2p.datasets.trajectory import Trajectory, ape_rpe
+from diff2i2p.evaluation.metric_table import FALSE_ACCEPT
+from diff2i2p.evaluation.provenance import git_commit, machine
 from diff2i2p.localization.result import Correspondences, Localization, Status
 from diff2i2p.localization.track import JUMP, Tracker
 

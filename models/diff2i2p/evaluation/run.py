@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from diff2i2p.config import Config, override
+from diff2i2p.datasets.sequences import Sequence
 from diff2i2p.evaluation.alignment import aligned
 from diff2i2p.evaluation.metrics import Record, Tracking, localize_all, summarize, write_metrics
-from diff2i2p.evaluation.report import Run, write_report
-from diff2i2p.evaluation.sequences import Sequence
+from diff2i2p.evaluation.report.report import Run, write_report
 from diff2i2p.localization.localizer import Localizer
 
 

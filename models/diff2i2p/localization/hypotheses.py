@@ -8,10 +8,10 @@ import numpy as np
 
 from diff2i2p.camera import Camera
 from diff2i2p.config import PnpConfig
-from diff2i2p.localization.compare import TRACKS_SHARED
-from diff2i2p.localization.pnp import Pose, reprojection_errors, solve_pnp
+from diff2i2p.localization.aliasing import find_twin
 from diff2i2p.localization.result import Correspondences
-from diff2i2p.localization.twins import find_twin
+from diff2i2p.pose.pnp import Pose, reprojection_errors, solve_pnp
+from diff2i2p.pose.render_compare import TRACKS_SHARED
 
 SAME_PLACE, SAME_VIEW = 0.5, np.cos(np.radians(15))  # metres, cosine: nearer poses are one place
 APART = 4  # matches within so many times the largest error belong to the place, not to a rival

@@ -12,17 +12,17 @@ import torch
 
 from diff2i2p.camera import Camera, View, rectify
 from diff2i2p.config import Config
-from diff2i2p.localization.appearance import AppearanceMatcher
-from diff2i2p.localization.compare import Comparison, compare, refine, rematch
-from diff2i2p.localization.depth import rectify_depth, refine_by_depth
-from diff2i2p.localization.follow import Follower
 from diff2i2p.localization.hypotheses import Hypothesis, Rival, find_rival, propose, same_place
-from diff2i2p.localization.pnp import Pose
 from diff2i2p.localization.repetition import find_line, slide
 from diff2i2p.localization.result import Correspondences, Localization, Status
 from diff2i2p.localization.verify import confidence, evidence, resemblances
 from diff2i2p.mapping.compiled_map import CompiledMap, MapError
-from diff2i2p.network.runtime import NetworkMatcher
+from diff2i2p.matchers.appearance import AppearanceMatcher
+from diff2i2p.matchers.klt import Follower
+from diff2i2p.matchers.network import NetworkMatcher
+from diff2i2p.pose.pnp import Pose
+from diff2i2p.pose.refine import rectify_depth, refine_by_depth
+from diff2i2p.pose.render_compare import Comparison, compare, refine, rematch
 from diff2i2p.weights import load_weights
 
 RENDERED, VERIFIED = 6, 3  # hypotheses whose looks are compared, and of those the ones that are verified

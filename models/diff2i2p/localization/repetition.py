@@ -8,9 +8,9 @@ import numpy as np
 from scipy import fft
 
 from diff2i2p.camera import View
-from diff2i2p.localization.compare import Comparison
 from diff2i2p.localization.hypotheses import SAME_PLACE, Hypothesis
 from diff2i2p.mapping.dense import DenseMap
+from diff2i2p.pose.render_compare import Comparison
 
 SAME_WAY = np.cos(np.radians(4))  # cosine; poses turned by less look the same way
 REACH = 40.0  # metres that the image is moved, each way

@@ -5,10 +5,10 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 
-from diff2i2p.localization.compare import Comparison, agreement, visible_share
 from diff2i2p.localization.hypotheses import Hypothesis, Rival
-from diff2i2p.localization.likeness import layout, likeness
-from diff2i2p.localization.pnp import Pose
+from diff2i2p.localization.similarity import layout, likeness
+from diff2i2p.pose.pnp import Pose
+from diff2i2p.pose.render_compare import Comparison, agreement, visible_share
 
 GRID = 4  # the view is cut into GRID x GRID cells to see how far the inliers spread
 DISTINCT = 6.0  # how much a difference of resemblances, which scatter like counts, tells; chosen on floors that no figure is reported on
@@ -32,7 +32,7 @@ class Evidence:
     alone: float  # how far the image resembles another place less: 0.5 where that is as good, towards 1 where nothing is like it
 
 
-# Logistic regression on all Evidence but the last, which caps it; bias last (tests/benchmarks/fit_confidence.py). Where the map has looks
+# Logistic regression on all Evidence but the last, which caps it; bias last (benchmarks/fit_confidence.py). Where the map has looks
 # they tell all: synthetic offices, poses by appearance; matches tell nothing more there. On a bare map: kitchen 500-529 and a day in the
 # demo office that no figure is reported on, against images of other places, by weights half trained, because good ones give too few
 # wrong poses to learn from.

@@ -13,10 +13,10 @@ from diff2i2p.cloud import PointCloud, find_up
 from diff2i2p.config import Config
 from diff2i2p.mapping.compiled_map import FORMAT, CompiledMap
 from diff2i2p.mapping.dense import DenseMap
-from diff2i2p.mapping.looks import build_appearance
-from diff2i2p.mapping.photographs import Photograph, build_photographs, keyframes, painted
+from diff2i2p.mapping.descriptor_index import build_appearance
+from diff2i2p.mapping.keyframes import Photograph, build_photographs, keyframes, painted
+from diff2i2p.mapping.normals import seen_sides
 from diff2i2p.mapping.pyramid import Pyramid, build_pyramid
-from diff2i2p.mapping.sides import seen_sides
 from diff2i2p.network.diff2i2p import Diff2I2P
 from diff2i2p.weights import load_weights
 

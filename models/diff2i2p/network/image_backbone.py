@@ -6,8 +6,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from diff2i2p.config import NetworkConfig
+from diff2i2p.network.conv3x3_cpu import Conv3x3
 from diff2i2p.network.layers import BasicBlock, ConvNorm, upsample
-from diff2i2p.network.winograd import Conv3x3
 
 
 class Rung(nn.Module):

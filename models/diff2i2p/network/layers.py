@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from diff2i2p.network.winograd import Conv3x3
+from diff2i2p.network.conv3x3_cpu import Conv3x3
 
 
 def group_count(channels: int) -> int:

@@ -17,15 +17,15 @@ setup(
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
         (f"share/{package_name}", ["package.xml"]),
     ],
-    install_requires=["diff2i2p", "rosbags", "rosbags-image"],
+    install_requires=["diff2i2p", "diff2i2p_sim", "rosbags", "rosbags-image"],
     entry_points={
         "console_scripts": [
             "localizer_node = diff2i2p_ros.localizer_node:main",
             "replay_node = diff2i2p_ros.replay_node:main",
             "sim_camera_node = diff2i2p_ros.sim_camera_node:main",
             "demo = diff2i2p_ros.demo:main",
-            "quickstart = diff2i2p_ros.quickstart:main",
-            "check_bringup = diff2i2p_ros.check_bringup:main",
+            "quickstart = diff2i2p_ros.bringup.quickstart:main",
+            "check_bringup = diff2i2p_ros.bringup.check_bringup:main",
         ]
     },
 )

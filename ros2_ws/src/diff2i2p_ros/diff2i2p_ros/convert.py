@@ -10,8 +10,8 @@ from std_msgs.msg import Header
 
 from diff2i2p.camera import Camera
 from diff2i2p.cloud import CloudError, PointCloud, cloud_of
-from diff2i2p.image_messages import ImageError as ImageError
-from diff2i2p.image_messages import decode_depth, decode_image
+from diff2i2p.datasets.image_messages import ImageError as ImageError
+from diff2i2p.datasets.image_messages import decode_depth, decode_image
 
 # numpy's names of the numbers 1 to 8 that PointField gives its types
 FIELD_TYPES = ("i1", "u1", "i2", "u2", "i4", "u4", "f4", "f8")

@@ -15,10 +15,10 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from diff2i2p.datasets.sequences import Sequence, SequenceError, read_sequence
 from diff2i2p.evaluation.metrics import RECALL, Record, judge, summarize
-from diff2i2p.evaluation.sequences import Sequence, SequenceError, read_sequence
 from diff2i2p_ros import convert
-from diff2i2p_ros.listen import DriveError, drive, use_own_graph
+from diff2i2p_ros.node_runner import DriveError, drive, use_own_graph
 
 PROFILE = Path(__file__).parents[4] / "launch" / "dds" / "fastdds.xml"  # of a checkout
 MIN_RECALL = 0.9  # share of frames within 25 cm and 2 deg
@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
 def run(site: Site, out: Path) -> int:
     """Compile, drive, compare, report."""
     from diff2i2p.evaluation.metrics import write_metrics
-    from diff2i2p.evaluation.report import Run, write_report
+    from diff2i2p.evaluation.report.report import Run, write_report
 
     console.rule(site.title)
     compiled = compile_site(site, out / "map.i2pmap")
@@ -84,7 +84,8 @@ def run(site: Site, out: Path) -> int:
 def office(options) -> Site:
     """The synthetic office of a seed, scanned one day and driven through on another."""
     from diff2i2p.weights import shipped_weights
-    from diff2i2p.world import World, write_world
+    from diff2i2p_sim.world import World
+    from diff2i2p_sim.write import write_world
 
     folder = options.out / "world"
     write_world(World.office(options.seed), folder, options.seed, drive_frames=FRAMES, mapping_images=False)

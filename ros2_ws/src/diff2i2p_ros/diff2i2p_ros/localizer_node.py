@@ -17,10 +17,10 @@ from std_srvs.srv import Trigger
 from diff2i2p.config import Config, ConfigError
 from diff2i2p_ros import parameters
 from diff2i2p_ros.localizer.health import Health
-from diff2i2p_ros.localizer.maps import Maps
+from diff2i2p_ros.localizer.map_server import Maps
 from diff2i2p_ros.localizer.session import Session
+from diff2i2p_ros.node_main import is_mendable, run
 from diff2i2p_ros.parameters import NodeConfig
-from diff2i2p_ros.running import is_mendable, run
 
 SUCCESS, FAILURE, ERROR = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE, TransitionCallbackReturn.ERROR
 

@@ -12,11 +12,11 @@ from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import String
 
-from diff2i2p.evaluation.sequences import read_sequence
+from diff2i2p.datasets.sequences import read_sequence
 from diff2i2p_ros import convert, parameters
+from diff2i2p_ros.node_main import run
 from diff2i2p_ros.parameters import ReplayConfig
-from diff2i2p_ros.running import run
-from diff2i2p_ros.sources import BagSource, Event, OdometryPublisher, SequenceSource
+from diff2i2p_ros.replay_sources import BagSource, Event, OdometryPublisher, SequenceSource
 
 RESEND, GIVE_UP = 2.0, 20.0  # seconds without an answer, in lockstep
 GRACE = 0.3  # seconds: a publisher knows its subscriber a moment before the subscriber knows it, and what is sent in between is lost

@@ -21,12 +21,12 @@ from std_msgs.msg import String
 
 from diff2i2p.camera import Camera
 from diff2i2p.config import ConfigError, parameter
-from diff2i2p.world import World
 from diff2i2p_ros import convert, parameters
-from diff2i2p_ros.running import run
-from diff2i2p_ros.simulator.pilot import Pilot
-from diff2i2p_ros.simulator.simulation import AS_IT_IS, CHOICES, OdometryConfig, Place, SimulationError, numbers, open_simulation
-from diff2i2p_ros.simulator.topics import SimTopics
+from diff2i2p_ros.node_main import run
+from diff2i2p_ros.sim_topics import SimTopics
+from diff2i2p_sim.robot.pilot import Pilot
+from diff2i2p_sim.robot.simulation import AS_IT_IS, CHOICES, OdometryConfig, Place, SimulationError, numbers, open_simulation
+from diff2i2p_sim.world import World
 
 RESEND = 0.5  # seconds without an answer, in lockstep: the image may have been lost
 OBEY = 0.5  # seconds that a cmd_vel holds

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The parts of the node `localizer`.
 
-maps                                                        what is localized in (cloud_map: made of a cloud on a topic)
-session: camera_topics -> worker -> pipeline -> transforms  an image on its way (guesses: where to look first; draw: its picture)
+map_server                                                  what is localized in (cloud_map: made of a cloud on a topic)
+session: camera_topics -> worker -> pipeline -> transforms  an image on its way (pose_priors: where to look first; draw: its picture)
 health                                                      what is wrong, in words
 """

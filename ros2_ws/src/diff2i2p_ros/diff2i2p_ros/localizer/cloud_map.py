@@ -13,9 +13,9 @@ from pathlib import Path
 import yaml
 from sensor_msgs.msg import PointCloud2
 
-from diff2i2p.cache import cache_folder
 from diff2i2p.cloud import write_cloud
 from diff2i2p.config import Config
+from diff2i2p.files import cache_folder
 from diff2i2p_ros import convert
 
 KEPT = 5  # maps in the cache

@@ -18,8 +18,8 @@ from diff2i2p.config import Config
 from diff2i2p.localization.track import JUMP, Tracker
 from diff2i2p_ros import convert
 from diff2i2p_ros.localizer.camera_topics import CameraTopics
-from diff2i2p_ros.localizer.guesses import Guesses
 from diff2i2p_ros.localizer.pipeline import Answer, Job, look
+from diff2i2p_ros.localizer.pose_priors import Guesses
 from diff2i2p_ros.localizer.transforms import MODES, Fix
 from diff2i2p_ros.localizer.worker import NewestOnly
 from diff2i2p_ros.parameters import NodeConfig

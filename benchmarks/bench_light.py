@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The kitchen's queries in bad light: darkened, lit by one lamp, overexposed, blurred; each matcher on the same images and machine.
+
+Uses the weights and maps that bench_real.py leaves.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from publish import OUT, ROOT, SHARED, looks, median, percent, publish
+
+from diff2i2p.config import Config, override
+from diff2i2p.datasets.sequences import Frame, Sequence, read_sequence
+from diff2i2p.evaluation.metrics import localize_all, summarize
+from diff2i2p.localization.localizer import Localizer
+from diff2i2p_sim.negatives import blurred, dark, overexposed
+
+COMMAND = "python benchmarks/bench_light.py"
+QUERIES, EVERY = (530, 700), 2
+HEADER = ["light", "matcher", "map", "frames", "answered", "5cm/5deg", "25cm/5deg", "false accepts", "median", "ms p50"]
+RUNS = (("network", "kitchen"), ("appearance", "kitchen"), ("both", "kitchen"), ("network", "kitchen-bare"))
+
+
+def one_lamp(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(H, W, 3) uint8 under a single lamp: a bright spot somewhere in the view, a tenth of the light beside it."""
+    height, width = image.shape[:2]
+    v, u = np.mgrid[:height, :width]
+    centre, reach = rng.uniform(0, 1, 2) * (width, height), 0.35 * width
+    spot = np.exp(-((u - centre[0]) ** 2 + (v - centre[1]) ** 2) / (2 * reach**2))
+    return (image * (0.1 + 1.1 * spot)[..., None]).clip(0, 255).astype(np.uint8)
+
+
+LIGHTS = {"dark": dark, "one lamp": one_lamp, "overexposed": overexposed, "motion blur": blurred}
+
+
+@dataclass(frozen=True)
+class SpoiledFrame(Frame):
+    """A frame whose image is spoiled, the same way each time."""
+
+    light: str = ""
+
+    def image(self) -> np.ndarray:
+        return LIGHTS[self.light](super().image(), np.random.default_rng(self.index))
+
+
+def spoiled(sequence: Sequence, light: str) -> Sequence:
+    return replace(sequence, frames=tuple(SpoiledFrame(**vars(frame), light=light) for frame in sequence.frames[::EVERY]))
+
+
+def row(m: dict, light: str) -> list:
+    recall = [percent(m["recall"][key]) for key in ("5cm_5deg", "25cm_5deg")]
+    return [light, m["matcher"], looks(m), m["frames"], m["answered"], *recall, m["false_accepts"], median(m), m["latency_ms"]["p50"]]
+
+
+def main():
+    sequence, rows = read_sequence(SHARED / "kitchen", *QUERIES), []
+    weights = str(ROOT / "out" / "sites" / "kitchen.safetensors")
+    for matcher, name in RUNS:
+        localizer = Localizer.open(OUT / f"{name}.i2pmap", weights, override(Config(), {"matcher": matcher}))
+        for light in LIGHTS:
+            records = localize_all(localizer, spoiled(sequence, light))
+            rows.append(row(summarize(records, matcher, localizer.map.grey is not None, weights, name), light))
+            print(*rows[-1], flush=True)
+    publish("light", COMMAND, HEADER, rows)
+
+
+if __name__ == "__main__":
+    main()

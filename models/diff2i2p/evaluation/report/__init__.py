@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An evaluation to look at: page, tables, plots, and a log for rerun."""

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The world: generate it, render it, scan it, drive through it."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from diff2i2p.camera import Camera, CameraError
+from diff2i2p.cloud import PointCloud
+from diff2i2p_sim.description import Item, Light, Lighting, Primitive, Room
+from diff2i2p_sim.office.furnish import build_office
+from diff2i2p_sim.rendering.camera_view import Stage
+from diff2i2p_sim.rendering.lidar_scan import scan
+from diff2i2p_sim.robot.drive import drive
+from diff2i2p_sim.sdf import read_sdf, write_sdf
+from diff2i2p_sim.variants import another_day
+
+LIGHTINGS = {
+    "day": Lighting(),
+    "evening": Lighting(windows=0.04, lamp_colour=(1.1, 0.98, 0.8), level=0.8),
+    "daylight": Lighting(windows=1.4, lamps=0.0, level=0.8),
+    "lamp": Lighting(windows=0.01, lamp_colour=(1.15, 0.96, 0.7), share_on=0.3, level=0.6),
+    "dark": Lighting(windows=0.08, lamps=0.06, share_on=0.4, level=0.35),
+}
+
+
+@dataclass(frozen=True)
+class World:
+    """An indoor place. Map frame: z up, floor at z = 0; metres."""
+
+    items: tuple[Item, ...]
+    lights: tuple[Light, ...]
+    rooms: tuple[Room, ...]
+    lighting: Lighting = LIGHTINGS["day"]
+
+    @classmethod
+    def office(cls, seed: int, rooms: int = 3) -> "World":
+        """A furnished office: a corridor with `rooms` rooms on both sides, about 18 m2 each."""
+        return cls(*build_office(seed, rooms))
+
+    @classmethod
+    def from_sdf(cls, path: Path | str) -> "World":
+        """The world that `to_sdf` wrote. Raises WorldError naming the file."""
+        return cls(*read_sdf(Path(path)))
+
+    def to_sdf(self, path: Path | str) -> None:
+        """Write an SDF 1.9 world, and its textures as JPEG in the folder `textures` beside it."""
+        write_sdf(Path(path), self.items, self.lights, self.rooms, self.lighting)
+
+    @property
+    def primitives(self) -> tuple[Primitive, ...]:
+        return tuple(primitive for item in self.items for primitive in item.primitives)
+
+    @cached_property
+    def stage(self) -> Stage:
+        return Stage(self.primitives, self.rooms, self.lights)
+
+    def render(self, camera: Camera, T_map_cameras: np.ndarray, light: str | Lighting | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Images (B, H, W, 3) uint8 RGB and depths (B, H, W) float32 metres (0: nothing there) at poses (B, 4, 4).
+
+        `light` is one of LIGHTINGS or a Lighting; without it the world's own. Raises CameraError for a distorted camera.
+        """
+        if camera.D:
+            raise CameraError("worlds are rendered by pinhole cameras: rectify, or leave the distortion out")
+        lighting = LIGHTINGS[light] if isinstance(light, str) else light or self.lighting
+        frames = [self.stage.render(camera, T, lighting) for T in np.asarray(T_map_cameras, float).reshape(-1, 4, 4)]
+        images, depths = zip(*frames, strict=True)
+        return np.stack(images), np.stack(depths)
+
+    def scan(self, rng: np.random.Generator, positions: np.ndarray, noise: float = 0.01, voxel: float = 0.04) -> PointCloud:
+        """LiDAR scan from `positions` (S, 3), map frame, with range `noise`, thinned to `voxel`, metres: points, colours, intensity."""
+        return scan(self.stage, rng, positions, self.lighting, noise, voxel)
+
+    def changed(self, seed: int) -> "World":
+        """The same place another day: other light, some furniture moved 0.3 to 1 m, some gone, other things on the screens."""
+        items, lighting = another_day(self.items, self.rooms, seed)
+        return replace(self, items=items, lighting=lighting)
+
+    def drive(self, seed: int, frames: int, rate: float = 10.0, cover: bool = False, height: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+        """Stamps (F,) seconds and camera poses T_map_camera (F, 4, 4) float64 of a robot under way, at most 0.6 m/s.
+
+        `cover` visits every room and looks around, as a mapping run does: the frames are spread over the whole tour then.
+        `height` is that of the camera, metres.
+        """
+        return drive(self.items, self.rooms, seed, frames, rate, cover, height)
