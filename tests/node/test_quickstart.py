@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from test_maps import room
+from test_map_server import room
 
 from diff2i2p.cloud import write_cloud
 from diff2i2p.config import Config

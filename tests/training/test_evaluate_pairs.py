@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from test_own_matches import TINY
+from test_predicted_matches import TINY
 from test_recipes import pairs  # noqa: F401  the fixture
 
 from diff2i2p.camera import View

@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 
 from diff2i2p.cloud import write_cloud
 from diff2i2p_training.cli import app
+from diff2i2p_training.diffusion import prior_views
 from diff2i2p_training.diffusion import train_prior as prior_module
-from diff2i2p_training.diffusion.pipeline import load_prior, prior_views
+from diff2i2p_training.diffusion.pipeline import load_prior
 from diff2i2p_training.diffusion.prior_views import PriorViews, Views, covered, draw, site_views
 from diff2i2p_training.diffusion.train_prior import PriorShape, sample_sheet, train_prior
 
