@@ -158,7 +158,7 @@ def test_a_cloud_that_cannot_be_compiled_ends_it(tmp_path):
 def quickstart_process(map_file, tmp_path):
     """A function that starts quickstart in a process of its own, with a localizer that finds every image."""
     script = (
-        "import sys; from diff2i2p_ros import quickstart; quickstart.COMMAND = [sys.executable, '-c', sys.argv.pop(1)]\n"
+        "import sys; from diff2i2p_ros.bringup import quickstart; quickstart.COMMAND = [sys.executable, '-c', sys.argv.pop(1)]\n"
         "quickstart.weights_of = lambda options: ''\n"  # which weights is another test; here it would bring torch
         "sys.exit(quickstart.main())"
     )
