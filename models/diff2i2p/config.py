@@ -102,6 +102,22 @@ class AppearanceConfig:
 
 
 @dataclass(frozen=True)
+class GeometryConfig:
+    """The network that reads drawn geometry: what of it is kept of the map, and how an image asks."""
+
+    spacing: float = parameter(0.8, "Distance between the viewpoints that the map is drawn from.", "m", 0.1, 50)
+    headings: int = parameter(10, "Headings drawn at each viewpoint.", "", 4, 64)
+    seen: float = parameter(0.4, "Share of a drawn view that must show the map.", "", 0, 1)
+    features: int = parameter(400, "Cells kept of a drawn view, the most reliable.", "", 40, 1200)
+    coarse_features: int = parameter(120, "Of those, cells that vote for their view when the camera is lost.", "", 10, 1200)
+    coarse_cells: int = parameter(500, "Cells of the image, the most reliable, that views are ranked by.", "", 10, 10000)
+    views: int = parameter(16, "Views, best first, that are matched in earnest.", "", 1, 200)
+    place: float = parameter(1.0, "Distance between the middles of what two views show, up to which they are one place.", "m", 0, 100)
+    redrawn: int = parameter(3, "Places, best first, at which the map is drawn again and matched again.", "", 1, 32)
+    rounds: int = parameter(3, "Times at most that a place is drawn again until its pose stays.", "", 0, 16)
+
+
+@dataclass(frozen=True)
 class PnpConfig:
     max_error: float = parameter(6.0, "Reprojection error up to which a match is an inlier, at the rectified width.", "px", 0.5, 100)
     max_iterations: int = parameter(2000, "RANSAC iterations at most.", "", 10, 100000)
@@ -137,6 +153,7 @@ class Config:
     retrieval: RetrievalConfig = RetrievalConfig()
     matching: MatchingConfig = MatchingConfig()
     appearance: AppearanceConfig = AppearanceConfig()
+    geometry: GeometryConfig = GeometryConfig()
     pnp: PnpConfig = PnpConfig()
     verify: VerifyConfig = VerifyConfig()
     track: TrackConfig = TrackConfig()

@@ -15,14 +15,17 @@ from diff2i2p.config import Config
 from diff2i2p.localization.hypotheses import Hypothesis, Rival, find_rival, propose, same_place
 from diff2i2p.localization.repetition import find_line, slide
 from diff2i2p.localization.result import Correspondences, Localization, Status
+from diff2i2p.localization.settle import settle
 from diff2i2p.localization.verify import confidence, evidence, resemblances
 from diff2i2p.mapping.compiled_map import CompiledMap, MapError
 from diff2i2p.matchers.appearance import AppearanceMatcher
+from diff2i2p.matchers.geometry import GeometryMatcher
 from diff2i2p.matchers.klt import Follower
 from diff2i2p.matchers.network import NetworkMatcher
+from diff2i2p.network.diff2i2p import Diff2I2P
 from diff2i2p.pose.pnp import Pose
 from diff2i2p.pose.refine import rectify_depth, refine_by_depth
-from diff2i2p.pose.render_compare import Comparison, compare, refine, rematch
+from diff2i2p.pose.render_compare import Comparison, compare, refine
 from diff2i2p.weights import load_weights
 
 RENDERED, VERIFIED = 6, 3  # hypotheses whose looks are compared, and of those the ones that are verified
@@ -65,8 +68,6 @@ class Localizer:
         search = Search(view, None if up is None else (up, self.map.up), timer)
         for matcher in (self.follower, *self.matchers):
             best = self._look(matcher, prior, search)
-            if best.doubted and best.matcher == "network":  # matches of cells give a rough pose, at which little of the map fits the image
-                best = self._look(self.follower, best.doubted.T_map_camera, search)
             if best.ok and (matcher is self.follower or best.confidence >= self.config.track.sure):
                 break  # what verifies where it is expected, or is sure, needs no second opinion
         return replace(best, milliseconds=timer.milliseconds)
@@ -76,6 +77,8 @@ class Localizer:
         search.matched += (found := matcher.match(search.view, near, search.timer))
         with search.timer("pnp"):
             places = propose(found, search.view.camera, self.config.pnp, search.level)
+        with search.timer("redraw"):
+            places = settle(places, search.view, self.map.dense, self.config)
         if places:
             with search.timer("render"):
                 search.scenes += self._scenes(places, search.view)
@@ -141,8 +144,6 @@ class Localizer:
         if view.depth is not None:
             refinements.append(lambda pose: refine_by_depth(pose, view, self.map.dense, matches, pnp))
         pose, belief = place.pose, believe(place.pose)
-        if self.map.dense.shades is None:  # no tracks can sharpen it; what spoke for it speaks for it still
-            pose = rematch(comparison, matches, pose, pnp) or pose
         for sharpen in refinements:
             sharper = sharpen(pose)
             if sharper is not None and (better := believe(sharper)) >= belief:
@@ -202,13 +203,14 @@ def appearance_matchers(site: CompiledMap, config: Config) -> list[AppearanceMat
     return [AppearanceMatcher(**looks, config=config.appearance) for looks in indices]
 
 
-def _network_matcher(site: CompiledMap, weights: str | None, config: Config) -> NetworkMatcher:
+def _network_matcher(site: CompiledMap, weights: str | None, config: Config) -> NetworkMatcher | GeometryMatcher:
     if weights is None:
         raise MapError("the network matcher needs weights: give --weights, or use the appearance matcher")
     device = "cuda" if config.device == "auto" and torch.cuda.is_available() else config.device.replace("auto", "cpu")
     network, digest = load_weights(weights, config, device)
     site.require_weights(digest)
-    return NetworkMatcher(network, site, config)
+    kind = NetworkMatcher if isinstance(network, Diff2I2P) else GeometryMatcher
+    return kind(network, site, config)
 
 
 def _unanswered(matched: list[Correspondences], view: View, min_inliers: int) -> Localization:

@@ -7,6 +7,8 @@ from enum import Enum
 
 import numpy as np
 
+from diff2i2p.render import Surfaces
+
 
 class Status(Enum):
     """The answer, or why there is none."""
@@ -28,8 +30,9 @@ class Correspondences:
     scores: np.ndarray  # (M,) float32 in [0, 1], comparable within one matcher
     matcher: str  # "network", "appearance", or "tracks" followed from where the camera is expected
     echoes: "Callable[[], Correspondences] | None" = None  # looks up what else in the map is like the same pixels
-    # matches anew what is seen from T_map_camera (4, 4), known roughly, where depth (H, W) in metres hides nothing
-    around: "Callable[[np.ndarray, np.ndarray], Correspondences] | None" = None
+    # matches anew what is seen from T_map_camera (4, 4), known roughly, where the map shows these surfaces
+    around: "Callable[[np.ndarray, Surfaces], Correspondences] | None" = None
+    tried: int = 0  # points of the map that were looked for; 0 where the matcher does not count
 
     def __len__(self) -> int:
         return len(self.pixels)

@@ -9,6 +9,7 @@ import numpy as np
 
 from diff2i2p.camera import Camera
 from diff2i2p.config import Config
+from diff2i2p.geometry import motion_extent
 from diff2i2p.localization.result import Localization, Status
 
 # two poses that are both right, each to 0.25 m and 5 deg, may lie this far apart
@@ -51,12 +52,12 @@ class Fix:
 
     def off(self, other: "Fix") -> np.ndarray:
         """(metres, radians) between another pose and the one expected in its place."""
-        return _extent(np.linalg.inv(self.expected(other.T_odom_camera)) @ other.T_map_camera)
+        return motion_extent(np.linalg.inv(self.expected(other.T_odom_camera)) @ other.T_map_camera)
 
     def is_elsewhere(self, other: "Fix") -> bool:
         """Whether the camera saw something else there: by odometry; without, by the poses."""
         by_poses = np.linalg.inv(self.T_map_camera) @ other.T_map_camera
-        return (_extent(self.way(other.T_odom_camera) if self.has_odometry(other.T_odom_camera) else by_poses) > ELSEWHERE).any()
+        return (motion_extent(self.way(other.T_odom_camera) if self.has_odometry(other.T_odom_camera) else by_poses) > ELSEWHERE).any()
 
 
 class Tracker:
@@ -158,7 +159,7 @@ class Tracker:
     def _is_reachable(self, fix: Fix) -> bool:
         """Whether the way to `fix` is that of odometry but for its drift; without odometry, whether there was time for it."""
         if self._last.has_odometry(fix.T_odom_camera):
-            reach = self._config.odometry_drift * _extent(self._last.way(fix.T_odom_camera))
+            reach = self._config.odometry_drift * motion_extent(self._last.way(fix.T_odom_camera))
         else:
             reach = abs(fix.stamp - self._last.stamp) * np.array([self._config.max_speed, self._config.max_turn_rate])
         return (self._last.off(fix) <= SLACK + reach).all()
@@ -167,9 +168,3 @@ class Tracker:
 def likelier(confidence: float, times: float) -> float:
     """A probability whose odds are so many times as good."""
     return times * confidence / (times * confidence + 1 - confidence)
-
-
-def _extent(motion: np.ndarray) -> np.ndarray:
-    """(metres, radians) of a motion (4, 4)."""
-    angle = np.arccos(np.clip((np.trace(motion[:3, :3]) - 1) / 2, -1, 1))
-    return np.array([np.linalg.norm(motion[:3, 3]), angle])

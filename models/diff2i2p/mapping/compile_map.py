@@ -14,10 +14,12 @@ from diff2i2p.config import Config
 from diff2i2p.mapping.compiled_map import FORMAT, CompiledMap
 from diff2i2p.mapping.dense import DenseMap
 from diff2i2p.mapping.descriptor_index import build_appearance
+from diff2i2p.mapping.geometry_index import build_geometry_index
 from diff2i2p.mapping.keyframes import Photograph, build_photographs, keyframes, painted
 from diff2i2p.mapping.normals import seen_sides
 from diff2i2p.mapping.pyramid import Pyramid, build_pyramid
 from diff2i2p.network.diff2i2p import Diff2I2P
+from diff2i2p.network.geometry_network import GeometryNetwork
 from diff2i2p.weights import load_weights
 
 
@@ -34,7 +36,7 @@ def compile_map(
     """
     progress = progress or (lambda done, total, what: None)
     network, weights_sha256 = load_weights(weights, config) if weights else (None, None)
-    config = network.config if network else config
+    config = network.config if isinstance(network, Diff2I2P) else config
     up = find_up(cloud) if up is None else up
     photographs = keyframes(photographs) if use_colour else []
     if photographs and cloud.colours is None:
@@ -44,11 +46,14 @@ def compile_map(
     grid = config.map
     pyramid = build_pyramid(cloud.points, cloud.grey if colour else None, grid.fine_voxel, grid.levels, grid.neighbours, grid.search_radius)
     progress(1, 3, "point features")
-    tensors = by_node(pyramid, network)
+    tensors = by_node(pyramid, network if isinstance(network, Diff2I2P) else None)
     progress(2, 3, "appearance index")
     dense = DenseMap.build(cloud, colour)
     dense = replace(dense, normals=seen_sides(dense.points, up))
     tensors |= {f"dense.{name}": torch.from_numpy(array) for name, array in vars(dense).items() if isinstance(array, np.ndarray)}
+    if isinstance(network, GeometryNetwork):
+        index = build_geometry_index(dense, up, network, config.geometry, progress)
+        tensors |= {f"geometry.{name}": torch.from_numpy(array) for name, array in index.items()}
     if colour:
         looks = {"appearance": build_appearance(dense, up, config.appearance, progress)}
         if photographs:

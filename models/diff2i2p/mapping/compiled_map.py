@@ -30,18 +30,23 @@ LAYOUT = {  # group: its arrays with type and width; a group is there whole or n
     },
     "shades": {"grey": (torch.float32, 1), "dense.shades": (torch.uint8, 1)},
     "network": {"fine": (torch.float16, None), "nodes": (torch.float16, None)},
+    "geometry": {
+        "geometry.descriptors": (torch.int8, None), "geometry.points": (torch.float32, 3), "geometry.starts": (torch.int64, 1),
+    },
     **{group: {f"{group}.{name}": form for name, form in FEATURES.items()} for group in LOOKS},
 }  # fmt: skip
 AS_LONG = (  # arrays with a row for each of the same things
     ("points", "grey", "fine"), ("node_points", "nodes"), ("dense.points", "dense.shades", "dense.normals"),
+    ("geometry.descriptors", "geometry.points"),
     *([f"{group}.{name}" for name in ("descriptors", "points", "angles", "octaves")] for group in LOOKS),
 )  # fmt: skip
 OWNERS = (  # where the rows of each owner begin, the rows, the owners
     ("node_starts", "points", "node_points"), ("dense.starts", "dense.points", "dense.centres"),
+    ("geometry.starts", "geometry.points", None),
     *((f"{group}.starts", f"{group}.points", None) for group in LOOKS),
 )  # fmt: skip
 FINITE = (
-    "points", "grey", "node_points", "nodes", "dense.centres",
+    "points", "grey", "node_points", "nodes", "dense.centres", "geometry.points",
     *(f"{group}.{name}" for group in LOOKS for name in ("points", "octaves", "grain")),
 )  # fmt: skip
 REMEDY = "compile the map again with 'diff2i2p compile-map'"
@@ -127,6 +132,12 @@ class CompiledMap:
     def photographs(self) -> dict[str, np.ndarray]:
         """The arrays of `photographs.build_photographs`; none where the map was compiled without."""
         return self._features("photographs")
+
+    @property
+    def geometry(self) -> dict[str, np.ndarray]:
+        """The arrays of `build_geometry_index`; none where the map was compiled without weights that read geometry."""
+        names = LAYOUT["geometry"]
+        return {name.removeprefix("geometry."): self.tensors[name].numpy() for name in names if name in self.tensors}
 
     def _features(self, group: str) -> dict[str, np.ndarray]:
         return {name: self.tensors[f"{group}.{name}"].numpy() for name in FEATURES if f"{group}.{name}" in self.tensors}

@@ -10,11 +10,10 @@ import numpy as np
 from diff2i2p.camera import Camera
 from diff2i2p.config import AppearanceConfig
 from diff2i2p.mapping.dense import DenseMap
-from diff2i2p.mapping.viewpoints import level_axes, viewpoints
+from diff2i2p.mapping.viewpoints import level_axes, look_around, viewpoints
 from diff2i2p.render import Rendering, Surfaces, close_cracks
 
 EYE = Camera(320, 240, (240.0, 240.0, 159.5, 119.5))  # takes the rendered views
-PITCHES = (0.0, -35.0)  # degrees, upwards
 MAX_FEATURES = 1_000_000  # 145 MB
 SEEN = 0.4  # share of a rendered view that must show the map
 CONTRAST, FAINT = 0.02, 0.01  # SIFT's contrast thresholds: of renderings, of real images
@@ -44,13 +43,13 @@ def build_appearance(dense: DenseMap, up: np.ndarray, config: AppearanceConfig, 
         level = level_axes(up)
         places = viewpoints(dense.points @ level.T.astype(np.float32), config.spacing) @ level
 
-        def look_around(number: int) -> list[Features]:
-            poses = _poses(places[number], level, config.headings, 0.5 * (number % 2))
+        def features(number: int) -> list[Features]:
+            poses = look_around(places[number], level, config.headings, number)
             renderings = ((dense.render(EYE, T), T) for T in poses)
             return [_rendered(*seen, dense.spacing, config.features) for seen in renderings if (seen[0].depth > 0).mean() > SEEN]
 
         with ThreadPoolExecutor() as pool:  # numpy and OpenCV leave the interpreter free
-            for number, found in enumerate(pool.map(look_around, range(len(places)))):
+            for number, found in enumerate(pool.map(features, range(len(places)))):
                 views += found
                 if progress:
                     progress(number + 1, len(places), "viewpoints")
@@ -81,20 +80,6 @@ def index(views: list[Features]) -> dict[str, np.ndarray]:
     grains = joined.pop("grains")
     starts = np.concatenate([[0], np.cumsum(counts.clip(max=limit))])
     return {**joined, "starts": starts, "grain": np.array([np.median(grains) if len(grains) else 0], np.float32)}
-
-
-def _poses(place: np.ndarray, level: np.ndarray, headings: int, phase: float) -> list[np.ndarray]:
-    """T_map_camera (4, 4) of a camera at `place` that looks around."""
-    poses = []
-    for heading in 2 * np.pi * (np.arange(headings) + phase) / headings:
-        for pitch in np.radians(PITCHES):
-            forward = np.array([np.cos(pitch) * np.cos(heading), np.cos(pitch) * np.sin(heading), np.sin(pitch)])
-            right = np.array([np.sin(heading), -np.cos(heading), 0.0])
-            T = np.eye(4)
-            T[:3, :3] = level.T @ np.stack([right, np.cross(forward, right), forward], 1)
-            T[:3, 3] = place
-            poses.append(T)
-    return poses
 
 
 def _rendered(rendering: Rendering, T_map_camera: np.ndarray, spacing: float, limit: int) -> Features:

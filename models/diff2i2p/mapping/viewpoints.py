@@ -11,6 +11,7 @@ MARGIN = 1.2  # metres around the map in which viewpoints may lie
 GROUND, TILE = 3.0, 0.8  # metres around a viewpoint in which its ground is looked for, tile by tile
 STOREY, HEADROOM = 2.2, 1.6  # metres between two floors at least, and free above a floor
 FLOOR_TILES = 12  # tiles that make a storey
+PITCHES = (0.0, -35.0)  # degrees, upwards
 MAX_PLACES = 600  # a large map gets viewpoints further apart
 
 
@@ -33,6 +34,20 @@ def viewpoints(local: np.ndarray, spacing: float) -> np.ndarray:
     places = np.concatenate(list(stack))
     places = places[np.isfinite(places[:, 2])]
     return places[np.isinf(cKDTree(local).query(places, distance_upper_bound=CLEARANCE)[0])]
+
+
+def look_around(place: np.ndarray, level: np.ndarray, headings: int, number: int = 0) -> list[np.ndarray]:
+    """T_map_camera (4, 4) of a camera at `place` (3,) that looks around and down; every second `number` looks between the headings."""
+    poses = []
+    for heading in 2 * np.pi * (np.arange(headings) + 0.5 * (number % 2)) / headings:
+        for pitch in np.radians(PITCHES):
+            forward = np.array([np.cos(pitch) * np.cos(heading), np.cos(pitch) * np.sin(heading), np.sin(pitch)])
+            right = np.array([np.sin(heading), -np.cos(heading), 0.0])
+            T = np.eye(4)
+            T[:3, :3] = level.T @ np.stack([right, np.cross(forward, right), forward], 1)
+            T[:3, 3] = place
+            poses.append(T)
+    return poses
 
 
 def _grounds(local: np.ndarray, low: np.ndarray, shape: np.ndarray) -> list[np.ndarray]:

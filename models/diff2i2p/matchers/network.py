@@ -16,6 +16,7 @@ from diff2i2p.mapping.retrieve import NodeIndex, retrieve
 from diff2i2p.network.backends import OnnxEngine, TorchEngine
 from diff2i2p.network.coarse_to_fine import Crop, PixelMatches, match_around
 from diff2i2p.network.diff2i2p import Diff2I2P, ImageFeatures
+from diff2i2p.render import Surfaces
 from diff2i2p.weights import WeightsError
 
 HIDDEN = 0.05, 0.1  # share of the depth plus metres: a point this far behind what is seen is hidden
@@ -83,7 +84,7 @@ class NetworkMatcher:
         return correspondences
 
     @torch.inference_mode()
-    def _around(self, image, cells, seen, crop: Crop, camera: Camera, T_map_camera: np.ndarray, depth: np.ndarray) -> Correspondences:
+    def _around(self, image, cells, seen, crop: Crop, camera: Camera, T_map_camera: np.ndarray, surfaces: Surfaces) -> Correspondences:
         """Every point of a candidate view that is seen from a pose, with the pixel near its own that is most like it."""
         local = (crop.points.cpu().numpy() - T_map_camera[:3, 3]) @ T_map_camera[:3, :3]
         index = np.flatnonzero(local[:, 2] > HIDDEN[1])
@@ -91,7 +92,7 @@ class NetworkMatcher:
         inside = ((pixels >= 0) & (pixels <= (camera.width - 1, camera.height - 1))).all(1)
         index, pixels = index[inside], pixels[inside]
         column, row = pixels.astype(int).T
-        visible = local[index, 2] < (1 + HIDDEN[0]) * depth[row, column] + HIDDEN[1]
+        visible = local[index, 2] < (1 + HIDDEN[0]) * surfaces.depth[row, column] + HIDDEN[1]
         index, pixels = torch.from_numpy(index[visible]).to(self.device), pixels[visible]
         stride, offset = self._stride()
         expected = torch.from_numpy(((pixels - offset) / stride).round().astype(int)).to(self.device)

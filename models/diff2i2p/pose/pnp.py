@@ -13,7 +13,6 @@ from diff2i2p.localization.result import Correspondences
 MIN_SIGMA = 0.5  # pixels; no match is believed to be better than that
 RAYLEIGH_MEDIAN = 1.1774  # median length of a 2D Gaussian residual, in standard deviations
 CAUCHY_SCALE = 2.385  # in standard deviations: 95 % efficient on Gaussian residuals
-SETTLING, NEARLY = 3, 2.0  # rounds of least squares around a known pose, on matches within so many times the largest error
 MAX_STD = 2.0  # metres or radians; a pose that may be further off is no pose
 
 
@@ -56,23 +55,6 @@ def solve_pnp(correspondences: Correspondences, camera: Camera, config: PnpConfi
     T_map_camera = np.eye(4)
     T_map_camera[:3, :3], T_map_camera[:3, 3] = R_camera_map.T, position + origin
     return Pose(T_map_camera, inliers, covariance)
-
-
-def settle(correspondences: Correspondences, camera: Camera, T_map_camera: np.ndarray, config: PnpConfig) -> np.ndarray | None:
-    """The T_map_camera (4, 4) near the one given that the matches agree on, without a search; None when too few are near it."""
-    origin = T_map_camera[:3, 3]
-    pixels, points, pose = correspondences.pixels, correspondences.points - origin, poselib.CameraPose()
-    pose.R, pose.t = T_map_camera[:3, :3].T, np.zeros(3)
-    for _ in range(SETTLING):
-        errors = reprojection_errors(pixels, points, camera, pose.R, _position(pose))
-        close = errors <= NEARLY * config.max_error
-        if close.sum() < config.min_inliers:
-            return None
-        robust = {"loss_type": "CAUCHY", "loss_scale": CAUCHY_SCALE * _sigma(errors[close])}
-        pose, _ = poselib.refine_absolute_pose(pixels[close], points[close], pose, _pinhole(camera), robust)
-    settled = np.eye(4)
-    settled[:3, :3], settled[:3, 3] = pose.R.T, _position(pose) + origin
-    return settled if np.isfinite(settled).all() else None
 
 
 def reprojection_errors(pixels, points, camera: Camera, R_camera_map, position) -> np.ndarray:

@@ -11,7 +11,7 @@ from diff2i2p.camera import Camera, View
 from diff2i2p.config import PnpConfig
 from diff2i2p.localization.result import Correspondences
 from diff2i2p.mapping.dense import DenseMap
-from diff2i2p.pose.pnp import Pose, reprojection_errors, settle, solve_pnp
+from diff2i2p.pose.pnp import Pose, reprojection_errors, solve_pnp
 from diff2i2p.render import Surfaces, close_cracks
 
 CORNERS, APART = 300, 5  # corners of the rendered map that are looked for in the image, pixels between them
@@ -23,7 +23,6 @@ OF_TRACKS = PnpConfig(max_error=3.0, max_iterations=200)  # tracks are many, few
 # What makes tracks err together: variance of a pose over that by independent ones, and the errors of the map itself, m^2 and rad^2, that
 # no number of tracks averages away (bench_uncertainty.py).
 TRACKS_SHARED, FLOOR = 8.0, np.diag([0.005**2] * 3 + [0.002**2] * 3)
-KEPT = 0.85  # share of the matches that spoke for a pose which still do once it has been moved
 AGREES = 2.0  # pixels at 320 wide; a track that ends this close to where a pose puts it speaks for the pose
 RANKS = 2048  # pixels that the strength of an image edge is ranked among
 FEW, FEW_CORNERS = 40, 20  # pixels, and corners, that say nothing yet
@@ -100,18 +99,6 @@ def refine(comparison: Comparison, matches: Correspondences, config: PnpConfig) 
         return None
     inliers = _errors(matches, comparison.view.camera, found.T_map_camera) <= config.max_error
     return replace(found, inliers=inliers, covariance=TRACKS_SHARED * found.covariance + FLOOR)
-
-
-def rematch(comparison: Comparison, matches: Correspondences, pose: Pose, config: PnpConfig) -> Pose | None:
-    """`pose` moved to where matches lead that are made anew around it; None where they lead away from those that spoke for it."""
-    if matches.around is None:
-        return None
-    camera, known = comparison.view.camera, comparison.T_map_camera
-    T = settle(matches.around(known, comparison.surfaces.depth), camera, known, config)
-    if T is None:
-        return None
-    inliers = _errors(matches, camera, T) <= config.max_error
-    return replace(pose, T_map_camera=T, inliers=inliers) if inliers.sum() > KEPT * pose.inliers.sum() else None
 
 
 def agreement(tracks: Tracks, camera: Camera, T_map_camera: np.ndarray) -> float:

@@ -14,23 +14,29 @@ from safetensors.torch import save_file
 
 from diff2i2p.config import Config, override
 from diff2i2p.network.diff2i2p import Diff2I2P
+from diff2i2p.network.geometry_network import GeometryNetwork
+from diff2i2p.network.trunk import folded
 
+Network = Diff2I2P | GeometryNetwork
 FORMAT = "diff2i2p-weights-1"
 _HERE = Path(__file__).resolve()
 _PLACES = _HERE.parents[2] / "weights", _HERE.parents[5] / "share" / "diff2i2p" / "weights"  # in a checkout, installed
 SHIPPED = next((place for place in _PLACES if place.is_dir()), _PLACES[0])
-TRAINED = ("network", "map")  # the groups of the configuration that belong to the weights
+GENERIC = "generic"  # the shipped weights that know no site
+TRAINED = ("network", "map")  # the groups of the configuration that belong to the weights of the paper's network
 
 
 class WeightsError(ValueError):
     """A weights file that cannot be used: says why and what to do."""
 
 
-def save_weights(path: Path | str, network: Diff2I2P, card: dict, precision: torch.dtype = torch.float16) -> None:
+def save_weights(path: Path | str, network: Network, card: dict, precision: torch.dtype = torch.float16) -> None:
     """Write weights with their configuration and `card` (data, licence, commit, score), atomically. Raises WeightsError."""
     path = Path(path)
-    config = dataclasses.asdict(network.config)
-    metadata = {"format": FORMAT, "config": json.dumps({key: config[key] for key in TRAINED}), "card": json.dumps(card)}
+    metadata = {"format": FORMAT, "card": json.dumps(card)}
+    if isinstance(network, Diff2I2P):  # the other network has nothing to configure
+        config = dataclasses.asdict(network.config)
+        metadata["config"] = json.dumps({key: config[key] for key in TRAINED})
     tensors = {name: tensor.to(precision).contiguous() for name, tensor in network.state_dict().items()}
     partial = path.with_name(path.name + ".part")
     try:
@@ -43,7 +49,7 @@ def save_weights(path: Path | str, network: Diff2I2P, card: dict, precision: tor
         partial.unlink(missing_ok=True)
 
 
-def load_weights(name: Path | str, config: Config = Config(), device: str = "cpu") -> tuple[Diff2I2P, str]:
+def load_weights(name: Path | str, config: Config = Config(), device: str = "cpu") -> tuple[Network, str]:
     """The network, ready for inference, and the sha256 of its file. `name` is a path or a row of weights.yaml.
 
     The weights' own network and map configuration replace those of `config`. Raises WeightsError.
@@ -60,7 +66,7 @@ def load_weights(name: Path | str, config: Config = Config(), device: str = "cpu
     if metadata.get("format") != FORMAT:
         raise WeightsError(f"{path} is not a diff2i2p weights file; released checkpoints go through 'diff2i2p convert-checkpoint' first")
     try:
-        network = _network_of(metadata["config"], tensors, config)
+        network = _network_of(metadata["config"], tensors, config) if "config" in metadata else _geometry_network(tensors)
     except (KeyError, ValueError, RecursionError, RuntimeError) as error:
         raise WeightsError(f"{path} was made by another version of diff2i2p: {str(error).splitlines()[0]:.200}") from error
     return network.eval().to(device), sha256(path)
@@ -79,6 +85,13 @@ def _network_of(trained: str, tensors: dict[str, torch.Tensor], config: Config) 
     network = Diff2I2P(config)
     network.load_state_dict(tensors)
     return network
+
+
+def _geometry_network(tensors: dict[str, torch.Tensor]) -> GeometryNetwork:
+    """The network that reads geometry, filled, made fast for inference. Raises RuntimeError."""
+    network = GeometryNetwork()
+    network.load_state_dict(tensors)
+    return folded(network.eval())
 
 
 def find_weights(name: Path | str) -> Path:

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The default matcher: cells of the photo against cells of the drawn map, by the network that reads geometry."""
+
+from functools import partial
+
+import numpy as np
+import torch
+
+from diff2i2p.camera import Camera, View
+from diff2i2p.config import Config
+from diff2i2p.localization.result import Correspondences
+from diff2i2p.mapping.compiled_map import CompiledMap
+from diff2i2p.mapping.drawn_geometry import draw_geometry
+from diff2i2p.mapping.geometry_index import FEWEST, UNIT, trusted_cells
+from diff2i2p.network.cell_matching import match_cells, tuned_pixels, vote
+from diff2i2p.network.geometry_network import Cells, GeometryNetwork, cell_middles
+from diff2i2p.render import Surfaces, close_cracks
+
+EMPTY = Correspondences(np.zeros((0, 2)), np.zeros((0, 3)), np.zeros(0, np.float32), "network")
+
+
+class GeometryMatcher:
+    """Correspondences between a view and the map; what it matched it can match again, to the map drawn at the pose that was found."""
+
+    def __init__(self, network: GeometryNetwork, site: CompiledMap, config: Config):
+        self.network, self.config, self.dense = network, config.geometry, site.dense
+        self.device = next(network.parameters()).device
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        index = site.geometry
+        self.descriptors, self.points, self.starts = index["descriptors"], index["points"], index["starts"]
+        self.centres = np.array([self.points[a:b].mean(0) for a, b in zip(self.starts, self.starts[1:])])
+        self.voters = self._voters()
+
+    @torch.inference_mode()
+    def match(self, view: View, prior: np.ndarray | None, timer) -> list[Correspondences]:
+        """Matches of every place that resembles the view; with a `prior` (4, 4) T_map_camera those of the map drawn there."""
+        with timer("network"):
+            photo = self.network.encode_photo(torch.from_numpy(view.grey).to(self.device)[None, None].float())
+        around = partial(self._around, photo, view.camera)
+        if prior is not None:
+            with timer("matching"):
+                return [around(prior, close_cracks(self.dense.render(view.camera, prior)))]
+        with timer("retrieve"):
+            places = self._places(self._ranked(photo))
+        with timer("matching"):
+            return [self._match_place(views, photo, view.camera, around) for views in places]
+
+    def _voters(self) -> torch.Tensor:
+        """(V, coarse_features, D) the most reliable cells of every view, zeros where it has fewer."""
+        kept = self.config.coarse_features
+        voters = np.zeros((len(self.starts) - 1, kept, self.descriptors.shape[1]), np.float32)
+        for view, (a, b) in enumerate(zip(self.starts, self.starts[1:])):
+            voters[view, : min(b - a, kept)] = self.descriptors[a : min(b, a + kept)] / np.float32(UNIT)
+        return torch.from_numpy(voters).to(self.device)
+
+    def _ranked(self, photo: Cells) -> list[int]:
+        """The views most like the photo, best first."""
+        features, reliability = photo.flat()
+        telling = reliability.topk(min(self.config.coarse_cells, len(reliability))).indices
+        return vote(features[telling], self.voters).topk(min(self.config.views, len(self.voters))).indices.tolist()
+
+    def _places(self, ranked: list[int]) -> list[list[int]]:
+        """The ranked views in groups that show one place each."""
+        groups: list[list[int]] = []
+        for view in ranked:
+            near = (g for g in groups if np.linalg.norm(self.centres[view] - self.centres[g[0]]) < self.config.place)
+            group = next(near, None)
+            groups.append([view]) if group is None else group.append(view)
+        return groups
+
+    def _match_place(self, views: list[int], photo: Cells, camera: Camera, around) -> Correspondences:
+        """Matches to the views of one place, pooled."""
+        found = [self._match(photo, camera, *self._of_view(view), around) for view in views]
+        pixels, points, scores = (np.concatenate([getattr(c, name) for c in found]) for name in ("pixels", "points", "scores"))
+        order = np.argsort(-scores, kind="stable")
+        return Correspondences(pixels[order], points[order], scores[order], "network", around=around)
+
+    def _of_view(self, view: int) -> tuple[torch.Tensor, np.ndarray]:
+        """Features (N, D) and points (N, 3) of a view."""
+        rows = slice(self.starts[view], self.starts[view + 1])
+        return torch.from_numpy(self.descriptors[rows]).to(self.device).float() / UNIT, self.points[rows]
+
+    @torch.inference_mode()
+    def _around(self, photo: Cells, camera: Camera, T_map_camera: np.ndarray, surfaces: Surfaces) -> Correspondences:
+        """Matches to the map drawn at a pose: what the rendering there shows."""
+        cells, points = trusted_cells(surfaces, camera, T_map_camera)
+        if len(cells) < FEWEST:
+            return EMPTY
+        drawn = self.network.encode_geometry(torch.from_numpy(draw_geometry(surfaces, camera))[None].to(self.device))
+        features = drawn.flat()[0][torch.from_numpy(cells).to(self.device)]
+        return self._match(photo, camera, features, points, partial(self._around, photo, camera), len(cells))
+
+    def _match(self, photo: Cells, camera: Camera, features: torch.Tensor, points: np.ndarray, around, tried: int = 0) -> Correspondences:
+        """Mutual matches of the photo with features (N, D) at points (N, 3)."""
+        middles = cell_middles(camera.height, camera.width).to(self.device)
+        matches = match_cells(photo.flat()[0], features)
+        pixels = tuned_pixels(self.network.tuning, photo, matches, features, middles)
+        found = points[matches.drawn.cpu().numpy()].astype(float)
+        scores = matches.scores.clamp(0, 1).cpu().numpy()
+        return Correspondences(pixels.cpu().numpy().astype(float), found, scores, "network", around=around, tried=tried)

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cells of a photo against cells of drawings: coarse retrieval, mutual nearest neighbours, tuned positions."""
+
+from dataclasses import dataclass
+
+import torch
+
+from diff2i2p.network.geometry_network import Cells, CellTuning
+
+SURPLUS = 0.5  # similarity from which a match speaks for a view (spike: ranking by the squared surplus over it)
+
+
+@dataclass(frozen=True)
+class CellMatches:
+    """M mutual matches, best first."""
+
+    photo: torch.Tensor  # (M,) int64 cell of the photo
+    drawn: torch.Tensor  # (M,) int64 row of the features it was matched to
+    scores: torch.Tensor  # (M,) cosine similarity
+
+
+def vote(photo: torch.Tensor, views: torch.Tensor) -> torch.Tensor:
+    """(V,) how much each view resembles the photo: photo (Q, D), views (V, K, D), unit vectors, zero rows where a view has fewer.
+
+    Every feature of a view speaks for its best cell of the photo, one feature per cell, by the square of its surplus similarity.
+    """
+    count, kept, dim = views.shape
+    similarity = views.reshape(-1, dim) @ photo.T
+    best, cell = similarity.max(1)
+    worth = (best - SURPLUS).clamp(min=0).square().reshape(count, kept)
+    slots = worth.new_zeros(count, len(photo))
+    return slots.scatter_reduce(1, cell.reshape(count, kept), worth, "amax").sum(1)
+
+
+def match_cells(photo: torch.Tensor, drawn: torch.Tensor) -> CellMatches:
+    """Mutual nearest neighbours of unit features (Q, D) and (N, D)."""
+    similarity = photo @ drawn.T
+    best, nearest = similarity.max(1)
+    mutual = torch.nonzero(similarity.argmax(0)[nearest] == torch.arange(len(photo), device=photo.device))[:, 0]
+    order = mutual[best[mutual].argsort(descending=True)]
+    return CellMatches(order, nearest[order], best[order])
+
+
+def tuned_pixels(tuning: CellTuning, photo: Cells, matches: CellMatches, drawn: torch.Tensor, middles: torch.Tensor) -> torch.Tensor:
+    """(M, 2) pixels of the photo where the matched features (N, D) are seen; middles (Q, 2) of its cells."""
+    width = photo.features.shape[-1]
+    rows, columns = matches.photo // width, matches.photo % width
+    return middles[matches.photo] + tuning(photo.features[0], rows, columns, drawn[matches.drawn])
