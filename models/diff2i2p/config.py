@@ -105,7 +105,9 @@ class AppearanceConfig:
 class GeometryConfig:
     """The network that reads drawn geometry: what of it is kept of the map, and how an image asks."""
 
-    spacing: float = parameter(0.8, "Distance between the viewpoints that the map is drawn from.", "m", 0.1, 50)
+    spacing: float = parameter(0.6, "Distance between places that are considered to draw the map from.", "m", 0.1, 50)
+    step: float = parameter(0.5, "Distance between the viewpoints that are drawn, in distances to what they see.", "", 0.05, 2)
+    places: int = parameter(400, "Viewpoints at most.", "", 1, 100000)
     headings: int = parameter(10, "Headings drawn at each viewpoint.", "", 4, 64)
     seen: float = parameter(0.4, "Share of a drawn view that must show the map.", "", 0, 1)
     features: int = parameter(400, "Cells kept of a drawn view, the most reliable.", "", 40, 1200)

@@ -11,7 +11,7 @@ from diff2i2p.camera import Camera
 from diff2i2p.config import GeometryConfig
 from diff2i2p.mapping.dense import DenseMap
 from diff2i2p.mapping.drawn_geometry import draw_geometry
-from diff2i2p.mapping.viewpoints import level_axes, look_around, viewpoints
+from diff2i2p.mapping.viewpoints import CANDIDATES, level_axes, look_around, spread, viewpoints
 from diff2i2p.network.geometry_network import GeometryNetwork, cell_middles
 from diff2i2p.render import Surfaces, close_cracks
 
@@ -29,7 +29,8 @@ def build_geometry_index(
     up: (3,) unit vector against gravity. Empty views are left out; progress: called as progress(done, total, what).
     """
     level = level_axes(up)
-    places = viewpoints(dense.points @ level.T.astype(np.float32), config.spacing) @ level
+    local = dense.points @ level.T.astype(np.float32)
+    places = spread(viewpoints(local, config.spacing, CANDIDATES), local, config.step, config.places) @ level
     poses = [T for number, place in enumerate(places) for T in look_around(place, level, config.headings, number)]
     descriptors, points = [], []
     for number, batch in enumerate(_drawn(dense, poses, config.seen)):

@@ -12,6 +12,11 @@ GROUND, TILE = 3.0, 0.8  # metres around a viewpoint in which its ground is look
 STOREY, HEADROOM = 2.2, 1.6  # metres between two floors at least, and free above a floor
 FLOOR_TILES = 12  # tiles that make a storey
 PITCHES = (0.0, -35.0)  # degrees, upwards
+VOXEL, FARTHEST = 0.25, 12.0  # metres; how far one sees from a place is measured in such steps, up to there
+RAYS, DOWN = 32, 25.0  # rays around a place, and degrees by which every second one looks down
+CROWD = 2.0  # metres around a place within which the map's voxels are counted
+WIDER = 1.15  # times the distance between places that are too many
+CANDIDATES = 6000  # places that are considered
 MAX_PLACES = 600  # a large map gets viewpoints further apart
 
 
@@ -23,17 +28,63 @@ def level_axes(up: np.ndarray) -> np.ndarray:
     return np.stack([level, np.cross(up, level), up])
 
 
-def viewpoints(local: np.ndarray, spacing: float) -> np.ndarray:
-    """Places (V, 3) on a grid in the free space of a levelled cloud, at HEIGHTS above the ground around them, on every storey."""
+def viewpoints(local: np.ndarray, spacing: float, most: int = MAX_PLACES) -> np.ndarray:
+    """About `most` places (V, 3) at most on a grid in the free space of a levelled cloud, at HEIGHTS above the ground, on every storey."""
     low, high = local[:, :2].min(0) - MARGIN, local[:, :2].max(0) + MARGIN
     grounds = _grounds(local, low, np.ceil((high - low) / TILE).astype(int))
-    spacing = max(spacing, float(np.sqrt(len(grounds) * len(HEIGHTS) * np.prod(high - low) / MAX_PLACES)))
+    area = TILE**2 * sum(np.isfinite(ground).sum() for ground in grounds)
+    spacing = max(spacing, float(np.sqrt(len(HEIGHTS) * area / most)))
     x, y = np.meshgrid(*(np.arange(a + spacing / 2, b, spacing) for a, b in zip(low, high, strict=True)), indexing="ij")
     tile = tuple(((axis - edge) / TILE).astype(int) for axis, edge in zip((x, y), low, strict=True))
     stack = (np.stack([x, y, ground[tile] + height], -1).reshape(-1, 3) for ground in grounds for height in HEIGHTS)
     places = np.concatenate(list(stack))
     places = places[np.isfinite(places[:, 2])]
     return places[np.isinf(cKDTree(local).query(places, distance_upper_bound=CLEARANCE)[0])]
+
+
+def spread(places: np.ndarray, local: np.ndarray, share: float, most: int) -> np.ndarray:
+    """Of places (V, 3) in a levelled cloud (N, 3) at most `most`, each further from the others than `share` of how far it sees.
+
+    Where much is near a step changes the view, in a hall it does not. Places among many points come first: a scanner is nowhere
+    nearer than where it was carried, and a camera will be carried there, too.
+    """
+    voxels = _voxels(local)
+    sight, crowd = _sight(places, voxels), cKDTree(voxels * VOXEL).query_ball_point(places, CROWD, return_length=True)
+    order = np.argsort(-crowd, kind="stable")
+    tree = cKDTree(places)
+    while True:
+        kept, free = [], np.ones(len(places), bool)
+        for place in order:
+            if free[place]:
+                kept.append(place)
+                free[tree.query_ball_point(places[place], share * sight[place])] = False
+        if len(kept) <= most:
+            return places[kept]
+        share *= WIDER
+
+
+def _voxels(local: np.ndarray) -> np.ndarray:
+    """(M, 3) int64 voxels of a cloud that are not empty."""
+    return np.unique(np.floor(local / VOXEL).astype(np.int64), axis=0)
+
+
+def _sight(places: np.ndarray, voxels: np.ndarray) -> np.ndarray:
+    """(V,) how far one sees from each place, metres: the median over the rays that hit anything, FARTHEST where none does."""
+    low = voxels.min(0) - 1
+    shape = voxels.max(0) - low + 2
+    filled = np.sort((voxels - low) @ np.array([shape[1] * shape[2], shape[2], 1]))
+    angles, down = 2 * np.pi * np.arange(RAYS) / RAYS, np.radians(DOWN) * (np.arange(RAYS) % 2)
+    rays = np.stack([np.cos(angles) * np.cos(down), np.sin(angles) * np.cos(down), -np.sin(down)], 1)
+    sight = np.full((len(places), RAYS), np.nan)
+    for distance in np.arange(FARTHEST, 0, -VOXEL):  # the nearest hit is written last
+        at = np.floor((places[:, None] + distance * rays) / VOXEL).astype(np.int64) - low
+        inside = ((at >= 0) & (at < shape)).all(2)
+        key = at @ np.array([shape[1] * shape[2], shape[2], 1])
+        hit = inside & (filled[np.searchsorted(filled, key).clip(0, len(filled) - 1)] == key)
+        sight[hit] = distance
+    blind = np.isnan(sight).all(1)
+    sight[blind] = FARTHEST
+    return np.nanmedian(sight, axis=1)
 
 
 def look_around(place: np.ndarray, level: np.ndarray, headings: int, number: int = 0) -> list[np.ndarray]:
