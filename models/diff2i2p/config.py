@@ -113,8 +113,7 @@ class GeometryConfig:
     features: int = parameter(400, "Cells kept of a drawn view, the most reliable.", "", 40, 1200)
     coarse_features: int = parameter(120, "Of those, cells that vote for their view when the camera is lost.", "", 10, 1200)
     coarse_cells: int = parameter(500, "Cells of the image, the most reliable, that views are ranked by.", "", 10, 10000)
-    views: int = parameter(16, "Views, best first, that are matched in earnest.", "", 1, 200)
-    place: float = parameter(1.0, "Distance between the middles of what two views show, up to which they are one place.", "m", 0, 100)
+    views: int = parameter(10, "Views, best first, that are matched in earnest.", "", 1, 200)
     redrawn: int = parameter(3, "Places, best first, at which the map is drawn again and matched again.", "", 1, 32)
     rounds: int = parameter(3, "Times at most that a place is drawn again until its pose stays.", "", 0, 16)
 

@@ -17,26 +17,40 @@ STAYS = np.array([0.01, np.radians(0.2)])  # metres, radians: a pose that moved 
 
 
 def settle(places: list[Hypothesis], view: View, dense: DenseMap, config: Config) -> list[Hypothesis]:
-    """The best places settled, one of each that several settle on, most inliers first; those of a matcher that cannot match again stay."""
+    """The places with most inliers drawn and matched again, those of a matcher that cannot match again as they are.
+
+    All that settle on one pose are one place. The best goes on until its pose stays; the others only have to show that they are worse.
+    """
+    rematchable = sorted((place for place in places if place.correspondences.around), key=_support)
     settled: list[Hypothesis] = []
-    rematchable = [place for place in places if place.correspondences.around]
     for place in rematchable[: config.geometry.redrawn]:
-        found = _settled(place, view, dense, config)
-        if found and not any(same_place(found.pose.T_map_camera, other.pose.T_map_camera) for other in settled):
-            settled.append(found)
-    settled.sort(key=lambda place: -place.pose.inliers.sum())
-    return settled + [place for place in places if not place.correspondences.around]
+        again = _rematched(place, view, dense, config)
+        if again and not any(same_place(again.pose.T_map_camera, other.pose.T_map_camera) for other in settled):
+            settled.append(again)
+    settled.sort(key=_support)
+    best = [_until_it_stays(place, view, dense, config) for place in settled[:1]]
+    return best + settled[1:] + [place for place in places if not place.correspondences.around]
 
 
-def _settled(place: Hypothesis, view: View, dense: DenseMap, config: Config) -> Hypothesis | None:
-    """None where the map drawn at the pose shows nothing of the image."""
-    for _ in range(config.geometry.rounds):
-        before = place.pose.T_map_camera
-        matches = place.correspondences.around(before, close_cracks(dense.render(view.camera, before)))
-        pose = solve_pnp(matches, view.camera, config.pnp)
-        if pose is None:
-            return None
-        place = Hypothesis(replace(pose, covariance=SHARED[matches.matcher] * pose.covariance), matches)
-        if (motion_extent(np.linalg.inv(before) @ pose.T_map_camera) < STAYS).all():
+def _support(place: Hypothesis) -> int:
+    return -int(place.pose.inliers.sum())
+
+
+def _until_it_stays(place: Hypothesis, view: View, dense: DenseMap, config: Config) -> Hypothesis:
+    for _ in range(config.geometry.rounds - 1):
+        again = _rematched(place, view, dense, config)
+        if again is None:
+            break
+        moved = motion_extent(np.linalg.inv(place.pose.T_map_camera) @ again.pose.T_map_camera)
+        place = again
+        if (moved < STAYS).all():
             break
     return place
+
+
+def _rematched(place: Hypothesis, view: View, dense: DenseMap, config: Config) -> Hypothesis | None:
+    """None where the map drawn at the pose shows nothing of the image."""
+    T_map_camera = place.pose.T_map_camera
+    matches = place.correspondences.around(T_map_camera, close_cracks(dense.render(view.camera, T_map_camera)))
+    pose = solve_pnp(matches, view.camera, config.pnp)
+    return pose and Hypothesis(replace(pose, covariance=SHARED[matches.matcher] * pose.covariance), matches)

@@ -29,12 +29,11 @@ class GeometryMatcher:
             torch.set_num_threads(config.threads)
         index = site.geometry
         self.descriptors, self.points, self.starts = index["descriptors"], index["points"], index["starts"]
-        self.centres = np.array([self.points[a:b].mean(0) for a, b in zip(self.starts, self.starts[1:])])
         self.voters = self._voters()
 
     @torch.inference_mode()
     def match(self, view: View, prior: np.ndarray | None, timer) -> list[Correspondences]:
-        """Matches of every place that resembles the view; with a `prior` (4, 4) T_map_camera those of the map drawn there."""
+        """Matches of each drawn view that resembles the image, not pooled: a view beside the right one spoils its pose; with a `prior` (4, 4) T_map_camera those of the map drawn there."""
         with timer("network"):
             photo = self.network.encode_photo(torch.from_numpy(view.grey).to(self.device)[None, None].float())
         around = partial(self._around, photo, view.camera)
@@ -42,9 +41,9 @@ class GeometryMatcher:
             with timer("matching"):
                 return [around(prior, close_cracks(self.dense.render(view.camera, prior)))]
         with timer("retrieve"):
-            places = self._places(self._ranked(photo))
+            ranked = self._ranked(photo)
         with timer("matching"):
-            return [self._match_place(views, photo, view.camera, around) for views in places]
+            return [self._match(photo, view.camera, *self._of_view(number), around) for number in ranked]
 
     def _voters(self) -> torch.Tensor:
         """(V, coarse_features, D) the most reliable cells of every view, zeros where it has fewer."""
@@ -59,22 +58,6 @@ class GeometryMatcher:
         features, reliability = photo.flat()
         telling = reliability.topk(min(self.config.coarse_cells, len(reliability))).indices
         return vote(features[telling], self.voters).topk(min(self.config.views, len(self.voters))).indices.tolist()
-
-    def _places(self, ranked: list[int]) -> list[list[int]]:
-        """The ranked views in groups that show one place each."""
-        groups: list[list[int]] = []
-        for view in ranked:
-            near = (g for g in groups if np.linalg.norm(self.centres[view] - self.centres[g[0]]) < self.config.place)
-            group = next(near, None)
-            groups.append([view]) if group is None else group.append(view)
-        return groups
-
-    def _match_place(self, views: list[int], photo: Cells, camera: Camera, around) -> Correspondences:
-        """Matches to the views of one place, pooled."""
-        found = [self._match(photo, camera, *self._of_view(view), around) for view in views]
-        pixels, points, scores = (np.concatenate([getattr(c, name) for c in found]) for name in ("pixels", "points", "scores"))
-        order = np.argsort(-scores, kind="stable")
-        return Correspondences(pixels[order], points[order], scores[order], "network", around=around)
 
     def _of_view(self, view: int) -> tuple[torch.Tensor, np.ndarray]:
         """Features (N, D) and points (N, 3) of a view."""

@@ -91,7 +91,7 @@ def _geometry_network(tensors: dict[str, torch.Tensor]) -> GeometryNetwork:
     """The network that reads geometry, filled, made fast for inference. Raises RuntimeError."""
     network = GeometryNetwork()
     network.load_state_dict(tensors)
-    return folded(network.eval())
+    return folded(network.eval()).to(memory_format=torch.channels_last)
 
 
 def find_weights(name: Path | str) -> Path:
