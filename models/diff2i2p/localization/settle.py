@@ -13,6 +13,7 @@ from diff2i2p.mapping.dense import DenseMap
 from diff2i2p.pose.pnp import solve_pnp
 from diff2i2p.render import close_cracks
 
+CONVINCING = 0.08  # share of the cells drawn that speak for a pose, from which on no further place is drawn
 STAYS = np.array([0.01, np.radians(0.2)])  # metres, radians: a pose that moved by less is settled
 
 
@@ -27,6 +28,8 @@ def settle(places: list[Hypothesis], view: View, dense: DenseMap, config: Config
         again = _rematched(place, view, dense, config)
         if again and not any(same_place(again.pose.T_map_camera, other.pose.T_map_camera) for other in settled):
             settled.append(again)
+            if again.pose.inliers.sum() > CONVINCING * again.correspondences.tried:
+                break
     settled.sort(key=_support)
     best = [_until_it_stays(place, view, dense, config) for place in settled[:1]]
     return best + settled[1:] + [place for place in places if not place.correspondences.around]
