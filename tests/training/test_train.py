@@ -13,7 +13,7 @@ from diff2i2p.localization.localizer import StageTimer
 from diff2i2p.mapping.compile_map import compile_map
 from diff2i2p.mapping.compiled_map import CompiledMap, MapError
 from diff2i2p.mapping.pyramid import build_pyramid
-from diff2i2p.matchers.network import NetworkMatcher
+from diff2i2p.matchers.point_network import PointNetworkMatcher
 from diff2i2p.network.diff2i2p import Diff2I2P
 from diff2i2p.pose.pnp import reprojection_errors
 from diff2i2p.weights import load_weights
@@ -157,7 +157,7 @@ def test_adapted_weights_compile_a_map_and_match_images_to_it(site, tmp_path):
     site_map.require_weights(digest)
     view = rectify(sequence.frames[0].image(), sequence.camera, 160)
     config = override(network.config, {"matching": {"min_score": -1.0}})  # three seconds of training teach little
-    found = NetworkMatcher(network, site_map, config).match(view, None, StageTimer())
+    found = PointNetworkMatcher(network, site_map, config).match(view, None, StageTimer())
     assert len(found[0]) > 0
     assert np.isfinite(found[0].points).all()
     T = sequence.frames[0].T_map_camera

@@ -13,7 +13,7 @@ from diff2i2p.config import RGBD_SCENES_MATCHING, override
 from diff2i2p.localization.localizer import StageTimer
 from diff2i2p.mapping.compiled_map import CompiledMap
 from diff2i2p.mapping.pyramid import Pyramid
-from diff2i2p.matchers.network import NetworkMatcher, back_project
+from diff2i2p.matchers.point_network import PointNetworkMatcher, back_project
 from diff2i2p.network.coarse_to_fine import match_coarse
 from diff2i2p.weights.released import network_of
 
@@ -158,7 +158,7 @@ def settings(run, variant: str):
     return override(run.network.config, {"matching": VARIANTS[variant]})
 
 
-def matcher(run, variant: str) -> NetworkMatcher:
+def matcher(run, variant: str) -> PointNetworkMatcher:
     """The matcher on a map of the reference's cloud, its features in full precision."""
     order = torch.argsort(pyramid(run.given).owners[0], stable=True)
     owners = pyramid(run.given).owners[0][order]
@@ -169,7 +169,7 @@ def matcher(run, variant: str) -> NetworkMatcher:
         "node_points": torch.from_numpy(run.given["points_3"]),
         "nodes": run.site.nodes,
     }
-    return NetworkMatcher(run.network, CompiledMap(FOLDER, {}, tensors), settings(run, variant))
+    return PointNetworkMatcher(run.network, CompiledMap(FOLDER, {}, tensors), settings(run, variant))
 
 
 def by_original_index(run, points: torch.Tensor, members: torch.Tensor) -> list[list[int]]:

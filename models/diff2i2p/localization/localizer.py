@@ -21,7 +21,7 @@ from diff2i2p.mapping.compiled_map import CompiledMap, MapError
 from diff2i2p.matchers.appearance import AppearanceMatcher
 from diff2i2p.matchers.geometry import GeometryMatcher
 from diff2i2p.matchers.klt import Follower
-from diff2i2p.matchers.network import NetworkMatcher
+from diff2i2p.matchers.point_network import PointNetworkMatcher
 from diff2i2p.network.diff2i2p import Diff2I2P
 from diff2i2p.pose.pnp import Pose
 from diff2i2p.pose.refine import rectify_depth, refine_by_depth
@@ -203,13 +203,13 @@ def appearance_matchers(site: CompiledMap, config: Config) -> list[AppearanceMat
     return [AppearanceMatcher(**looks, config=config.appearance) for looks in indices]
 
 
-def _network_matcher(site: CompiledMap, weights: str | None, config: Config) -> NetworkMatcher | GeometryMatcher:
+def _network_matcher(site: CompiledMap, weights: str | None, config: Config) -> PointNetworkMatcher | GeometryMatcher:
     if weights is None:
         raise MapError("the network matcher needs weights: give --weights, or use the appearance matcher")
     device = "cuda" if config.device == "auto" and torch.cuda.is_available() else config.device.replace("auto", "cpu")
     network, digest = load_weights(weights, config, device)
     site.require_weights(digest)
-    kind = NetworkMatcher if isinstance(network, Diff2I2P) else GeometryMatcher
+    kind = PointNetworkMatcher if isinstance(network, Diff2I2P) else GeometryMatcher
     return kind(network, site, config)
 
 

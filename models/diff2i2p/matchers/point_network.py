@@ -23,7 +23,7 @@ HIDDEN = 0.05, 0.1  # share of the depth plus metres: a point this far behind wh
 DEPTH_REACH = 6.0  # metres; farther query depth counts as unknown, as in the paper's data
 
 
-class NetworkMatcher:
+class PointNetworkMatcher:
     """Correspondences between a view and the map, by the network."""
 
     def __init__(self, network: Diff2I2P, site: CompiledMap, config: Config):
