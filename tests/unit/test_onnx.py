@@ -13,10 +13,11 @@ import torch
 from diff2i2p import cli
 from diff2i2p.camera import Camera, View
 from diff2i2p.config import PAPER, Config, ConfigError, override
-from diff2i2p.localization.localizer import StageTimer
+from diff2i2p.correspondences import Correspondences
 from diff2i2p.mapping.compile_map import by_node
 from diff2i2p.mapping.compiled_map import CompiledMap
 from diff2i2p.mapping.pyramid import build_pyramid
+from diff2i2p.matchers import StageTimer
 from diff2i2p.matchers.point_network import PointNetworkMatcher
 from diff2i2p.network.backends import providers
 from diff2i2p.network.diff2i2p import Diff2I2P
@@ -65,7 +66,11 @@ def matcher(network, site, tmp_path, monkeypatch):
 @pytest.fixture
 def matched(matcher):
     """A function: matches of a view by a runtime."""
-    return lambda view, runtime, prior=None: matcher(runtime).match(view, prior, StageTimer())
+
+    def match(view: View, runtime: str, prior=None) -> list[Correspondences]:
+        return [place.correspondences for place in matcher(runtime).match(view, prior, StageTimer())]
+
+    return match
 
 
 def test_the_network_takes_as_many_threads_as_it_is_given(network, site):

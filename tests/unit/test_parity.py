@@ -10,9 +10,9 @@ from released import FOLDER, keys, needs_reference, probe, tensors
 
 from diff2i2p.camera import Camera, View
 from diff2i2p.config import RGBD_SCENES_MATCHING, override
-from diff2i2p.localization.localizer import StageTimer
 from diff2i2p.mapping.compiled_map import CompiledMap
 from diff2i2p.mapping.pyramid import Pyramid
+from diff2i2p.matchers import StageTimer
 from diff2i2p.matchers.point_network import PointNetworkMatcher, back_project
 from diff2i2p.network.coarse_to_fine import match_coarse
 from diff2i2p.weights.released import network_of
@@ -128,7 +128,7 @@ def test_coarse_matches_are_the_originals(run, variant):
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_the_matcher_finds_the_originals_pixels_and_points(run, variant):
-    found = matcher(run, variant).match(run.view, None, StageTimer())[0]
+    found = matcher(run, variant).match(run.view, None, StageTimer())[0].correspondences
     case = {name.removeprefix(f"{variant}_"): value for name, value in run.expected.items() if name.startswith(variant)}
     pixels = case["fine_pixels"][:, ::-1]
     ours = np.lexsort((found.scores, *found.pixels.T))

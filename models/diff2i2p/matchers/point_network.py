@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Inference: the network on one view and one compiled map."""
+"""The paper's network as a matcher: the image against the points of the compiled map."""
 
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -10,9 +10,11 @@ from torch.nn import functional as F
 
 from diff2i2p.camera import Camera, View
 from diff2i2p.config import Config
-from diff2i2p.localization.result import Correspondences
+from diff2i2p.correspondences import Correspondences
+from diff2i2p.geometry import project
 from diff2i2p.mapping.compiled_map import CompiledMap
 from diff2i2p.mapping.retrieve import NodeIndex, retrieve
+from diff2i2p.matchers.base import MatchedPlace, StageTimer
 from diff2i2p.network.backends import OnnxEngine, TorchEngine
 from diff2i2p.network.coarse_to_fine import Crop, PixelMatches, match_around
 from diff2i2p.network.diff2i2p import Diff2I2P, ImageFeatures
@@ -44,8 +46,8 @@ class PointNetworkMatcher:
         return OnnxEngine(self.network, self.config, str(site.header.get("weights_sha256")), *graph_sizes(site, self.config))
 
     @torch.inference_mode()
-    def match(self, view: View, prior: np.ndarray | None, timer) -> list[Correspondences]:
-        """Correspondences of every candidate view; `prior` (4, 4) T_map_camera narrows the search to what it sees.
+    def match(self, view: View, prior: np.ndarray | None, timer: StageTimer) -> list[MatchedPlace]:
+        """The places of every candidate view; `prior` (4, 4) T_map_camera narrows the search to what it sees.
 
         Raises WeightsError when the weights are of mode rgbd and the view has no depth.
         """
@@ -56,7 +58,8 @@ class PointNetworkMatcher:
         with timer("retrieve"):
             candidates = self._candidates(image, prior)
         with timer("matching"):
-            return self._match(image, seen, [self.crop(nodes) for nodes in candidates], view.camera)
+            encoded = self._encoded(view.camera, image, seen)
+            return self._match(encoded, [self.crop(nodes) for nodes in candidates])
 
     def _candidates(self, image: ImageFeatures, prior: np.ndarray | None) -> torch.Tensor:
         """Node indices (K, M) of each candidate view."""
@@ -72,41 +75,49 @@ class PointNetworkMatcher:
         fine, points = (rows.index_select(0, index).to(self.device) for rows in (self.fine, self.points))
         return Crop(self.nodes[nodes], self.node_points[nodes], fine.float(), points, members)
 
-    def _match(self, image: ImageFeatures, seen: torch.Tensor | None, crops: list[Crop], camera: Camera) -> list[Correspondences]:
-        """Correspondences of every candidate view; seen: what `back_project` gives, in mode rgbd."""
+    def _encoded(self, camera: Camera, image: ImageFeatures, seen: torch.Tensor | None) -> "EncodedView":
+        """seen: what `back_project` gives, in mode rgbd."""
         cells = image.fine[0].flatten(1).T.contiguous()
-        known = None if seen is None else self._at_cells(seen)[:, 2] > 0
-        found = self.engine.match(image, cells, crops, known)
-        correspondences = []
-        for matches, crop in zip(found, crops, strict=True):
-            around = partial(self._around, image, cells, seen, crop, camera)
-            correspondences.append(replace(self._correspondences(matches, crop, image, cells, seen), around=around))
-        return correspondences
+        if seen is None:
+            return EncodedView(camera, image, cells)
+        return EncodedView(camera, image, cells, self._at_cells(seen), self._extent(seen.flatten(1).T))
+
+    def _match(self, encoded: "EncodedView", crops: list[Crop]) -> list[MatchedPlace]:
+        known = None if encoded.seen is None else encoded.seen[:, 2] > 0
+        found = self.engine.match(encoded.image, encoded.cells, crops, known)
+        return [
+            PointNetworkPlace(self._correspondences(matches, crop, encoded), self, encoded, crop)
+            for matches, crop in zip(found, crops, strict=True)
+        ]
 
     @torch.inference_mode()
-    def _around(self, image, cells, seen, crop: Crop, camera: Camera, T_map_camera: np.ndarray, surfaces: Surfaces) -> Correspondences:
-        """Every point of a candidate view that is seen from a pose, with the pixel near its own that is most like it."""
-        local = (crop.points.cpu().numpy() - T_map_camera[:3, 3]) @ T_map_camera[:3, :3]
-        index = np.flatnonzero(local[:, 2] > HIDDEN[1])
-        pixels = camera.project(local[index])
-        inside = ((pixels >= 0) & (pixels <= (camera.width - 1, camera.height - 1))).all(1)
-        index, pixels = index[inside], pixels[inside]
-        column, row = pixels.astype(int).T
-        visible = local[index, 2] < (1 + HIDDEN[0]) * surfaces.depth[row, column] + HIDDEN[1]
-        index, pixels = torch.from_numpy(index[visible]).to(self.device), pixels[visible]
-        stride, offset = self._stride()
-        expected = torch.from_numpy(((pixels - offset) / stride).round().astype(int)).to(self.device)
-        found = match_around(cells, image.fine.shape[-1], crop.fine[index], expected)
-        return self._correspondences(replace(found, points=index), crop, image, cells, seen)
+    def match_around(self, encoded: "EncodedView", crop: Crop, T_map_camera: np.ndarray, depth: np.ndarray) -> Correspondences:
+        """Every point of a candidate view that is seen from a pose, with the pixel near its own that is most like it.
 
-    def _correspondences(self, matches: PixelMatches, crop: Crop, image: ImageFeatures, cells, seen) -> Correspondences:
+        depth: (H, W) metres that hides what lies behind it.
+        """
+        camera = encoded.camera
+        pixels, z = project(crop.points.cpu().numpy(), camera, T_map_camera)
+        inside = (z > HIDDEN[1]) & ((pixels >= 0) & (pixels <= (camera.width - 1, camera.height - 1))).all(1)
+        index = np.flatnonzero(inside)
+        column, row = pixels[index].astype(int).T
+        index = index[z[index] < (1 + HIDDEN[0]) * depth[row, column] + HIDDEN[1]]
+        stride, offset = self._stride()
+        expected = torch.from_numpy(((pixels[index] - offset) / stride).round().astype(int)).to(self.device)
+        index = torch.from_numpy(index).to(self.device)
+        found = match_around(encoded.cells, encoded.image.fine.shape[-1], crop.fine[index], expected)
+        return self._correspondences(replace(found, points=index), crop, encoded)
+
+    def _correspondences(self, matches: PixelMatches, crop: Crop, encoded: "EncodedView") -> Correspondences:
         """Matches as pixels and points of the map, the points tuned."""
-        pixels = self._pixels(matches.cells, image.fine.shape[-1])
+        pixels = self._pixels(matches.cells, encoded.image.fine.shape[-1])
         points = crop.points[matches.points]
         if self.network.config.network.tuning:
-            where = () if seen is None else (points, self._at_cells(seen)[matches.cells])
-            extent = self._extent(crop.points if seen is None else seen.flatten(1).T)
-            points = points + self.network.tuning(cells[matches.cells], crop.fine[matches.points], *where, extent=extent)
+            seen = encoded.seen
+            where = () if seen is None else (points, seen[matches.cells])
+            extent = self._extent(crop.points) if seen is None else encoded.extent
+            cells, fine = encoded.cells[matches.cells], crop.fine[matches.points]
+            points = points + self.network.tuning(cells, fine, *where, extent=extent)
         scores = matches.scores.clamp(min=0).cpu().numpy()
         return Correspondences(pixels.cpu().numpy().astype(float), points.cpu().numpy().astype(float), scores, "network")
 
@@ -142,6 +153,30 @@ class PointNetworkMatcher:
         """Pixels from one fine cell to the next, and the row and column of the first."""
         network = self.network.config.network
         return network.fine_stride * network.fine_step, network.fine_stride // 2
+
+
+@dataclass(frozen=True)
+class EncodedView:
+    """A view as the network sees it."""
+
+    camera: Camera
+    image: ImageFeatures
+    cells: torch.Tensor  # (G, C) fine features, row by row
+    seen: torch.Tensor | None = None  # (G, 3) camera-frame xyz of every cell, in mode rgbd
+    extent: torch.Tensor | None = None  # (3,) of all that the view's depth shows, where the tuning wants it
+
+
+@dataclass(frozen=True)
+class PointNetworkPlace(MatchedPlace):
+    """A candidate view that was matched."""
+
+    can_rematch: ClassVar[bool] = True
+    matcher: PointNetworkMatcher
+    view: EncodedView
+    crop: Crop
+
+    def rematch(self, T_map_camera: np.ndarray, surfaces: Surfaces) -> Correspondences:
+        return self.matcher.match_around(self.view, self.crop, T_map_camera, surfaces.depth)
 
 
 def graph_sizes(site: CompiledMap, config: Config) -> tuple[int, int, int]:

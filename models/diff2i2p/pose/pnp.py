@@ -8,7 +8,8 @@ import poselib
 
 from diff2i2p.camera import Camera
 from diff2i2p.config import PnpConfig
-from diff2i2p.localization.result import Correspondences
+from diff2i2p.correspondences import Correspondences
+from diff2i2p.geometry import reprojection_errors, to_camera
 
 MIN_SIGMA = 0.5  # pixels; no match is believed to be better than that
 RAYLEIGH_MEDIAN = 1.1774  # median length of a 2D Gaussian residual, in standard deviations
@@ -39,36 +40,25 @@ def solve_pnp(correspondences: Correspondences, camera: Camera, config: PnpConfi
         return None
     origin = points[order].mean(0)  # georeferenced maps lie far from zero
     pixels, local = pixels[order], points[order] - origin
-    solution = _ransac(pixels, local, camera, config)
-    if solution is None:
+    T_local_camera = _ransac(pixels, local, camera, config)
+    if T_local_camera is None:
         return None
-    R_camera_map, position = solution
-    errors = reprojection_errors(pixels, local, camera, R_camera_map, position)
+    errors = reprojection_errors(pixels, local, camera, T_local_camera)
     close = errors <= config.max_error
     if close.sum() < config.min_inliers:
         return None
-    covariance = _covariance(local[close], errors[close], camera, R_camera_map, position)
+    covariance = _covariance(local[close], errors[close], camera, T_local_camera)
     if covariance is None:
         return None
     inliers = np.zeros(len(finite), bool)
     inliers[order[close]] = True
-    T_map_camera = np.eye(4)
-    T_map_camera[:3, :3], T_map_camera[:3, 3] = R_camera_map.T, position + origin
+    T_map_camera = T_local_camera.copy()
+    T_map_camera[:3, 3] += origin
     return Pose(T_map_camera, inliers, covariance)
 
 
-def reprojection_errors(pixels, points, camera: Camera, R_camera_map, position) -> np.ndarray:
-    """(M,) distances in pixels between `pixels` (M, 2) and projected `points` (M, 3); infinite behind the camera."""
-    x, y, z = R_camera_map @ (points - position).T
-    ahead = z > 1e-6
-    z = np.where(ahead, z, 1.0)
-    fx, fy, cx, cy = camera.K
-    errors = np.hypot(fx * x / z + cx - pixels[:, 0], fy * y / z + cy - pixels[:, 1])
-    return np.where(ahead, errors, np.inf)
-
-
-def _ransac(pixels, points, camera: Camera, config: PnpConfig):
-    """(R_camera_map, camera position) by RANSAC on matches sorted best first, refined on its inliers; None without agreement."""
+def _ransac(pixels, points, camera: Camera, config: PnpConfig) -> np.ndarray | None:
+    """T_points_camera (4, 4) by RANSAC on matches sorted best first, refined on its inliers; None without agreement."""
     model = _pinhole(camera)
     options = {
         "max_reproj_error": config.max_error, "max_iterations": config.max_iterations,
@@ -78,18 +68,21 @@ def _ransac(pixels, points, camera: Camera, config: PnpConfig):
     close = np.array(info["inliers"], bool)
     if close.sum() < config.min_inliers or not np.isfinite(pose.Rt).all():
         return None
-    errors = reprojection_errors(pixels[close], points[close], camera, pose.R, _position(pose))
+    errors = reprojection_errors(pixels[close], points[close], camera, _matrix(pose))
     robust = {"loss_type": "CAUCHY", "loss_scale": CAUCHY_SCALE * _sigma(errors)}
     pose, _ = poselib.refine_absolute_pose(pixels[close], points[close], pose, model, robust)
-    return (pose.R, _position(pose)) if np.isfinite(pose.Rt).all() else None
+    return _matrix(pose) if np.isfinite(pose.Rt).all() else None
 
 
 def _pinhole(camera: Camera) -> dict:
     return {"model": "PINHOLE", "width": camera.width, "height": camera.height, "params": list(camera.K)}
 
 
-def _position(pose) -> np.ndarray:
-    return -pose.R.T @ pose.t
+def _matrix(pose) -> np.ndarray:
+    """T_points_camera (4, 4) of a PoseLib pose."""
+    T = np.eye(4)
+    T[:3, :3], T[:3, 3] = pose.R.T, -pose.R.T @ pose.t
+    return T
 
 
 def _sigma(errors: np.ndarray) -> float:
@@ -97,14 +90,14 @@ def _sigma(errors: np.ndarray) -> float:
     return max(float(np.median(errors)) / RAYLEIGH_MEDIAN, MIN_SIGMA)
 
 
-def _covariance(points, errors, camera: Camera, R_camera_map, position) -> np.ndarray | None:
+def _covariance(points, errors, camera: Camera, T_points_camera: np.ndarray) -> np.ndarray | None:
     """Inverse Gauss-Newton Hessian times the residual variance; None when the points leave a direction open."""
-    arms = points - position
-    x, y, z = R_camera_map @ arms.T
+    arms = points - T_points_camera[:3, 3]
+    x, y, z = to_camera(points, T_points_camera).T
     fx, fy = camera.K[:2]
     zero = np.zeros_like(z)
     d_project = np.array([[fx / z, zero, -fx * x / z**2], [zero, fy / z, -fy * y / z**2]]).transpose(2, 0, 1)  # (M, 2, 3)
-    d_point = d_project @ R_camera_map
+    d_point = d_project @ T_points_camera[:3, :3].T
     # d(arm) = -d(position) + arm x r
     J = np.concatenate([-d_point, np.cross(d_point, arms[:, None])], 2).reshape(-1, 6)
     scale = np.maximum(np.linalg.norm(J, axis=0), 1e-12)
