@@ -17,13 +17,13 @@ from diff2i2p.localization.result import Localization, Status
 SLACK = np.array([0.5, np.radians(10)])  # metres, radians
 AGREES = SLACK / 2  # a pose this near to where odometry leads is expected
 ELSEWHERE = np.array([0.1, np.radians(5)])  # metres, radians; from nearer a camera sees the same once more,
-AGAIN = 0.5  # which leaves this share of the doubt in one look, however often
-LEAST = 0.05  # that the odds of being in the map become, however many looks prove no pose
+AGAIN = 0.5  # which leaves this share of the doubt in one image, however often
+LEAST = 0.05  # that the odds of being in the map become, however many images prove no pose
 JUMP = 0.5  # seconds back in time that are a new start, of a clock or of a bag, not a late image
 
 
 class State(Enum):
-    """LOST: search the whole map. TRACKING: look around the predicted pose."""
+    """LOST: search the whole map. TRACKING: search around the predicted pose."""
 
     LOST = "LOST"
     TRACKING = "TRACKING"
@@ -74,8 +74,8 @@ class Tracker:
         self._last: TrackedPose | None = None
         self._confirmed = False  # else the last pose still waits for others that agree
         self._doubt = 1.0  # probability that all that agree are wrong
-        self._in_map = 1.0  # odds that the camera is in the map at all, by the looks that proved no pose
-        self._unproven: TrackedPose | None = None  # the last of those looks
+        self._in_map = 1.0  # odds that the camera is in the map at all, by the images that proved no pose
+        self._unproven: TrackedPose | None = None  # the last of those
         self._misses = 0
 
     @property
@@ -127,17 +127,17 @@ class Tracker:
         return replace(pose, confidence=confidence, milliseconds=found.milliseconds)
 
     def _take(self, tracked: TrackedPose, confidence: float) -> None:
-        """Go on from a pose proven by its image; LOST, doubt in poses that agree multiplies, but not of the same look."""
+        """Go on from a pose proven by its image; LOST, doubt in poses that agree multiplies, but not of the same view."""
         self._misses = 0
         agrees = self._last is not None and self._agrees(tracked)
-        is_look = self._confirmed or not agrees or self._last.is_elsewhere(tracked)
+        is_new = self._confirmed or not agrees or self._last.is_elsewhere(tracked)
         if not self._confirmed:
             before = self._doubt if agrees else 1.0
-            self._doubt = before * (1 - confidence) if is_look else min(before, AGAIN * (1 - confidence))
+            self._doubt = before * (1 - confidence) if is_new else min(before, AGAIN * (1 - confidence))
             self._confirmed = likelier(1 - self._doubt, self._in_map) >= self._config.sure
         if self._confirmed:
             self._in_map, self._unproven = 1.0, None
-        if is_look or self._confirmed:
+        if is_new or self._confirmed:
             self._last = tracked
 
     def _count_unproven(self, tracked: TrackedPose) -> None:

@@ -112,8 +112,8 @@ class AppearanceMatcher:
     def _match_view(self, view: int, turn: np.uint8, zoom: int, descriptors, angles, octaves):
         """Mutual nearest consistent neighbours of one rendered view: query index, feature index, ratio to the next best."""
         members = slice(self.starts[view], self.starts[view + 1])
-        theirs = self.descriptors[members].astype(np.float32)
-        squared = (descriptors**2).sum(1, keepdims=True) + (theirs**2).sum(1) - 2 * descriptors @ theirs.T
+        of_view = self.descriptors[members].astype(np.float32)
+        squared = (descriptors**2).sum(1, keepdims=True) + (of_view**2).sum(1) - 2 * descriptors @ of_view.T
         turned = (self.angles[members] - (angles + turn)[:, None]).view(np.int8)  # uint8 wraps around as angles do
         zoomed = self.octaves[members] - (octaves + zoom)[:, None]
         squared[(turned > TURN) | (turned < -TURN) | (np.abs(zoomed) > ZOOM)] = np.inf

@@ -42,9 +42,9 @@ class KltMatcher:
         fx, fy, cx, cy = small.K
         wide = Camera(small.width + 2 * aside, small.height + 2 * above, (fx, fy, cx + aside, cy + above))
         around = close_cracks(self.dense.render(wide, prior, every=EVERY))
-        shades = np.where(around.depth > 0, around.image, np.median(around.image)).astype(np.float32)
-        grey = cv2.resize(view.grey, (small.width, small.height), interpolation=cv2.INTER_AREA).astype(np.float32)
-        ncc = cv2.matchTemplate(shades, grey, cv2.TM_CCOEFF_NORMED)
+        of_map = np.where(around.depth > 0, around.image, np.median(around.image)).astype(np.float32)
+        of_image = cv2.resize(view.grey, (small.width, small.height), interpolation=cv2.INTER_AREA)
+        ncc = cv2.matchTemplate(of_map, of_image.astype(np.float32), cv2.TM_CCOEFF_NORMED)
         v, u = np.unravel_index(ncc.argmax(), ncc.shape)
         ahead = np.array([(u - aside) / fx, (v - above) / fy, 1.0])
         axis = np.cross((0, 0, 1), ahead)

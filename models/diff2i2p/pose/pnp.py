@@ -11,7 +11,7 @@ from diff2i2p.config import PnpConfig
 from diff2i2p.correspondences import Correspondences
 from diff2i2p.geometry import reprojection_errors, to_camera
 
-MIN_SIGMA = 0.5  # pixels; no match is believed to be better than that
+MIN_SIGMA = 0.5  # pixels; no match counts as better than that
 RAYLEIGH_MEDIAN = 1.1774  # median length of a 2D Gaussian residual, in standard deviations
 CAUCHY_SCALE = 2.385  # in standard deviations: 95 % efficient on Gaussian residuals
 MAX_STD = 2.0  # metres or radians; a pose that may be further off is no pose

@@ -19,7 +19,7 @@ CORNERS, APART = 300, 5  # corners of the rendered map that are looked for in th
 CORNER_QUALITY = 0.005  # of the best one
 BLUR, CONTRAST_WINDOW, FLAT = 1.0, 12.0, 25.0  # pixels, pixels, grey levels squared that count as noise
 TRACKER = {"winSize": (21, 21), "maxLevel": 2, "criteria": (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 15, 0.03)}
-RETURN = 0.7  # pixels by which a track followed there and back may miss its start
+RETURN = 0.7  # pixels by which a track there and back may miss its start
 OF_TRACKS = PnpConfig(max_error=3.0, max_iterations=200)  # tracks are many, few are wrong, and those by little
 NEAREST, SLACK = 0.05, 0.2  # metres: what is nearer is not looked at; depth by which a point may be behind a surface
 AGREES = 2.0  # pixels at 320 wide; a track that ends this close to where a pose puts it speaks for the pose
