@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Evidence of right and wrong poses, recorded one image a line: what the confidence is fitted on and judged by."""
+"""Evidence of right and wrong poses, one image a line: what the confidence is fitted on and judged
+by.
+"""
 
 import json
 from collections.abc import Iterator
@@ -20,7 +22,9 @@ from diff2i2p.localization.verify import confidence
 RIGHT = 0.25, 5.0  # metres and degrees: what the confidence is the probability of
 
 
-def observe(localizer: Localizer, image: np.ndarray, camera, T_true: np.ndarray | None) -> list[dict]:
+def observe(
+    localizer: Localizer, image: np.ndarray, camera, T_true: np.ndarray | None
+) -> list[dict]:
     """Every pose that the localizer verified in an image, place by place, as matched or refined.
 
     T_true None: any pose is wrong.
@@ -45,12 +49,17 @@ def _figures(place: VerifiedHypothesis, verified: VerifiedPose, T_true: np.ndarr
     if T_true is not None:
         factor, floor = _calibrated(place.matcher, refined)
         independent = (verified.pose.covariance - floor) / factor
-        figures |= {"difference": pose_difference(T_true, T).tolist(), "covariance": independent.tolist()}
+        figures |= {
+            "difference": pose_difference(T_true, T).tolist(),
+            "covariance": independent.tolist(),
+        }
     return figures
 
 
 def _calibrated(matcher: str, refined: bool) -> tuple[float, np.ndarray]:
-    """Factor and floor (6, 6) by which the covariance of independent matches becomes that of a pose."""
+    """Factor and floor (6, 6) by which the covariance of independent matches becomes that of a
+    pose.
+    """
     factor = getattr(calibration().constants, f"covariance_{'tracks' if refined else matcher}")
     return factor, calibration().floor if refined else np.zeros((6, 6))
 
@@ -65,16 +74,26 @@ def consistency(pose: dict) -> float:
 def append(path: Path, site: str, kind: str, name: str, images: list[list[dict]]) -> None:
     """Write what was observed in the images of one kind, all at once: what is there is complete."""
     with open(path, "a") as file:
-        file.write("".join(json.dumps({"site": site, "kind": kind, "name": name, "poses": poses}) + "\n" for poses in images))
+        file.write(
+            "".join(
+                json.dumps({"site": site, "kind": kind, "name": name, "poses": poses}) + "\n"
+                for poses in images
+            )
+        )
 
 
 def load(*paths: Path) -> list[dict]:
     """The records of all files that are there, in order."""
-    return [json.loads(line) for path in paths if Path(path).is_file() for line in Path(path).read_text().splitlines()]
+    return [
+        json.loads(line)
+        for path in paths
+        if Path(path).is_file()
+        for line in Path(path).read_text().splitlines()
+    ]
 
 
 def decide(record: dict) -> dict | None:
-    """The pose that the localizer would settle on, with its confidence; None where it found none."""
+    """The pose that the localizer would choose, with its confidence; None where it found none."""
     best = None
     for place in range(1 + max((pose["place"] for pose in record["poses"]), default=-1)):
         chosen = None
@@ -97,4 +116,9 @@ def false(pose: dict) -> bool:
 
 def poses_of(records: list[dict], has_intensity: bool) -> Iterator[dict]:
     """The poses found in maps with colour or intensity, or in bare ones."""
-    return (pose for record in records for pose in record["poses"] if pose["has_intensity"] == has_intensity)
+    return (
+        pose
+        for record in records
+        for pose in record["poses"]
+        if pose["has_intensity"] == has_intensity
+    )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rigid motions, and points between camera and map: what many parts of the project compute, once."""
+"""Rigid motions, and points between camera and map: what many parts compute, once."""
 
 import numpy as np
 
@@ -9,7 +9,8 @@ from diff2i2p.camera import Camera
 T_BODY_OPTICAL = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]], float)
 SAME_PLACE, SAME_VIEW = 0.5, np.cos(np.radians(15))  # metres, cosine: nearer poses are one place
 AHEAD = 1e-6  # metres before the camera from which a point is seen
-OCCLUSION_CELLS, OCCLUSION_SLACK = 32, 1.15  # cells of the image's width; a point is hidden by one nearer by this factor
+# cells of the image's width; a point is hidden by one nearer by this factor
+OCCLUSION_CELLS, OCCLUSION_SLACK = 32, 1.15
 
 
 def rotation_angle(R: np.ndarray) -> float:
@@ -63,12 +64,18 @@ def project(
 def reprojection_errors(
     pixels: np.ndarray, points: np.ndarray, camera: Camera, T_map_camera: np.ndarray
 ) -> np.ndarray:
-    """(M,) distances between `pixels` (M, 2) and projected `points` (M, 3); infinite behind the camera."""
+    """(M,) distances between `pixels` (M, 2) and projected `points` (M, 3); infinite behind the
+    camera.
+    """
     return np.linalg.norm(project(points, camera, T_map_camera)[0] - pixels, axis=1)
 
 
-def lift(pixels: np.ndarray, depth: np.ndarray, camera: Camera, T_map_camera: np.ndarray) -> np.ndarray:
-    """(N, 3) float64 map points at `depth` (N,) metres along the optical axis, seen at `pixels` (N, 2)."""
+def lift(
+    pixels: np.ndarray, depth: np.ndarray, camera: Camera, T_map_camera: np.ndarray
+) -> np.ndarray:
+    """(N, 3) float64 map points at `depth` (N,) metres along the optical axis, seen at `pixels` (N,
+    2).
+    """
     return to_map(camera.rays(pixels) * np.asarray(depth)[:, None], T_map_camera)
 
 
@@ -79,7 +86,7 @@ def at_pixels(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
 
 
 def visible(points: np.ndarray, camera: Camera, T_map_camera: np.ndarray) -> np.ndarray:
-    """Indices of the points (N, 3) inside the undistorted image and not clearly behind nearer ones."""
+    """Indices of the points (N, 3) in the undistorted image, not clearly behind nearer ones."""
     pixels, depth = project(points, camera.undistorted, T_map_camera)
     size = camera.width - 0.5, camera.height - 0.5
     index = np.flatnonzero((depth > 0.05) & ((pixels >= -0.5) & (pixels < size)).all(1))

@@ -6,7 +6,13 @@ from dataclasses import fields
 import pytest
 import yaml
 
-from diff2i2p.localization.calibration import PATH, SOURCE, CalibrationError, calibration, read_calibration
+from diff2i2p.localization.calibration import (
+    PATH,
+    SOURCE,
+    CalibrationError,
+    calibration,
+    read_calibration,
+)
 from diff2i2p.localization.evidence import OF_MATCHES, REGRESSED, Evidence
 
 
@@ -36,7 +42,9 @@ def test_every_fitted_number_tells_what_made_it():
 
 
 def test_a_coefficient_is_found_by_its_name(changed):
-    fitted = changed(lambda content: content["regressions"]["bare"]["coefficients"].update(found=3.0))
+    fitted = changed(
+        lambda content: content["regressions"]["bare"]["coefficients"].update(found=3.0)
+    )
     bias = fitted.bare.bias
     assert fitted.bare.probability(proof(found=-bias / 3)) == pytest.approx(0.5)
     assert calibration().bare.probability(proof(found=-bias / 3)) < 0.01
@@ -80,7 +88,10 @@ def empty(content):
 @pytest.mark.parametrize(
     "change, said",
     [
-        (rename, "'inlier' in 'regressions.bare.coefficients' is not known; there are: agreement, "),
+        (
+            rename,
+            "'inlier' in 'regressions.bare.coefficients' is not known; there are: agreement, ",
+        ),
         (forget, "'ncc_fine' in 'regressions.with_intensity.coefficients' is missing"),
         (forget_the_source, "'command' in 'constants.odds_expected' is missing"),
         (forget_a_constant, "'floor_metres' in 'constants' is missing"),

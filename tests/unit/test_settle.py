@@ -38,7 +38,7 @@ def view(eye):
 
 @dataclass(frozen=True)
 class Redrawn(MatchedPlace):
-    """A place that is matched again by `again`, called with the pose and the surfaces drawn there."""
+    """A place that is matched again by calling `again` with the pose and what is drawn there."""
 
     can_rematch = True
     again: Callable[[np.ndarray, Surfaces], Correspondences]
@@ -52,7 +52,9 @@ def matches_at(T: np.ndarray, camera, count: int, seed: int = 0) -> Corresponden
     rng = np.random.default_rng(seed)
     pixels = rng.uniform((0, 0), (camera.width, camera.height), (count, 2))
     points = camera.rays(pixels) * rng.uniform(1, 4, (count, 1)) @ T[:3, :3].T + T[:3, 3]
-    return Correspondences(pixels + rng.normal(0, 0.3, pixels.shape), points, np.ones(count, np.float32), "network")
+    return Correspondences(
+        pixels + rng.normal(0, 0.3, pixels.shape), points, np.ones(count, np.float32), "network"
+    )
 
 
 def beside(T: np.ndarray, metres, degrees: float = 0.0) -> np.ndarray:
@@ -77,12 +79,16 @@ def test_a_rough_pose_moves_to_where_matches_to_the_map_drawn_there_lead(view, d
     rough = matches_at(beside(truth, (0.2, -0.1, 0), 3), view.camera, 40)
     found = settled([Redrawn(rough, nearer)], view, dense)
     assert len(found) == 1 and found[0].pose.inliers.sum() > 190
-    errors = [pose_error(truth, T)[0] for T, _ in drawn] + [pose_error(truth, found[0].T_map_camera)[0]]
+    errors = [pose_error(truth, T)[0] for T, _ in drawn] + [
+        pose_error(truth, found[0].T_map_camera)[0]
+    ]
     assert errors[0] > 0.15 > errors[1] > errors[-1] and errors[-1] < 0.015
     assert all((surfaces.depth > 0).any() for _, surfaces in drawn)
 
 
-def test_drawing_ends_once_the_pose_stays_and_after_so_many_rounds_at_the_latest(view, dense, truth):
+def test_drawing_ends_once_the_pose_stays_and_after_so_many_rounds_at_the_latest(
+    view, dense, truth
+):
     for step, rounds in ((0.0, 2), (0.1, 3)):  # metres further with every drawing
         drawn = []
 
@@ -90,16 +96,22 @@ def test_drawing_ends_once_the_pose_stays_and_after_so_many_rounds_at_the_latest
             drawn.append(T)
             return matches_at(beside(truth, (step * len(drawn), 0, 0)), view.camera, 200)
 
-        settled([Redrawn(matches_at(beside(truth, (-0.1, 0, 0)), view.camera, 40), again)], view, dense)
+        settled(
+            [Redrawn(matches_at(beside(truth, (-0.1, 0, 0)), view.camera, 40), again)], view, dense
+        )
         assert len(drawn) == rounds <= CONFIG.geometry.rounds
 
 
 def test_a_pose_at_which_nothing_of_the_image_is_found_is_dropped(view, dense, truth):
-    nothing = Redrawn(matches_at(truth, view.camera, 40), lambda T, surfaces: Correspondences.none("network"))
+    nothing = Redrawn(
+        matches_at(truth, view.camera, 40), lambda T, surfaces: Correspondences.none("network")
+    )
     assert settled([nothing], view, dense) == []
 
 
-def test_places_that_settle_on_one_are_one_and_the_most_inliers_come_first(view, dense, truth, looking):
+def test_places_that_settle_on_one_are_one_and_the_most_inliers_come_first(
+    view, dense, truth, looking
+):
     elsewhere = looking((2.3, 1.4, 1.0), 20)
 
     def to(T: np.ndarray, count: int) -> Callable:
@@ -124,7 +136,10 @@ def test_only_the_best_places_are_drawn_again(view, dense, looking):
         drawn.append(T)
         return matches_at(T, view.camera, 60)
 
-    places = [Redrawn(matches_at(T, view.camera, count), again) for T, count in zip(poses, (400, 300, 200), strict=True)]
+    places = [
+        Redrawn(matches_at(T, view.camera, count), again)
+        for T, count in zip(poses, (400, 300, 200), strict=True)
+    ]
     config = override(CONFIG, {"geometry": {"redrawn": 2, "rounds": 1}})
     assert len(settled(places, view, dense, config)) == len(drawn) == 2
     assert [min(pose_error(T, pose)[0] for pose in poses[:2]) < 0.05 for T in drawn] == [True, True]

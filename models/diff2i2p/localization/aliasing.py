@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Does the map hold a place twice? What speaks for another pose: what looks alike elsewhere, or matches left over."""
+"""Does the map hold a place twice? What looks alike elsewhere, and what matches leave over."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -17,7 +17,8 @@ ELSEWHERE = 0.5  # metres from which what looks alike is another place
 RIGID = 0.15  # metres by which distances between points may differ in the alias
 ARM = 0.3  # metres between points whose distance tells anything
 FEW, MANY = 4, 400  # points that say nothing yet, and that tell all: every two of them are compared
-TURNED = 1 + 2 * np.cos(np.radians(5))  # trace of a rotation; what is built in rows is not turned at all
+# trace of a rotation; what is built in rows is not turned at all
+TURNED = 1 + 2 * np.cos(np.radians(5))
 CELL = 0.1  # metres; points of one pixel this close are one
 APART = 4  # matches within so many times the largest error belong to the place, not to a runner-up
 ITERATIONS = 300  # of RANSAC, in search of a runner-up
@@ -36,21 +37,29 @@ class RunnerUp:
 def find_runner_up(
     pose: Pose, matches: Correspondences, found: Iterable[Pose], camera: Camera, config: PnpConfig
 ) -> RunnerUp | None:
-    """The pose elsewhere that explains most matches: among those `found`, or of what this one leaves over.
+    """The pose elsewhere that explains most matches: among those `found`, or of what this one
+    leaves over.
 
     None where only chance speaks for another.
     """
     others = [RunnerUp(other.T_map_camera, int(other.inliers.sum())) for other in found]
     others += filter(None, [_second(pose, matches, camera, config)])
-    elsewhere = [o for o in others if o.matches > CHANCE and not same_place(pose.T_map_camera, o.T_map_camera)]
+    elsewhere = [
+        o
+        for o in others
+        if o.matches > CHANCE and not same_place(pose.T_map_camera, o.T_map_camera)
+    ]
     return max(elsewhere, key=lambda other: other.matches, default=None)
 
 
-def find_alias(pose: Pose, matches: Correspondences, alternatives: Correspondences) -> RunnerUp | None:
-    """The pose from which the image would look alike elsewhere in the map, by what else in it is like the pixels.
+def find_alias(
+    pose: Pose, matches: Correspondences, alternatives: Correspondences
+) -> RunnerUp | None:
+    """The pose from which the image would look alike elsewhere in the map, by what else in it is
+    like the pixels.
 
-    Pairs of a point and its double that one motion explains keep their distances, and so each two of them have the
-    others in common (second-order compatibility: Chen et al., CVPR 2022).
+    Pairs of a point and its double that one motion explains keep their distances, and so each two
+    of them have the others in common (second-order compatibility: Chen et al., CVPR 2022).
     """
     here, there, pixels = _doubles(pose, matches, alternatives)
     if len(here) < FEW:
@@ -73,20 +82,32 @@ def find_alias(pose: Pose, matches: Correspondences, alternatives: Correspondenc
     return RunnerUp(T @ pose.T_map_camera, len(np.unique(pixels[chosen])))
 
 
-def _second(pose: Pose, matches: Correspondences, camera: Camera, config: PnpConfig) -> RunnerUp | None:
+def _second(
+    pose: Pose, matches: Correspondences, camera: Camera, config: PnpConfig
+) -> RunnerUp | None:
     """The best pose for the matches that `pose` leaves over, with the pixels it explains."""
     errors = reprojection_errors(matches.pixels, matches.points, camera, pose.T_map_camera)
     left = errors > APART * config.max_error
-    others = Correspondences(matches.pixels[left], matches.points[left], matches.scores[left], matches.matcher)
-    lenient = replace(config, max_iterations=min(ITERATIONS, config.max_iterations), min_inliers=SECOND_INLIERS)
+    others = Correspondences(
+        matches.pixels[left], matches.points[left], matches.scores[left], matches.matcher
+    )
+    lenient = replace(
+        config, max_iterations=min(ITERATIONS, config.max_iterations), min_inliers=SECOND_INLIERS
+    )
     second = solve_pnp(others, camera, lenient)
-    return None if second is None else RunnerUp(second.T_map_camera, len(np.unique(others.pixels[second.inliers], axis=0)))
+    return (
+        None
+        if second is None
+        else RunnerUp(second.T_map_camera, len(np.unique(others.pixels[second.inliers], axis=0)))
+    )
 
 
 def _doubles(
     pose: Pose, matches: Correspondences, alternatives: Correspondences
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Map points (D, 3) that speak for the pose, points (D, 3) elsewhere that look like them, and whose pixel both are (D,)."""
+    """Map points (D, 3) that speak for the pose, points (D, 3) elsewhere that look like them, and
+    whose pixel both are (D,).
+    """
     speaking, first = np.unique(_keys(matches.pixels[pose.inliers]), return_index=True)
     points = matches.points[pose.inliers][first]
     keys = np.concatenate([_keys(matches.pixels), _keys(alternatives.pixels)])
@@ -94,7 +115,9 @@ def _doubles(
     pixels = np.searchsorted(speaking, keys).clip(0, len(speaking) - 1)
     kept = (speaking[pixels] == keys) & (np.linalg.norm(there - points[pixels], axis=1) > ELSEWHERE)
     pixels, there = pixels[kept], there[kept]
-    once = np.unique(np.column_stack([pixels, np.floor(there / CELL)]), axis=0, return_index=True)[1]
+    once = np.unique(np.column_stack([pixels, np.floor(there / CELL)]), axis=0, return_index=True)[
+        1
+    ]
     return points[pixels[once]], there[once], pixels[once]
 
 
@@ -104,7 +127,9 @@ def _keys(pixels: np.ndarray) -> np.ndarray:
 
 
 def _motion(here: np.ndarray, there: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(3, 3) and (3,) of the rigid motion that lays `here` (D, 3) on `there` best (Kabsch); what is hardly turned is not turned."""
+    """(3, 3) and (3,) of the rigid motion that lays `here` (D, 3) on `there` best (Kabsch); what is
+    hardly turned is not turned.
+    """
     a, b = here.mean(0), there.mean(0)
     U, _, V = np.linalg.svd((here - a).T @ (there - b))
     sign = np.diag([1, 1, np.sign(np.linalg.det(U @ V))])

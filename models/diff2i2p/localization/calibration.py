@@ -54,10 +54,12 @@ class Calibration:
 
     def matched(self, pose: Pose, matcher: str) -> Pose:
         """A pose by matches, its covariance made that of matches which err together."""
-        return replace(pose, covariance=getattr(self.constants, f"covariance_{matcher}") * pose.covariance)
+        return replace(
+            pose, covariance=getattr(self.constants, f"covariance_{matcher}") * pose.covariance
+        )
 
     def tracked(self, pose: Pose) -> Pose:
-        """A pose refined by tracks, its covariance made that of the tracks and of the map itself."""
+        """A pose by tracks, its covariance made that of the tracks and of the map itself."""
         return replace(pose, covariance=self.matched(pose, "tracks").covariance + self.floor)
 
     @property
@@ -73,7 +75,9 @@ def calibration() -> Calibration:
 
 
 def read_calibration(path: Path | str) -> Calibration:
-    """A calibration file. Raises CalibrationError on a name too many, one too few, or a number that is none."""
+    """A calibration file. Raises CalibrationError on a name too many, one too few, or a number that
+    is none.
+    """
     try:
         content = read_yaml(path)
         _require(content, {"regressions", "constants"}, "")
@@ -82,18 +86,24 @@ def read_calibration(path: Path | str) -> Calibration:
         _require(constants, {field.name for field in fields(Constants)}, "constants")
         return Calibration(
             **{name: _regression(row, f"regressions.{name}") for name, row in regressions.items()},
-            constants=Constants(**{name: _constant(row, f"constants.{name}") for name, row in constants.items()}),
+            constants=Constants(
+                **{name: _constant(row, f"constants.{name}") for name, row in constants.items()}
+            ),
         )
     except (YamlError, CalibrationError) as error:
         raise CalibrationError(
-            f"{path} is no calibration ({error}): install the package anew, or write it with benchmarks/fit_confidence.py"
+            f"{path} is no calibration ({error}): install the package anew,"
+            " or write it with benchmarks/fit_confidence.py"
         ) from error
 
 
 def _regression(row, where: str) -> Regression:
     _require(row, {"coefficients", "bias", "calibration_error", *SOURCE}, where)
     _require(row["coefficients"], set(REGRESSED), f"{where}.coefficients")
-    coefficients = {name: _number(value, f"{where}.coefficients.{name}") for name, value in row["coefficients"].items()}
+    coefficients = {
+        name: _number(value, f"{where}.coefficients.{name}")
+        for name, value in row["coefficients"].items()
+    }
     return Regression(coefficients, _number(row["bias"], f"{where}.bias"))
 
 
@@ -114,6 +124,8 @@ def _require(row, names: set[str], where: str) -> None:
     if not isinstance(row, dict):
         raise CalibrationError(f"there are no names{inside}")
     if unknown := sorted(map(str, set(row) - names)):
-        raise CalibrationError(f"'{unknown[0]}'{inside} is not known; there are: {', '.join(sorted(names))}")
+        raise CalibrationError(
+            f"'{unknown[0]}'{inside} is not known; there are: {', '.join(sorted(names))}"
+        )
     if missing := sorted(names - set(row)):
         raise CalibrationError(f"'{missing[0]}'{inside} is missing")

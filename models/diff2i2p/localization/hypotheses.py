@@ -43,12 +43,18 @@ class Hypothesis:
     def alias(self) -> RunnerUp | None:
         """Where the map holds this place once more, by what else in it is like the matches."""
         alternatives = self.matched.alternatives()
-        return None if alternatives is None else find_alias(self.pose, self.correspondences, alternatives)
+        return (
+            None
+            if alternatives is None
+            else find_alias(self.pose, self.correspondences, alternatives)
+        )
 
     def runner_up(
         self, found: Iterable["Hypothesis"], camera: Camera, config: PnpConfig
     ) -> RunnerUp | None:
-        """What most speaks for another place: the alias of this one, or else the best of other poses of the same matcher."""
+        """What most speaks for another place: the alias of this one, or else the best of other
+        poses of the same matcher.
+        """
         poses = [other.pose for other in found if other.matcher == self.matcher]
         return self.alias or find_runner_up(self.pose, self.correspondences, poses, camera, config)
 
@@ -59,9 +65,11 @@ def propose(
     config: PnpConfig,
     gravity: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> list[Hypothesis]:
-    """The poses that `matched` speak for, the one pinned down best first; each matcher names a place once.
+    """The poses that `matched` speak for, the one pinned down best first; each matcher names a
+    place once.
 
-    gravity: (up_camera, up_map), unit vectors against it; a pose that tilts one away from the other is none.
+    gravity: (up_camera, up_map), unit vectors against it; a pose that tilts one away from the other
+    is none.
     """
     solved = [hypothesis for place in matched if (hypothesis := solve(place, camera, config))]
     if gravity is not None:
@@ -86,5 +94,7 @@ def solve(place: MatchedPlace, camera: Camera, config: PnpConfig) -> Hypothesis 
 
 
 def upright(T_map_camera: np.ndarray, up_camera: np.ndarray, up_map: np.ndarray) -> bool:
-    """Whether a pose agrees with gravity: (3,) unit vectors against it, in the camera's frame and in the map's."""
+    """Whether a pose agrees with gravity: (3,) unit vectors against it, in the camera's frame and
+    in the map's.
+    """
     return bool((T_map_camera[:3, :3] @ np.asarray(up_camera, float)) @ up_map > TILT)

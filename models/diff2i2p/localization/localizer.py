@@ -10,7 +10,12 @@ from diff2i2p.camera import Camera, View, rectify
 from diff2i2p.config import Config
 from diff2i2p.geometry import same_place
 from diff2i2p.localization.hypotheses import propose
-from diff2i2p.localization.ranking import RenderedHypothesis, find_competition, rank, render_hypotheses
+from diff2i2p.localization.ranking import (
+    RenderedHypothesis,
+    find_competition,
+    rank,
+    render_hypotheses,
+)
 from diff2i2p.localization.result import Localization, Status, VerifiedHypothesis
 from diff2i2p.localization.settle import settle
 from diff2i2p.localization.verify import refine, verify
@@ -43,9 +48,9 @@ class Localizer:
         """Register `image`, (H, W) or (H, W, 3) RGB uint8 taken by `camera`, in the map.
 
         prior: (4, 4) T_map_camera that narrows the search; verified like any other. depth: (H, W)
-        metres as the camera sees them, 0 where unknown. up: (3,) unit vector against gravity, camera
-        frame, where an IMU knows it. Raises CameraError when image and camera do not fit; every
-        other failure is a status of the result.
+        metres as the camera sees them, 0 where unknown. up: (3,) unit vector against gravity,
+        camera frame, where an IMU knows it. Raises CameraError when image and camera do not fit;
+        every other failure is a status of the result.
         """
         timer, dense, config = StageTimer(), self.map.dense, self.config
         with timer("rectify"):
@@ -83,9 +88,7 @@ class Localizer:
     def _is_proof(self, confidence: float) -> bool:
         return confidence >= self.config.verify.min_confidence
 
-    def _is_verified(
-        self, place: RenderedHypothesis, verified: list[VerifiedHypothesis]
-    ) -> bool:
+    def _is_verified(self, place: RenderedHypothesis, verified: list[VerifiedHypothesis]) -> bool:
         """Whether a place is known already: one that did not convince is heard once more."""
         proven = (found.best for found in verified if self._is_proof(found.best.confidence))
         return any(same_place(found.pose.T_map_camera, place.T_map_camera) for found in proven)

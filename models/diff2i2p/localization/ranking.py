@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hypotheses beside what the map shows there: the more image and map are alike, the earlier a place is verified."""
+"""Hypotheses beside what the map shows there: those most like the image are verified first."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -43,7 +43,9 @@ class RenderedHypothesis:
 
     def similarity_at(self, T_map_camera: np.ndarray) -> Similarity:
         """At a pose (4, 4) near this one."""
-        known = (found for found in self.similarities if np.array_equal(found.T_map_camera, T_map_camera))
+        known = (
+            found for found in self.similarities if np.array_equal(found.T_map_camera, T_map_camera)
+        )
         return next(known, None) or similarity(self.comparison, T_map_camera)
 
     def beats(self, other: "RenderedHypothesis") -> bool:
@@ -61,12 +63,16 @@ class Competition:
 
     def similarity_elsewhere(self, T_map_camera: np.ndarray) -> float:
         """The best of a place that is not that of a pose (4, 4)."""
-        others = (s.value for s in self.similarities if not same_place(s.T_map_camera, T_map_camera))
+        others = (
+            s.value for s in self.similarities if not same_place(s.T_map_camera, T_map_camera)
+        )
         return max(others, default=0.0)
 
 
-def render_hypotheses(hypotheses: list[Hypothesis], view: View, dense: DenseMap) -> list[RenderedHypothesis]:
-    """The best hypotheses rendered; of a line along which places repeat, those most like the image."""
+def render_hypotheses(
+    hypotheses: list[Hypothesis], view: View, dense: DenseMap
+) -> list[RenderedHypothesis]:
+    """The best hypotheses rendered; of a line of places that repeat, those most like the image."""
 
     def rendered(some: Iterable[Hypothesis]) -> list[RenderedHypothesis]:
         return [RenderedHypothesis(h, compare(view, dense, h.T_map_camera)) for h in some]
@@ -83,16 +89,22 @@ def render_hypotheses(hypotheses: list[Hypothesis], view: View, dense: DenseMap)
 def rank(rendered: list[RenderedHypothesis]) -> list[RenderedHypothesis]:
     """Those most like the image first.
 
-    A place less alike than another is left out: that one leaves it less than half of the confidence.
+    A place less alike than another is left out: that one leaves it less than half of the
+    confidence.
     """
     best_first = sorted(rendered, key=lambda place: -place.similarity)
     return [place for place in best_first if not any(other.beats(place) for other in rendered)]
 
 
 def find_competition(
-    place: RenderedHypothesis, rendered: list[RenderedHypothesis], dense: DenseMap, config: PnpConfig
+    place: RenderedHypothesis,
+    rendered: list[RenderedHypothesis],
+    dense: DenseMap,
+    config: PnpConfig,
 ) -> Competition:
-    """What speaks for other places than `place`: those `rendered`, and the runner-up that its matches name."""
+    """What speaks for other places than `place`: those `rendered`, and the runner-up that its
+    matches name.
+    """
     view = place.comparison.view
     found = (other.hypothesis for other in rendered)
     runner_up = place.hypothesis.runner_up(found, view.camera, config)

@@ -59,11 +59,14 @@ class VerifiedHypothesis:
 
 @dataclass(frozen=True)
 class Localization:
-    """Where the camera is in the map, or why that is not known. Failure never carries a pose, but may tell what was withheld."""
+    """Where the camera is in the map, or why that is not known. Failure never carries a pose, but
+    may tell what was withheld.
+    """
 
     status: Status
     T_map_camera: np.ndarray | None = None  # (4, 4) float64
-    covariance: np.ndarray | None = None  # (6, 6), ROS order x y z rx ry rz, map axes, m^2 and rad^2
+    # (6, 6), ROS order x y z rx ry rz, map axes, m^2 and rad^2
+    covariance: np.ndarray | None = None
     confidence: float = 0.0  # probability of being within 0.25 m and 5 deg
     matcher: str = ""  # whose correspondences gave the pose
     correspondences: Correspondences | None = None

@@ -9,12 +9,16 @@ import numpy as np
 from diff2i2p.pose.render_compare import ViewComparison, agreement
 
 COARSE = 2.0  # blur, pixels: what a camera out of focus, in motion or in the dark still shows
-STEP, CELL = 2, 10  # one pixel in STEP is compared, each way; cells are so many of those wide and high
+# one pixel in STEP is compared, each way; cells are so many of those wide and high
+STEP, CELL = 2, 10
 KNOWN = 0.5  # share of a cell that the map must show
 PLAIN = 30.0  # variance of the normalised grey below which a cell shows nothing
-WHITE, BLIND = 250, 0.9  # grey level of a pixel with too much light, and the share of them that makes a cell blind
+# grey level of a pixel with too much light, and the share of them that makes a cell blind
+WHITE, BLIND = 250, 0.9
 FEW = 6  # cells that say nothing yet
-DARKEST, EVEN = 8.0, 1e-4  # grey levels below which all is dark; variance of the logarithm of grey of a view that shows nothing
+# grey levels below which all is dark; variance of the logarithm of grey of a view that shows
+# nothing
+DARKEST, EVEN = 8.0, 1e-4
 
 
 @dataclass(frozen=True)
@@ -40,24 +44,35 @@ def similarity(comparison: ViewComparison, T_map_camera: np.ndarray) -> Similari
 def similarities(comparison: ViewComparison) -> list[Similarity]:
     """Where the map was rendered, and where the tracks lead to from there."""
     sharper = comparison.pose
-    poses = [comparison.T_map_camera] if sharper is None else [comparison.T_map_camera, sharper.T_map_camera]
+    poses = (
+        [comparison.T_map_camera]
+        if sharper is None
+        else [comparison.T_map_camera, sharper.T_map_camera]
+    )
     return [similarity(comparison, T) for T in poses]
 
 
 def ncc_fine(comparison: ViewComparison, T_map_camera: np.ndarray) -> float:
-    """Correlation of the map at `T_map_camera` with the image, averaged over the cells of the view by their contrast in the map.
+    """Correlation of the map at `T_map_camera` with the image, averaged over the cells of the view
+    by their contrast in the map.
 
-    1 where all is alike, 0 by chance, and 0 on a bare map or where it shows too little. Furniture, pictures and patterns weigh
-    as much as the room that they take in the view, however many corners they have.
+    1 where all is alike, 0 by chance, and 0 on a bare map or where it shows too little. Furniture,
+    pictures and patterns weigh as much as the room that they take in the view, however many corners
+    they have.
     """
     if not comparison.has_intensity:
         return 0.0
     u, v = _where(comparison, T_map_camera)
     of_map = _sampled(cv2.GaussianBlur(comparison.map, (0, 0), COARSE)).astype(np.float32)
-    of_query, white = (cv2.remap(image, u, v, cv2.INTER_LINEAR).astype(np.float32) for image in _coarse(comparison))
+    of_query, white = (
+        cv2.remap(image, u, v, cv2.INTER_LINEAR).astype(np.float32) for image in _coarse(comparison)
+    )
     cells = _Cells(_known(comparison, u, v) & ~_sampled(comparison.surfaces.doubtful))
     a, b = cells.mean(of_map), cells.mean(of_query)
-    map_varies, query_varies = cells.mean(of_map * of_map) - a * a, cells.mean(of_query * of_query) - b * b
+    map_varies, query_varies = (
+        cells.mean(of_map * of_map) - a * a,
+        cells.mean(of_query * of_query) - b * b,
+    )
     telling = cells.filled & (map_varies > PLAIN) & (cells.mean(white) < BLIND)
     if telling.sum() < FEW:
         return 0.0
@@ -68,10 +83,12 @@ def ncc_fine(comparison: ViewComparison, T_map_camera: np.ndarray) -> float:
 
 
 def ncc_coarse(comparison: ViewComparison, T_map_camera: np.ndarray) -> float:
-    """Correlation of light and dark over the view, cell by cell, between the map at `T_map_camera` and the image.
+    """Correlation of light and dark over the view, cell by cell, between the map at `T_map_camera`
+    and the image.
 
-    1 where all is alike, 0 by chance, and 0 on a bare map or where it shows too little. It outlasts blur and darkness. What rises
-    evenly across the view is light, and what is white for too much light says nothing: neither is compared.
+    1 where all is alike, 0 by chance, and 0 on a bare map or where it shows too little. It outlasts
+    blur and darkness. What rises evenly across the view is light, and what is white for too much
+    light says nothing: neither is compared.
     """
     if not comparison.has_intensity:
         return 0.0
@@ -105,7 +122,9 @@ class _Cells:
 
     def mean(self, values: np.ndarray) -> np.ndarray:
         """(rows, columns) of values (h, w)."""
-        return cv2.resize(values * self.known, self.grid, interpolation=cv2.INTER_AREA) / np.maximum(self.share, 1e-3)
+        return cv2.resize(
+            values * self.known, self.grid, interpolation=cv2.INTER_AREA
+        ) / np.maximum(self.share, 1e-3)
 
 
 def _known(comparison: ViewComparison, u: np.ndarray, v: np.ndarray) -> np.ndarray:
@@ -117,11 +136,15 @@ def _known(comparison: ViewComparison, u: np.ndarray, v: np.ndarray) -> np.ndarr
 
 def _coarse(comparison: ViewComparison) -> tuple[np.ndarray, np.ndarray]:
     """The image as the map is normalised and blurred, and where it has too much light."""
-    return cv2.GaussianBlur(comparison.query, (0, 0), COARSE), (comparison.view.grey >= WHITE).astype(np.float32)
+    return cv2.GaussianBlur(comparison.query, (0, 0), COARSE), (
+        comparison.view.grey >= WHITE
+    ).astype(np.float32)
 
 
 def _where(comparison: ViewComparison, T_map_camera: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """u and v (h, w) float32 of the image where a camera at `T_map_camera` has what each sampled pixel of the rendering shows."""
+    """u and v (h, w) float32 of the image where a camera at `T_map_camera` has what each sampled
+    pixel of the rendering shows.
+    """
     depth = _sampled(comparison.surfaces.depth)
     v, u = (STEP * indices + STEP // 2 for indices in np.indices(depth.shape, np.float32))
     fx, fy, cx, cy = comparison.view.camera.K

@@ -25,9 +25,12 @@ def verify(pose: Pose, place: RenderedHypothesis, competition: Competition) -> V
 
 
 def refine(
-    matched: VerifiedPose, place: RenderedHypothesis, competition: Competition, dense: DenseMap, config: PnpConfig
+    matched: VerifiedPose, place: RenderedHypothesis, competition: Competition,
+    dense: DenseMap, config: PnpConfig,
 ) -> VerifiedHypothesis:  # fmt: skip
-    """Every refinement of the pose of `place`, verified; a later one goes on from that which verifies best."""
+    """Every refinement of the pose of `place`, verified; a later one goes on from that which
+    verifies best.
+    """
     matches, view = place.hypothesis.correspondences, place.comparison.view
     found = VerifiedHypothesis(matches, (matched,))
     sharper = refine_by_tracks(place.comparison, matches, config)
@@ -45,7 +48,9 @@ def evidence(pose: Pose, place: RenderedHypothesis, competition: Competition) ->
     comparison, matches, T = place.comparison, place.hypothesis.correspondences, pose.T_map_camera
     camera, count = comparison.view.camera, max(int(pose.inliers.sum()), 1)
     pixels = matches.pixels[pose.inliers]
-    cells = np.unique((pixels * GRID / (camera.width, camera.height)).astype(int).clip(0, GRID - 1), axis=0)
+    cells = np.unique(
+        (pixels * GRID / (camera.width, camera.height)).astype(int).clip(0, GRID - 1), axis=0
+    )
     deviation = np.sqrt(np.trace(place.hypothesis.pose.covariance[:3, :3]))
     alike = place.similarity_at(T)
     return Evidence(
@@ -60,18 +65,24 @@ def evidence(pose: Pose, place: RenderedHypothesis, competition: Competition) ->
         explained=agreement(comparison.query_tracks, camera, T),
         ncc_fine=alike.ncc_fine,
         ncc_coarse=ncc_coarse(comparison, T),
-        uniqueness=_uniqueness(competition, count, alike.value, competition.similarity_elsewhere(T)),
+        uniqueness=_uniqueness(
+            competition, count, alike.value, competition.similarity_elsewhere(T)
+        ),
     )
 
 
 def confidence(proof: Evidence, has_intensity: bool = True) -> float:
-    """Probability that the pose is within 0.25 m and 5 degrees; has_intensity: of the map, as of one with colour."""
+    """Probability that the pose is within 0.25 m and 5 degrees; has_intensity: of the map, as of
+    one with colour.
+    """
     regression = calibration().with_intensity if has_intensity else calibration().bare
     return min(regression.probability(proof), proof.uniqueness)
 
 
 def _uniqueness(competition: Competition, inliers: int, here: float, elsewhere: float) -> float:
-    """How far no other place is as good: by similarity, or by matches where the map is bare or shows nothing."""
+    """How far no other place is as good: by similarity, or by matches where the map is bare or
+    shows nothing.
+    """
     if here + elsewhere > 0:
         sharpness = calibration().constants.uniqueness_sharpness
         return float(1 / (1 + np.exp(-sharpness * (here - elsewhere) / np.sqrt(here + elsewhere))))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The classical matcher: SIFT between the image and views of the map, rendered from the cloud or photographed. Nothing to train."""
+"""The classical matcher: SIFT between the image and views of the map, rendered or photographed."""
 
 from dataclasses import dataclass
 
@@ -12,35 +12,54 @@ from diff2i2p.correspondences import Correspondences
 from diff2i2p.mapping.descriptor_index import FAINT, keypoint_arrays, root_sift
 from diff2i2p.matchers.base import MatchedPlace, StageTimer
 
-NEIGHBOURS, ELSEWHERE = 5, 0.3  # descriptors compared; metres from which another one is another place
+# descriptors compared; metres from which another one is another place
+NEIGHBOURS, ELSEWHERE = 5, 0.3
 CHECKS = 48  # leaves that the index looks into per query
 DOUBLED = 300  # matches, the best, whose alternatives in the map are looked up
-ANGLES, SCALES = 16, 5  # bins of the turn (a full one) and of the zoom (octaves) between image and rendered view
-VIEWS, PLACE = 12, 4.0  # views that are matched in earnest; metres between what they show, up to which they are one place
-TURN, ZOOM = 32, 1.2  # 1/256 turns and octaves from its view's bin, within which a match is consistent
-SMOOTHING = (0.5, 1.0)  # blurs of the image, in spacings of the map as its views show them: the second for an image taken close up
+# bins of the turn (a full one) and of the zoom (octaves) between image and rendered view
+ANGLES, SCALES = 16, 5
+# views that are matched in earnest; metres between what they show, up to which they are one place
+VIEWS, PLACE = 12, 4.0
+# 1/256 turns and octaves from its view's bin, within which a match is consistent
+TURN, ZOOM = 32, 1.2
+# blurs of the image, in spacings of the map as its views show them: the second for an image taken
+# close up
+SMOOTHING = (0.5, 1.0)
 
 
 class AppearanceMatcher:
     """Correspondences between an image and the map.
 
-    Nearest descriptors vote for rendered views together with a turn and a zoom of the image (weak geometric consistency:
-    Jegou et al., ECCV 2008); the views with most votes are then matched one by one and their matches pooled.
+    Nearest descriptors vote for rendered views together with a turn and a zoom of the image (weak
+    geometric consistency: Jegou et al., ECCV 2008); the views with most votes are then matched one
+    by one and their matches pooled.
     """
 
-    def __init__(self, descriptors, points, angles, octaves, starts, grain, config: AppearanceConfig):
+    def __init__(
+        self, descriptors, points, angles, octaves, starts, grain, config: AppearanceConfig
+    ):
         """The arrays of `build_appearance`."""
-        self.descriptors, self.points, self.angles, self.octaves = descriptors, points, angles, octaves.astype(np.float32)
+        self.descriptors, self.points, self.angles, self.octaves = (
+            descriptors,
+            points,
+            angles,
+            octaves.astype(np.float32),
+        )
         self.starts, self.grain, self.config = starts, float(grain[0]), config
         self.view_of = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
         self.centres = _centres(points, starts)
         self.sift = cv2.SIFT_create(config.features, contrastThreshold=FAINT)
         self.searched = descriptors.astype(np.float32)  # the index keeps no copy of its own
-        cv2.setRNGSeed(0)  # the trees split at random: the same map is to give the same answers in every process
-        self.index = cv2.flann_Index(self.searched, {"algorithm": 1, "trees": 4}) if len(points) else None
+        # the trees split at random: the same map is to give the same answers in every process
+        cv2.setRNGSeed(0)
+        self.index = (
+            cv2.flann_Index(self.searched, {"algorithm": 1, "trees": 4}) if len(points) else None
+        )
 
     def match(self, view: View, prior: np.ndarray | None, timer: StageTimer) -> list[MatchedPlace]:
-        """The places of the whole map, with or without a prior: of the image as it is, and as coarse as the map."""
+        """The places of the whole map, with or without a prior: of the image as it is, and as
+        coarse as the map.
+        """
         found = []
         for sigma in sorted({smoothing * self.grain * view.camera.K[0] for smoothing in SMOOTHING}):
             with timer("sift"):
@@ -52,35 +71,62 @@ class AppearanceMatcher:
         return found
 
     def _detect(self, view: View, sigma: float):
-        """Features of the blurred image: pixels (M, 2), descriptors (M, 128) float32, angles (M,) uint8, octaves (M,)."""
+        """Features of the blurred image: pixels (M, 2), descriptors (M, 128) float32, angles (M,)
+        uint8, octaves (M,).
+        """
         grey = cv2.GaussianBlur(view.grey, (0, 0), sigma) if sigma > 0.5 else view.grey
         keypoints, descriptors = self.sift.detectAndCompute(grey, None)
         pixels, angles, octaves, _ = keypoint_arrays(keypoints, view.camera)
-        return pixels, None if descriptors is None else root_sift(descriptors).astype(np.float32), angles, octaves
+        return (
+            pixels,
+            None if descriptors is None else root_sift(descriptors).astype(np.float32),
+            angles,
+            octaves,
+        )
 
     def _match(self, pixels, descriptors, angles, octaves) -> list[MatchedPlace]:
         near, weight = self._neighbours(descriptors)
-        elected = self._elect(near, self.angles[near] - angles[:, None], self.octaves[near] - octaves[:, None], weight)
+        elected = self._elect(
+            near, self.angles[near] - angles[:, None], self.octaves[near] - octaves[:, None], weight
+        )
         places = []
         for views in self._by_place(elected):
             matches = [self._match_view(*view, descriptors, angles, octaves) for view in views]
-            rows, features, ratios = _pooled(pixels, self.points, *map(np.concatenate, zip(*matches, strict=True)))
-            points, scores = self.points[features].astype(float), (1 - ratios).clip(0).astype(np.float32)
+            rows, features, ratios = _pooled(
+                pixels, self.points, *map(np.concatenate, zip(*matches, strict=True))
+            )
+            points, scores = (
+                self.points[features].astype(float),
+                (1 - ratios).clip(0).astype(np.float32),
+            )
             found = Correspondences(pixels[rows], points, scores, "appearance")
-            places.append(AppearancePlace(found, self, pixels, near, rows[:DOUBLED], features[:DOUBLED]))
+            places.append(
+                AppearancePlace(found, self, pixels, near, rows[:DOUBLED], features[:DOUBLED])
+            )
         return places
 
     def similar(self, features: np.ndarray) -> np.ndarray:
-        """(M, NEIGHBOURS) features of the map that are most like those of `features` (M,), themselves among them."""
+        """(M, NEIGHBOURS) features of the map that are most like those of `features` (M,),
+        themselves among them.
+        """
         if not len(features):
             return np.zeros((0, NEIGHBOURS), int)
-        return self.index.knnSearch(self.searched[features], NEIGHBOURS, params={"checks": CHECKS // 3})[0]
+        return self.index.knnSearch(
+            self.searched[features], NEIGHBOURS, params={"checks": CHECKS // 3}
+        )[0]
 
     def _by_place(self, elected: list[tuple]) -> list[list[tuple]]:
         """The elected views in groups that show one place each, the most voted one first."""
         groups: list[list[tuple]] = []
         for view in elected:
-            near = next((g for g in groups if np.linalg.norm(self.centres[view[0]] - self.centres[g[0][0]]) < PLACE), None)
+            near = next(
+                (
+                    g
+                    for g in groups
+                    if np.linalg.norm(self.centres[view[0]] - self.centres[g[0][0]]) < PLACE
+                ),
+                None,
+            )
             if near is None:
                 groups.append([view])
             else:
@@ -88,7 +134,9 @@ class AppearanceMatcher:
         return groups
 
     def _neighbours(self, descriptors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Nearest features (M, k) and what each match is worth (M, k): nothing when another place looks as much alike."""
+        """Nearest features (M, k) and what each match is worth (M, k): nothing when another place
+        looks as much alike.
+        """
         index, squared = self.index.knnSearch(descriptors, NEIGHBOURS, params={"checks": CHECKS})
         distance = np.sqrt(squared)
         places = self.points[index]
@@ -97,24 +145,43 @@ class AppearanceMatcher:
         return index, (1.02 - distance / np.maximum(other, 1e-6)).clip(0)
 
     def _elect(self, near, turn, zoom, weight) -> list[tuple[int, np.uint8, int]]:
-        """The views most voted for, each with the turn (1/256) and the zoom (octaves) that its votes agree on."""
+        """The views most voted for, each with the turn (1/256) and the zoom (octaves) that its
+        votes agree on.
+        """
         votes = np.zeros((len(self.starts) - 1) * ANGLES * SCALES)
         for da, ds in ((0, 0), (0, 1), (1, 0), (1, 1)):  # into both neighbouring bins
-            angle, scale = (turn // (256 // ANGLES) + da) % ANGLES, np.floor(zoom).astype(int) + ds + SCALES // 2
+            angle, scale = (
+                (turn // (256 // ANGLES) + da) % ANGLES,
+                np.floor(zoom).astype(int) + ds + SCALES // 2,
+            )
             valid = (scale >= 0) & (scale < SCALES)
             bins = (self.view_of[near] * ANGLES + angle) * SCALES + scale
             votes += np.bincount(bins[valid], weight[valid], len(votes))
         votes = votes.reshape(-1, ANGLES * SCALES)
         best, filled = votes.argmax(1), np.flatnonzero(np.diff(self.starts))
         chosen = filled[np.argsort(-votes[filled, best[filled]])[:VIEWS]]
-        return [(view, np.uint8(best[view] // SCALES * (256 // ANGLES)), best[view] % SCALES - SCALES // 2) for view in chosen]
+        return [
+            (
+                view,
+                np.uint8(best[view] // SCALES * (256 // ANGLES)),
+                best[view] % SCALES - SCALES // 2,
+            )
+            for view in chosen
+        ]
 
     def _match_view(self, view: int, turn: np.uint8, zoom: int, descriptors, angles, octaves):
-        """Mutual nearest consistent neighbours of one rendered view: query index, feature index, ratio to the next best."""
+        """Mutual nearest consistent neighbours of one rendered view: query index, feature index,
+        ratio to the next best.
+        """
         members = slice(self.starts[view], self.starts[view + 1])
         of_view = self.descriptors[members].astype(np.float32)
-        squared = (descriptors**2).sum(1, keepdims=True) + (of_view**2).sum(1) - 2 * descriptors @ of_view.T
-        turned = (self.angles[members] - (angles + turn)[:, None]).view(np.int8)  # uint8 wraps around as angles do
+        squared = (
+            (descriptors**2).sum(1, keepdims=True)
+            + (of_view**2).sum(1)
+            - 2 * descriptors @ of_view.T
+        )
+        # uint8 wraps around as angles do
+        turned = (self.angles[members] - (angles + turn)[:, None]).view(np.int8)
         zoomed = self.octaves[members] - (octaves + zoom)[:, None]
         squared[(turned > TURN) | (turned < -TURN) | (np.abs(zoomed) > ZOOM)] = np.inf
         nearest = squared.argmin(1)
@@ -138,7 +205,9 @@ class AppearancePlace(MatchedPlace):
     features: np.ndarray  # (M,) and the features of the map that they match
 
     def alternatives(self) -> Correspondences:
-        """What else looks like the pixels, and like the features matched to them, which alone tell in a poor image."""
+        """What else looks like the pixels, and like the features matched to them, which alone tell
+        in a poor image.
+        """
         near = np.concatenate([self.near, self.matcher.similar(self.features)])
         pixels = np.repeat(np.concatenate([self.pixels, self.pixels[self.rows]]), NEIGHBOURS, 0)
         points = self.matcher.points[near].reshape(-1, 3).astype(float)

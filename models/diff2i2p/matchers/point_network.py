@@ -40,21 +40,37 @@ class PointNetworkMatcher:
         if config.threads:
             torch.set_num_threads(config.threads)
         self.index = NodeIndex(F.normalize(self.nodes, dim=1), self.node_points)
-        self.engine = self._onnx_engine(site) if config.runtime == "onnxruntime" else TorchEngine(network, config)
+        self.engine = (
+            self._onnx_engine(site)
+            if config.runtime == "onnxruntime"
+            else TorchEngine(network, config)
+        )
 
     def _onnx_engine(self, site: CompiledMap) -> OnnxEngine:
-        return OnnxEngine(self.network, self.config, str(site.header.get("weights_sha256")), *graph_sizes(site, self.config))
+        return OnnxEngine(
+            self.network,
+            self.config,
+            str(site.header.get("weights_sha256")),
+            *graph_sizes(site, self.config),
+        )
 
     @torch.inference_mode()
     def match(self, view: View, prior: np.ndarray | None, timer: StageTimer) -> list[MatchedPlace]:
-        """The places of every candidate view; `prior` (4, 4) T_map_camera narrows the search to what it sees.
+        """The places of every candidate view; `prior` (4, 4) T_map_camera narrows the search to
+        what it sees.
 
         Raises WeightsError when the weights are of mode rgbd and the view has no depth.
         """
         with timer("image_backbone"):
             grey = torch.from_numpy(view.grey)[None].to(self.device) / 255
-            seen = back_project(view).to(self.device) if self.network.config.network.query_depth else None
-            image = self.engine.encode_image((grey if seen is None else torch.cat([grey, seen]))[None])
+            seen = (
+                back_project(view).to(self.device)
+                if self.network.config.network.query_depth
+                else None
+            )
+            image = self.engine.encode_image(
+                (grey if seen is None else torch.cat([grey, seen]))[None]
+            )
         with timer("retrieve"):
             candidates = self._candidates(image, prior)
         with timer("matching"):
@@ -66,21 +82,29 @@ class PointNetworkMatcher:
         if len(self.nodes) <= self.config.retrieval.nodes:
             return torch.arange(len(self.nodes), device=self.device)[None]
         if prior is not None:
-            return self.index.around(prior[:3, 3] + 2.0 * prior[:3, 2], self.config.retrieval.nodes)[None]
+            return self.index.around(
+                prior[:3, 3] + 2.0 * prior[:3, 2], self.config.retrieval.nodes
+            )[None]
         return retrieve(self.engine.votes(image), self.index, self.config.retrieval)
 
     def crop(self, nodes: torch.Tensor) -> Crop:
         """What the map knows of a candidate view, nodes (M,)."""
         index, members = self._members(nodes.cpu())
-        fine, points = (rows.index_select(0, index).to(self.device) for rows in (self.fine, self.points))
+        fine, points = (
+            rows.index_select(0, index).to(self.device) for rows in (self.fine, self.points)
+        )
         return Crop(self.nodes[nodes], self.node_points[nodes], fine.float(), points, members)
 
-    def _encoded(self, camera: Camera, image: ImageFeatures, seen: torch.Tensor | None) -> "EncodedView":
+    def _encoded(
+        self, camera: Camera, image: ImageFeatures, seen: torch.Tensor | None
+    ) -> "EncodedView":
         """seen: what `back_project` gives, in mode rgbd."""
         cells = image.fine[0].flatten(1).T.contiguous()
         if seen is None:
             return EncodedView(camera, image, cells)
-        return EncodedView(camera, image, cells, self._at_cells(seen), self._extent(seen.flatten(1).T))
+        return EncodedView(
+            camera, image, cells, self._at_cells(seen), self._extent(seen.flatten(1).T)
+        )
 
     def _match(self, encoded: "EncodedView", crops: list[Crop]) -> list[MatchedPlace]:
         known = None if encoded.seen is None else encoded.seen[:, 2] > 0
@@ -91,24 +115,35 @@ class PointNetworkMatcher:
         ]
 
     @torch.inference_mode()
-    def match_around(self, encoded: "EncodedView", crop: Crop, T_map_camera: np.ndarray, depth: np.ndarray) -> Correspondences:
-        """Every point of a candidate view that is seen from a pose, with the pixel near its own that is most like it.
+    def match_around(
+        self, encoded: "EncodedView", crop: Crop, T_map_camera: np.ndarray, depth: np.ndarray
+    ) -> Correspondences:
+        """Every point of a candidate view that is seen from a pose, with the pixel near its own
+        that is most like it.
 
         depth: (H, W) metres that hides what lies behind it.
         """
         camera = encoded.camera
         pixels, z = project(crop.points.cpu().numpy(), camera, T_map_camera)
-        inside = (z > HIDDEN[1]) & ((pixels >= 0) & (pixels <= (camera.width - 1, camera.height - 1))).all(1)
+        inside = (z > HIDDEN[1]) & (
+            (pixels >= 0) & (pixels <= (camera.width - 1, camera.height - 1))
+        ).all(1)
         index = np.flatnonzero(inside)
         column, row = pixels[index].astype(int).T
         index = index[z[index] < (1 + HIDDEN[0]) * depth[row, column] + HIDDEN[1]]
         stride, offset = self._stride()
-        expected = torch.from_numpy(((pixels[index] - offset) / stride).round().astype(int)).to(self.device)
+        expected = torch.from_numpy(((pixels[index] - offset) / stride).round().astype(int)).to(
+            self.device
+        )
         index = torch.from_numpy(index).to(self.device)
-        found = match_around(encoded.cells, encoded.image.fine.shape[-1], crop.fine[index], expected)
+        found = match_around(
+            encoded.cells, encoded.image.fine.shape[-1], crop.fine[index], expected
+        )
         return self._correspondences(replace(found, points=index), crop, encoded)
 
-    def _correspondences(self, matches: PixelMatches, crop: Crop, encoded: "EncodedView") -> Correspondences:
+    def _correspondences(
+        self, matches: PixelMatches, crop: Crop, encoded: "EncodedView"
+    ) -> Correspondences:
         """Matches as pixels and points of the map, the points tuned."""
         pixels = self._pixels(matches.cells, encoded.image.fine.shape[-1])
         points = crop.points[matches.points]
@@ -119,11 +154,21 @@ class PointNetworkMatcher:
             cells, fine = encoded.cells[matches.cells], crop.fine[matches.points]
             points = points + self.network.tuning(cells, fine, *where, extent=extent)
         scores = matches.scores.clamp(min=0).cpu().numpy()
-        return Correspondences(pixels.cpu().numpy().astype(float), points.cpu().numpy().astype(float), scores, "network")
+        return Correspondences(
+            pixels.cpu().numpy().astype(float),
+            points.cpu().numpy().astype(float),
+            scores,
+            "network",
+        )
 
     def _members(self, nodes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Fine points of the candidate (N,), and for each node the indices among them (M, most), padded with N."""
-        starts, counts = self.node_starts[nodes], self.node_starts[nodes + 1] - self.node_starts[nodes]
+        """Fine points of the candidate (N,), and for each node the indices among them (M, most),
+        padded with N.
+        """
+        starts, counts = (
+            self.node_starts[nodes],
+            self.node_starts[nodes + 1] - self.node_starts[nodes],
+        )
         column = torch.arange(int(counts.max()))
         owned = column < counts[:, None]
         points = (starts[:, None] + column)[owned]
@@ -131,13 +176,18 @@ class PointNetworkMatcher:
         members[owned] = torch.arange(len(points))
         limit = self.config.matching.node_points
         if members.shape[1] > limit:
-            away = F.pad(self.points[points], (0, 0, 0, 1), value=1e6)[members] - self.node_points[nodes].cpu()[:, None]
+            away = (
+                F.pad(self.points[points], (0, 0, 0, 1), value=1e6)[members]
+                - self.node_points[nodes].cpu()[:, None]
+            )
             members = members.gather(1, away.norm(dim=2).topk(limit, largest=False).indices)
         return points, members.to(self.device)
 
     def _extent(self, points: torch.Tensor) -> torch.Tensor | None:
         """Extent (3,) of points (N, 3) where it is the unit of the tuning's offsets."""
-        return points.amax(0) - points.amin(0) if self.network.config.network.tuning_extent else None
+        return (
+            points.amax(0) - points.amin(0) if self.network.config.network.tuning_extent else None
+        )
 
     def _at_cells(self, seen: torch.Tensor) -> torch.Tensor:
         """Values (G, C) of an image (C, H, W) at the pixel of each fine cell."""
@@ -163,7 +213,8 @@ class EncodedView:
     image: ImageFeatures
     cells: torch.Tensor  # (G, C) fine features, row by row
     seen: torch.Tensor | None = None  # (G, 3) camera-frame xyz of every cell, in mode rgbd
-    extent: torch.Tensor | None = None  # (3,) of all that the view's depth shows, where the tuning wants it
+    # (3,) of all that the view's depth shows, where the tuning wants it
+    extent: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -180,17 +231,30 @@ class PointNetworkPlace(MatchedPlace):
 
 
 def graph_sizes(site: CompiledMap, config: Config) -> tuple[int, int, int]:
-    """Candidate views of a map when the camera is lost, nodes of every one, and the most fine points that one of its nodes has."""
+    """Candidate views of a map when the camera is lost, nodes of every one, and the most fine
+    points that one of its nodes has.
+    """
     starts, view = site.tensors["node_starts"], config.retrieval
     nodes = min(len(starts) - 1, view.nodes)
-    return view.candidates if len(starts) - 1 > nodes else 1, nodes, min(int(starts.diff().max()), config.matching.node_points)
+    return (
+        view.candidates if len(starts) - 1 > nodes else 1,
+        nodes,
+        min(int(starts.diff().max()), config.matching.node_points),
+    )
 
 
 def back_project(view: View) -> torch.Tensor:
-    """Camera-frame xyz (3, H, W) in metres of every pixel of a view with depth; zeros where it is unknown or far."""
+    """Camera-frame xyz (3, H, W) in metres of every pixel of a view with depth; zeros where it is
+    unknown or far.
+    """
     if view.depth is None:
-        raise WeightsError("these weights are of mode rgbd and need the query's depth image: give it, or use weights of mode mono")
+        raise WeightsError(
+            "these weights are of mode rgbd and need the query's depth image: give it,"
+            " or use weights of mode mono"
+        )
     depth = np.where(view.depth <= DEPTH_REACH, view.depth, 0).astype(np.float32)
     fx, fy, cx, cy = view.camera.K
     rows, columns = np.indices(depth.shape, np.float32)
-    return torch.from_numpy(np.stack([(columns - cx) * depth / fx, (rows - cy) * depth / fy, depth]).astype(np.float32))
+    return torch.from_numpy(
+        np.stack([(columns - cx) * depth / fx, (rows - cy) * depth / fy, depth]).astype(np.float32)
+    )

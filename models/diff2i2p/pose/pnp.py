@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Correspondences -> camera pose with covariance: LO-RANSAC of PoseLib, then robust least squares on the inliers."""
+"""Correspondences -> pose with covariance: LO-RANSAC of PoseLib, robust least squares on the
+inliers.
+"""
 
 from dataclasses import dataclass
 
@@ -21,8 +23,9 @@ MAX_STD = 2.0  # metres or radians; a pose that may be further off is no pose
 class Pose:
     """A camera pose and how well the matches pin it down.
 
-    The covariance is of (dx, dy, dz, rx, ry, rz) where the true pose is the translation + (dx, dy, dz) and the rotation
-    turned by the small vector (rx, ry, rz) about the map's axes: R_true = exp([r]x) R, as in geometry_msgs.
+    The covariance is of (dx, dy, dz, rx, ry, rz) where the true pose is the translation + (dx, dy,
+    dz) and the rotation turned by the small vector (rx, ry, rz) about the map's axes: R_true =
+    exp([r]x) R, as in geometry_msgs.
     """
 
     T_map_camera: np.ndarray  # (4, 4) float64
@@ -31,8 +34,13 @@ class Pose:
 
 
 def solve_pnp(correspondences: Correspondences, camera: Camera, config: PnpConfig) -> Pose | None:
-    """The pose most correspondences agree on, for a pinhole camera; None when they fix none. Never raises on what they hold."""
-    pixels, points = np.asarray(correspondences.pixels, float), np.asarray(correspondences.points, float)
+    """The pose most correspondences agree on, for a pinhole camera; None when they fix none. Never
+    raises on what they hold.
+    """
+    pixels, points = (
+        np.asarray(correspondences.pixels, float),
+        np.asarray(correspondences.points, float),
+    )
     finite = np.isfinite(pixels).all(1) & np.isfinite(points).all(1)
     usable = np.flatnonzero(finite)
     order = usable[np.argsort(-np.asarray(correspondences.scores)[usable], kind="stable")]
@@ -58,13 +66,17 @@ def solve_pnp(correspondences: Correspondences, camera: Camera, config: PnpConfi
 
 
 def _ransac(pixels, points, camera: Camera, config: PnpConfig) -> np.ndarray | None:
-    """T_points_camera (4, 4) by RANSAC on matches sorted best first, refined on its inliers; None without agreement."""
+    """T_points_camera (4, 4) by RANSAC on matches sorted best first, refined on its inliers; None
+    without agreement.
+    """
     model = _pinhole(camera)
     options = {
         "max_reproj_error": config.max_error, "max_iterations": config.max_iterations,
         "min_iterations": min(100, config.max_iterations), "progressive_sampling": True,
     }  # fmt: skip
-    pose, info = poselib.estimate_absolute_pose(pixels, points, model, options, {"loss_type": "CAUCHY", "loss_scale": 1.0})
+    pose, info = poselib.estimate_absolute_pose(
+        pixels, points, model, options, {"loss_type": "CAUCHY", "loss_scale": 1.0}
+    )
     close = np.array(info["inliers"], bool)
     if close.sum() < config.min_inliers or not np.isfinite(pose.Rt).all():
         return None
@@ -75,7 +87,12 @@ def _ransac(pixels, points, camera: Camera, config: PnpConfig) -> np.ndarray | N
 
 
 def _pinhole(camera: Camera) -> dict:
-    return {"model": "PINHOLE", "width": camera.width, "height": camera.height, "params": list(camera.K)}
+    return {
+        "model": "PINHOLE",
+        "width": camera.width,
+        "height": camera.height,
+        "params": list(camera.K),
+    }
 
 
 def _matrix(pose) -> np.ndarray:
@@ -91,12 +108,17 @@ def _sigma(errors: np.ndarray) -> float:
 
 
 def _covariance(points, errors, camera: Camera, T_points_camera: np.ndarray) -> np.ndarray | None:
-    """Inverse Gauss-Newton Hessian times the residual variance; None when the points leave a direction open."""
+    """Inverse Gauss-Newton Hessian times the residual variance; None when the points leave a
+    direction open.
+    """
     arms = points - T_points_camera[:3, 3]
     x, y, z = to_camera(points, T_points_camera).T
     fx, fy = camera.K[:2]
     zero = np.zeros_like(z)
-    d_project = np.array([[fx / z, zero, -fx * x / z**2], [zero, fy / z, -fy * y / z**2]]).transpose(2, 0, 1)  # (M, 2, 3)
+    # (M, 2, 3)
+    d_project = np.array(
+        [[fx / z, zero, -fx * x / z**2], [zero, fy / z, -fy * y / z**2]]
+    ).transpose(2, 0, 1)
     d_point = d_project @ T_points_camera[:3, :3].T
     # d(arm) = -d(position) + arm x r
     J = np.concatenate([-d_point, np.cross(d_point, arms[:, None])], 2).reshape(-1, 6)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A pose made sharper: by what is tracked between map and image, or by a depth image laid onto the map (small_gicp)."""
+"""A pose made sharper: by tracks between map and image, or by a depth image laid onto the map."""
 
 from dataclasses import replace
 
@@ -17,20 +17,35 @@ from diff2i2p.pose.render_compare import ViewComparison
 
 STEP = 4  # pixels between the depth pixels used
 FARTHEST = 5.0  # metres; depth cameras guess beyond
-VOXEL, REACH = 0.04, 0.25  # metres: what both clouds are thinned to, and from how far a point is drawn
+# metres: what both clouds are thinned to, and from how far a point is drawn
+VOXEL, REACH = 0.04, 0.25
 NEAR = 0.04  # metres; a depth point this close to the map fits
 ENOUGH = 200  # depth points
 GAIN = 0.01  # share of the depth points that must newly fit
 
 
-def refine_by_tracks(comparison: ViewComparison, matches: Correspondences, config: PnpConfig) -> Pose | None:
-    """The pose that the tracks agree on, with the inliers it has among `matches`; None without agreement."""
+def refine_by_tracks(
+    comparison: ViewComparison, matches: Correspondences, config: PnpConfig
+) -> Pose | None:
+    """The pose that the tracks agree on, with the inliers it has among `matches`; None without
+    agreement.
+    """
     found = comparison.pose
-    return None if found is None else replace(found, inliers=_inliers(matches, comparison.view.camera, found.T_map_camera, config))
+    return (
+        None
+        if found is None
+        else replace(
+            found, inliers=_inliers(matches, comparison.view.camera, found.T_map_camera, config)
+        )
+    )
 
 
-def refine_by_depth(pose: Pose, view: View, dense: DenseMap, matches: Correspondences, config: PnpConfig) -> Pose | None:
-    """`pose` moved so that the view's depth lies on the map, with the inliers it then has; None where that fits no better."""
+def refine_by_depth(
+    pose: Pose, view: View, dense: DenseMap, matches: Correspondences, config: PnpConfig
+) -> Pose | None:
+    """`pose` moved so that the view's depth lies on the map, with the inliers it then has; None
+    where that fits no better.
+    """
     seen = _points(view)
     index = dense.in_view(view.camera, pose.T_map_camera, FARTHEST)
     if len(seen) < ENOUGH or len(index) < ENOUGH:
@@ -39,7 +54,12 @@ def refine_by_depth(pose: Pose, view: View, dense: DenseMap, matches: Correspond
     target, start = dense.points[index] - origin, pose.T_map_camera.copy()
     start[:3, 3] = 0
     moved = small_gicp.align(
-        target, seen, init_T_target_source=start, downsampling_resolution=VOXEL, max_correspondence_distance=REACH, num_threads=1
+        target,
+        seen,
+        init_T_target_source=start,
+        downsampling_resolution=VOXEL,
+        max_correspondence_distance=REACH,
+        num_threads=1,
     ).T_target_source
     tree = cKDTree(target)
     if not np.isfinite(moved).all() or _fit(tree, seen, moved) < _fit(tree, seen, start) + GAIN:
@@ -49,9 +69,14 @@ def refine_by_depth(pose: Pose, view: View, dense: DenseMap, matches: Correspond
     return replace(pose, T_map_camera=T, inliers=_inliers(matches, view.camera, T, config))
 
 
-def _inliers(matches: Correspondences, camera: Camera, T_map_camera: np.ndarray, config: PnpConfig) -> np.ndarray:
+def _inliers(
+    matches: Correspondences, camera: Camera, T_map_camera: np.ndarray, config: PnpConfig
+) -> np.ndarray:
     """(M,) bool, the matches that a pose explains."""
-    return reprojection_errors(matches.pixels, matches.points, camera, T_map_camera) <= config.max_error
+    return (
+        reprojection_errors(matches.pixels, matches.points, camera, T_map_camera)
+        <= config.max_error
+    )
 
 
 def _points(view: View) -> np.ndarray:
