@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from diff2i2p.evaluation.metrics import FALSE_ACCEPT
+from diff2i2p.evaluation.metric_table import FALSE_ACCEPT
 from diff2i2p.evaluation.reliability import nees, pose_difference
 from diff2i2p.geometry import pose_error
 from diff2i2p.localization.calibration import calibration

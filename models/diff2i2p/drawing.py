@@ -5,7 +5,6 @@ import cv2
 import numpy as np
 
 from diff2i2p.evaluation.metrics import Record
-from diff2i2p.geometry import project
 from diff2i2p.mapping.dense import DenseMap
 from diff2i2p.render import close_cracks
 
@@ -41,8 +40,11 @@ def matches_picture(record: Record, dense: DenseMap) -> np.ndarray:
 
 def _match_places(matches, T: np.ndarray, camera) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pixels (M, 2) of the matches, whether their points are in the rendered view (M,), and where (M, 2)."""
-    places, depth = project(matches.points, camera, T)
-    inside = (depth > 0.05) & (places >= 0).all(1) & (places < (camera.width, camera.height)).all(1)
+    local = (np.asarray(matches.points, float) - T[:3, 3]) @ T[:3, :3]
+    ahead = local[:, 2] > 0.05
+    places = np.zeros((len(local), 2))
+    places[ahead] = camera.project(local[ahead])
+    inside = ahead & (places >= 0).all(1) & (places < (camera.width, camera.height)).all(1)
     return np.asarray(matches.pixels, float), inside, places
 
 
@@ -67,7 +69,7 @@ def _draw_matches(canvas, pixels, places, inside, colour, scale: int, shift: int
 def _map_seen(dense: DenseMap, camera, T: np.ndarray) -> np.ndarray:
     """(H, W) uint8: the map's shades, or nearness where it has none."""
     surfaces = close_cracks(dense.render(camera, T, MAX_SPLAT))
-    if dense.has_intensity:
+    if dense.shades is not None:
         return surfaces.image.clip(0, 255).astype(np.uint8)
     depth = surfaces.depth
     far = np.percentile(depth[depth > 0], 98) if (depth > 0).any() else 1.0

@@ -41,12 +41,12 @@ def same_place(T_a: np.ndarray, T_b: np.ndarray) -> bool:
     return bool(is_near and turn_cosine(T_a, T_b) > SAME_VIEW)
 
 
-def to_camera(points: np.ndarray, T_map_camera: np.ndarray) -> np.ndarray:
-    """(N, 3) map points in the camera's frame."""
-    return (points - T_map_camera[:3, 3]) @ T_map_camera[:3, :3]
+def in_camera(points: np.ndarray, T_map_camera: np.ndarray) -> np.ndarray:
+    """(N, 3) float64 map points in the camera frame."""
+    return (np.asarray(points, float) - T_map_camera[:3, 3]) @ T_map_camera[:3, :3]
 
 
-def to_map(points: np.ndarray, T_map_camera: np.ndarray) -> np.ndarray:
+def in_map(points: np.ndarray, T_map_camera: np.ndarray) -> np.ndarray:
     """(N, 3) camera-frame points in the map."""
     return points @ T_map_camera[:3, :3].T + T_map_camera[:3, 3]
 
@@ -55,7 +55,7 @@ def project(
     points: np.ndarray, camera: Camera, T_map_camera: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Pixels (N, 2) as (u, v), infinite behind the camera, and depths (N,) of map points (N, 3)."""
-    local = to_camera(np.asarray(points, float), T_map_camera)
+    local = in_camera(points, T_map_camera)
     pixels, ahead = np.full((len(local), 2), np.inf), local[:, 2] > AHEAD
     pixels[ahead] = camera.project(local[ahead])
     return pixels, local[:, 2]
@@ -76,7 +76,7 @@ def lift(
     """(N, 3) float64 map points at `depth` (N,) metres along the optical axis, seen at `pixels` (N,
     2).
     """
-    return to_map(camera.rays(pixels) * np.asarray(depth)[:, None], T_map_camera)
+    return in_map(camera.rays(pixels) * np.asarray(depth)[:, None], T_map_camera)
 
 
 def at_pixels(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from diff2i2p.cloud import read_cloud
 from diff2i2p.config import Config, override
 from diff2i2p.correspondences import Correspondences
 from diff2i2p.datasets.sequences import read_sequence
-from diff2i2p.geometry import pose_error, to_map
+from diff2i2p.geometry import pose_error, in_map
 from diff2i2p.localization.localizer import Localizer
 from diff2i2p.localization.result import Status
 from diff2i2p.mapping.compile_map import compile_map
@@ -136,7 +136,7 @@ def test_a_rough_pose_is_matched_again_made_precise_and_proven_where_it_leads(lo
             continue
         matches = found.correspondences
         pixels, points, scores = (array[found.inliers] for array in (matches.pixels, matches.points, matches.scores))
-        first = Correspondences(pixels, to_map(points, truth @ rough @ np.linalg.inv(truth)), scores, "network")
+        first = Correspondences(pixels, in_map(points, truth @ rough @ np.linalg.inv(truth)), scores, "network")
         once, again = (
             Localizer(localizer.map, [Says(place)], localizer.config)
             for place in (MatchedPlace(first), Rough(first, Correspondences(pixels, points, scores, "network")))

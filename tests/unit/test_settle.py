@@ -151,3 +151,26 @@ def test_what_cannot_be_matched_again_stays_as_it_is(view, dense, truth):
     assert settle(before, view, dense, CONFIG) == before
     with pytest.raises(NotImplementedError, match="MatchedPlace cannot match again"):
         place.rematch(truth, None)
+
+
+def test_only_the_best_goes_on_until_its_pose_stays(view, dense, truth, looking):
+    drawn = {"best": 0, "other": 0}
+
+    def moving(name: str, T: np.ndarray, count: int) -> Redrawn:
+        def again(_, surfaces: Surfaces) -> Correspondences:
+            drawn[name] += 1
+            return matches_at(beside(T, (0.1 * drawn[name], 0, 0)), view.camera, count)
+
+        return Redrawn(matches_at(beside(T, (-0.1, 0, 0)), view.camera, count), again)
+
+    places = [moving("other", looking((2.3, 1.4, 1.0), 20), 60), moving("best", truth, 90)]
+    assert len(settled(places, view, dense)) == 2
+    assert drawn == {"best": CONFIG.geometry.rounds, "other": 1}
+
+
+def test_a_settled_pose_stays_where_drawing_it_once_more_shows_nothing(view, dense, truth):
+    answers = [matches_at(truth, view.camera, 90), Correspondences.none("network")]
+    rough = matches_at(beside(truth, (0.1, 0, 0)), view.camera, 60)
+    place = Redrawn(rough, lambda *_: answers.pop(0))
+    found = settled([place], view, dense)
+    assert not answers and pose_error(truth, found[0].T_map_camera)[0] < 0.02

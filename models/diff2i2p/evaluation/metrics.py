@@ -18,7 +18,7 @@ from diff2i2p.datasets.sequences import Frame, Sequence, SequenceError, write_tr
 from diff2i2p.datasets.trajectory import Trajectory, ape_rpe
 from diff2i2p.evaluation.metric_table import FALSE_ACCEPT
 from diff2i2p.evaluation.provenance import git_commit, machine
-from diff2i2p.geometry import pose_error, reprojection_errors, to_camera, visible
+from diff2i2p.geometry import pose_error, reprojection_errors, in_camera, visible
 from diff2i2p.localization.result import Localization, Status
 from diff2i2p.localization.track import JUMP, Tracker
 
@@ -135,7 +135,7 @@ def rmse(points: np.ndarray, camera: Camera, T_true: np.ndarray, T_estimated: np
     seen = points[visible(points, camera, T_true)]
     if len(seen) == 0:
         return float("inf")
-    return float(np.sqrt(((to_camera(seen, T_true) - to_camera(seen, T_estimated)) ** 2).sum(1).mean()))
+    return float(np.sqrt(((in_camera(seen, T_true) - in_camera(seen, T_estimated)) ** 2).sum(1).mean()))
 
 
 def summarize(records: list[Record], matcher: str, colour: bool, weights: str | None, map_name: str) -> dict:

@@ -11,7 +11,7 @@ import poselib
 from diff2i2p.camera import Camera
 from diff2i2p.config import PnpConfig
 from diff2i2p.correspondences import Correspondences
-from diff2i2p.geometry import reprojection_errors, to_camera
+from diff2i2p.geometry import reprojection_errors, in_camera
 
 MIN_SIGMA = 0.5  # pixels; no match counts as better than that
 RAYLEIGH_MEDIAN = 1.1774  # median length of a 2D Gaussian residual, in standard deviations
@@ -112,7 +112,7 @@ def _covariance(points, errors, camera: Camera, T_points_camera: np.ndarray) -> 
     direction open.
     """
     arms = points - T_points_camera[:3, 3]
-    x, y, z = to_camera(points, T_points_camera).T
+    x, y, z = in_camera(points, T_points_camera).T
     fx, fy = camera.K[:2]
     zero = np.zeros_like(z)
     # (M, 2, 3)

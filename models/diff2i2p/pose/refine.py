@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 from diff2i2p.camera import Camera, View
 from diff2i2p.config import PnpConfig
 from diff2i2p.correspondences import Correspondences
-from diff2i2p.geometry import reprojection_errors, to_map
+from diff2i2p.geometry import reprojection_errors, in_map
 from diff2i2p.mapping.dense import DenseMap
 from diff2i2p.pose.pnp import Pose
 from diff2i2p.pose.render_compare import ViewComparison
@@ -89,4 +89,4 @@ def _points(view: View) -> np.ndarray:
 
 def _fit(tree: cKDTree, points: np.ndarray, T: np.ndarray) -> float:
     """Share of `points` (N, 3) that T (4, 4) lays near the map's."""
-    return float(np.isfinite(tree.query(to_map(points, T), distance_upper_bound=NEAR)[0]).mean())
+    return float(np.isfinite(tree.query(in_map(points, T), distance_upper_bound=NEAR)[0]).mean())
