@@ -14,7 +14,7 @@ from diff2i2p.cloud import read_cloud
 from diff2i2p.config import Config, override
 from diff2i2p.correspondences import Correspondences
 from diff2i2p.datasets.sequences import read_sequence
-from diff2i2p.geometry import pose_error, in_map
+from diff2i2p.geometry import in_map, pose_error
 from diff2i2p.localization.localizer import Localizer
 from diff2i2p.localization.result import Status
 from diff2i2p.mapping.compile_map import compile_map

@@ -18,7 +18,7 @@ from diff2i2p.datasets.sequences import Frame, Sequence, SequenceError, write_tr
 from diff2i2p.datasets.trajectory import Trajectory, ape_rpe
 from diff2i2p.evaluation.metric_table import FALSE_ACCEPT
 from diff2i2p.evaluation.provenance import git_commit, machine
-from diff2i2p.geometry import pose_error, reprojection_errors, in_camera, visible
+from diff2i2p.geometry import in_camera, pose_error, reprojection_errors, visible
 from diff2i2p.localization.result import Localization, Status
 from diff2i2p.localization.track import JUMP, Tracker
 

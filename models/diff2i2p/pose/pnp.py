@@ -11,7 +11,7 @@ import poselib
 from diff2i2p.camera import Camera
 from diff2i2p.config import PnpConfig
 from diff2i2p.correspondences import Correspondences
-from diff2i2p.geometry import reprojection_errors, in_camera
+from diff2i2p.geometry import in_camera, reprojection_errors
 
 MIN_SIGMA = 0.5  # pixels; no match counts as better than that
 RAYLEIGH_MEDIAN = 1.1774  # median length of a 2D Gaussian residual, in standard deviations

@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 from diff2i2p.camera import Camera, View
 from diff2i2p.config import PnpConfig
 from diff2i2p.correspondences import Correspondences
-from diff2i2p.geometry import reprojection_errors, in_map
+from diff2i2p.geometry import in_map, reprojection_errors
 from diff2i2p.mapping.dense import DenseMap
 from diff2i2p.pose.pnp import Pose
 from diff2i2p.pose.render_compare import ViewComparison
