@@ -57,9 +57,7 @@ def _figures(place: VerifiedHypothesis, verified: VerifiedPose, T_true: np.ndarr
 
 
 def _calibrated(matcher: str, refined: bool) -> tuple[float, np.ndarray]:
-    """Factor and floor (6, 6) by which the covariance of independent matches becomes that of a
-    pose.
-    """
+    """Factor and floor (6, 6) that make the covariance of independent matches that of a pose."""
     factor = getattr(calibration().constants, f"covariance_{'tracks' if refined else matcher}")
     return factor, calibration().floor if refined else np.zeros((6, 6))
 

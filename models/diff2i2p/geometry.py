@@ -64,18 +64,14 @@ def project(
 def reprojection_errors(
     pixels: np.ndarray, points: np.ndarray, camera: Camera, T_map_camera: np.ndarray
 ) -> np.ndarray:
-    """(M,) distances between `pixels` (M, 2) and projected `points` (M, 3); infinite behind the
-    camera.
-    """
+    """(M,) pixels from `pixels` (M, 2) to projected `points` (M, 3); infinite behind."""
     return np.linalg.norm(project(points, camera, T_map_camera)[0] - pixels, axis=1)
 
 
 def lift(
     pixels: np.ndarray, depth: np.ndarray, camera: Camera, T_map_camera: np.ndarray
 ) -> np.ndarray:
-    """(N, 3) float64 map points at `depth` (N,) metres along the optical axis, seen at `pixels` (N,
-    2).
-    """
+    """(N, 3) float64 map points seen at `pixels` (N, 2), `depth` (N,) metres ahead."""
     return in_map(camera.rays(pixels) * np.asarray(depth)[:, None], T_map_camera)
 
 

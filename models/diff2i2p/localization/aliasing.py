@@ -37,8 +37,7 @@ class RunnerUp:
 def find_runner_up(
     pose: Pose, matches: Correspondences, found: Iterable[Pose], camera: Camera, config: PnpConfig
 ) -> RunnerUp | None:
-    """The pose elsewhere that explains most matches: among those `found`, or of what this one
-    leaves over.
+    """The pose elsewhere with most matches: of those `found`, or by what this one leaves over.
 
     None where only chance speaks for another.
     """
@@ -55,8 +54,7 @@ def find_runner_up(
 def find_alias(
     pose: Pose, matches: Correspondences, alternatives: Correspondences
 ) -> RunnerUp | None:
-    """The pose from which the image would look alike elsewhere in the map, by what else in it is
-    like the pixels.
+    """The pose elsewhere from which the map looks alike, by what is like the pixels.
 
     Pairs of a point and its double that one motion explains keep their distances, and so each two
     of them have the others in common (second-order compatibility: Chen et al., CVPR 2022).
@@ -127,8 +125,9 @@ def _keys(pixels: np.ndarray) -> np.ndarray:
 
 
 def _motion(here: np.ndarray, there: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(3, 3) and (3,) of the rigid motion that lays `here` (D, 3) on `there` best (Kabsch); what is
-    hardly turned is not turned.
+    """The rotation (3, 3) and shift (3,) that lay `here` (D, 3) on `there` best (Kabsch).
+
+    What is hardly turned is not turned.
     """
     a, b = here.mean(0), there.mean(0)
     U, _, V = np.linalg.svd((here - a).T @ (there - b))

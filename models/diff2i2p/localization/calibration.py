@@ -75,9 +75,7 @@ def calibration() -> Calibration:
 
 
 def read_calibration(path: Path | str) -> Calibration:
-    """A calibration file. Raises CalibrationError on a name too many, one too few, or a number that
-    is none.
-    """
+    """A calibration file. Raises CalibrationError on names too many or too few."""
     try:
         content = read_yaml(path)
         _require(content, {"regressions", "constants"}, "")

@@ -52,9 +52,7 @@ class Hypothesis:
     def runner_up(
         self, found: Iterable["Hypothesis"], camera: Camera, config: PnpConfig
     ) -> RunnerUp | None:
-        """What most speaks for another place: the alias of this one, or else the best of other
-        poses of the same matcher.
-        """
+        """What most speaks for another place: the alias, or another pose of the same matcher."""
         poses = [other.pose for other in found if other.matcher == self.matcher]
         return self.alias or find_runner_up(self.pose, self.correspondences, poses, camera, config)
 
@@ -65,11 +63,10 @@ def propose(
     config: PnpConfig,
     gravity: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> list[Hypothesis]:
-    """The poses that `matched` speak for, the one pinned down best first; each matcher names a
-    place once.
+    """The poses that `matched` speak for, the one pinned down best first.
 
-    gravity: (up_camera, up_map), unit vectors against it; a pose that tilts one away from the other
-    is none.
+    Each matcher names a place once. gravity: (up_camera, up_map), unit vectors against it; a pose
+    that tilts one away from the other is none.
     """
     solved = [hypothesis for place in matched if (hypothesis := solve(place, camera, config))]
     if gravity is not None:
@@ -94,7 +91,5 @@ def solve(place: MatchedPlace, camera: Camera, config: PnpConfig) -> Hypothesis 
 
 
 def upright(T_map_camera: np.ndarray, up_camera: np.ndarray, up_map: np.ndarray) -> bool:
-    """Whether a pose agrees with gravity: (3,) unit vectors against it, in the camera's frame and
-    in the map's.
-    """
+    """Whether a pose agrees with gravity: (3,) unit vectors against it, in camera and map."""
     return bool((T_map_camera[:3, :3] @ np.asarray(up_camera, float)) @ up_map > TILT)

@@ -102,9 +102,7 @@ def find_competition(
     dense: DenseMap,
     config: PnpConfig,
 ) -> Competition:
-    """What speaks for other places than `place`: those `rendered`, and the runner-up that its
-    matches name.
-    """
+    """What speaks for other places: those `rendered`, and the runner-up by the matches."""
     view = place.comparison.view
     found = (other.hypothesis for other in rendered)
     runner_up = place.hypothesis.runner_up(found, view.camera, config)

@@ -59,8 +59,9 @@ class VerifiedHypothesis:
 
 @dataclass(frozen=True)
 class Localization:
-    """Where the camera is in the map, or why that is not known. Failure never carries a pose, but
-    may tell what was withheld.
+    """Where the camera is in the map, or why that is not known.
+
+    Failure never carries a pose, but may tell what was withheld.
     """
 
     status: Status

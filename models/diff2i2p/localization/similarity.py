@@ -83,8 +83,7 @@ def ncc_fine(comparison: ViewComparison, T_map_camera: np.ndarray) -> float:
 
 
 def ncc_coarse(comparison: ViewComparison, T_map_camera: np.ndarray) -> float:
-    """Correlation of light and dark over the view, cell by cell, between the map at `T_map_camera`
-    and the image.
+    """Correlation of light and dark, cell by cell, between map and image at `T_map_camera`.
 
     1 where all is alike, 0 by chance, and 0 on a bare map or where it shows too little. It outlasts
     blur and darkness. What rises evenly across the view is light, and what is white for too much

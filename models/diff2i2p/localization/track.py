@@ -93,8 +93,7 @@ class Tracker:
         self, localizer, image: np.ndarray, camera: Camera, stamp: float,
         odometry: Callable[[], np.ndarray | None], guess: np.ndarray | None = None, **evidence,
     ) -> Localization:  # fmt: skip
-        """Localize an image where it is expected, LOST near `guess` (4, 4) first, and take in what
-        was found.
+        """Localize an image where it is expected, LOST near `guess` (4, 4) first, and take it in.
 
         odometry: gives T_odom_camera (4, 4) at `stamp` (seconds) or None; asked again once the
         image has been looked at, for by then it may have come. evidence: depth and up of
@@ -108,17 +107,13 @@ class Tracker:
         return self.update(stamp, found, odometry())
 
     def predict(self, T_odom_camera: np.ndarray | None = None) -> np.ndarray | None:
-        """Expected T_map_camera (4, 4): the last pose moved on by odometry; without odometry the
-        last pose. None when LOST.
-        """
+        """Expected T_map_camera (4, 4): the last pose, moved on by odometry; None when LOST."""
         return self._last.expected(T_odom_camera) if self._confirmed else None
 
     def update(
         self, stamp: float, found: Localization, T_odom_camera: np.ndarray | None = None
     ) -> Localization:
-        """Take in what was found in the image of `stamp` (seconds); the answer is what is known of
-        it now, or its rejection.
-        """
+        """Take in what was found at `stamp` (seconds): what is known now, or its rejection."""
         pose = found if found.ok else found.rejected
         if pose is None:
             return self._miss(found)
@@ -138,9 +133,7 @@ class Tracker:
     def _weighed(
         self, found: Localization, pose: Localization, tracked: TrackedPose
     ) -> Localization:
-        """What was found, its pose verified or rejected, with the confidence that it deserves
-        because odometry leads there.
-        """
+        """What was found, with the confidence it deserves where odometry leads to its pose."""
         if not self._confirmed or not self._is_expected(tracked):
             return found
         confidence = likelier(pose.confidence, calibration().constants.odds_expected)
@@ -149,8 +142,9 @@ class Tracker:
         return replace(pose, confidence=confidence, milliseconds=found.milliseconds)
 
     def _take(self, tracked: TrackedPose, confidence: float) -> None:
-        """Go on from a pose proven by its image; LOST, doubt in poses that agree multiplies, but
-        not of the same view.
+        """Go on from a pose proven by its image.
+
+        LOST, doubt in poses that agree multiplies, but not of the same view.
         """
         self._misses = 0
         agrees = self._last is not None and self._agrees(tracked)
@@ -167,9 +161,7 @@ class Tracker:
             self._last = tracked
 
     def _count_unproven(self, tracked: TrackedPose) -> None:
-        """A pose that its image does not prove: seen from one place after the other, the map may be
-        of somewhere else.
-        """
+        """A pose that its image does not prove: every new view makes the map less likely."""
         if self._unproven is None or self._unproven.is_elsewhere(tracked):
             odds = calibration().constants.odds_unproven * self._in_map
             self._in_map, self._unproven = max(odds, LEAST), tracked
@@ -181,9 +173,7 @@ class Tracker:
         return answer
 
     def _agrees(self, tracked: TrackedPose) -> bool:
-        """Whether the pose before speaks for this one: by odometry; without, because there was time
-        for the way.
-        """
+        """Whether the pose before speaks for this one, by odometry or by the time for the way."""
         by_odometry = self._last.has_odometry(tracked.T_odom_camera)
         return self._is_expected(tracked) if by_odometry else self._is_reachable(tracked)
 
@@ -193,9 +183,7 @@ class Tracker:
         return has_odometry and (self._last.off(tracked) <= AGREES).all()
 
     def _is_reachable(self, tracked: TrackedPose) -> bool:
-        """Whether the way to `tracked` is that of odometry but for its drift; without odometry,
-        whether there was time for it.
-        """
+        """Whether odometry, but for its drift, or the time allows the way to `tracked`."""
         if self._last.has_odometry(tracked.T_odom_camera):
             reach = self._config.odometry_drift * motion_extent(
                 self._last.way(tracked.T_odom_camera)

@@ -28,9 +28,7 @@ def refine(
     matched: VerifiedPose, place: RenderedHypothesis, competition: Competition,
     dense: DenseMap, config: PnpConfig,
 ) -> VerifiedHypothesis:  # fmt: skip
-    """Every refinement of the pose of `place`, verified; a later one goes on from that which
-    verifies best.
-    """
+    """The pose of `place` and its refinements, verified; a later one starts from the best."""
     matches, view = place.hypothesis.correspondences, place.comparison.view
     found = VerifiedHypothesis(matches, (matched,))
     sharper = refine_by_tracks(place.comparison, matches, config)
@@ -72,17 +70,13 @@ def evidence(pose: Pose, place: RenderedHypothesis, competition: Competition) ->
 
 
 def confidence(proof: Evidence, has_intensity: bool = True) -> float:
-    """Probability that the pose is within 0.25 m and 5 degrees; has_intensity: of the map, as of
-    one with colour.
-    """
+    """Probability that the pose is within 0.25 m and 5 degrees; has_intensity: of the map."""
     regression = calibration().with_intensity if has_intensity else calibration().bare
     return min(regression.probability(proof), proof.uniqueness)
 
 
 def _uniqueness(competition: Competition, inliers: int, here: float, elsewhere: float) -> float:
-    """How far no other place is as good: by similarity, or by matches where the map is bare or
-    shows nothing.
-    """
+    """How far no other place is as good: by similarity, or by matches where there is none."""
     if here + elsewhere > 0:
         sharpness = calibration().constants.uniqueness_sharpness
         return float(1 / (1 + np.exp(-sharpness * (here - elsewhere) / np.sqrt(here + elsewhere))))

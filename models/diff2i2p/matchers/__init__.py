@@ -23,9 +23,7 @@ __all__ = [
 
 
 def open_matchers(site: CompiledMap, weights: str | None, config: Config) -> list[Matcher]:
-    """The matchers that `config` asks for, in the order they are asked. Raises MapError,
-    WeightsError.
-    """
+    """The matchers of `config` in the order they are asked. Raises MapError, WeightsError."""
     matchers: list[Matcher] = []
     if config.matcher != "appearance" and (weights or config.matcher == "network"):
         matchers.append(network_matcher(site, weights, config))

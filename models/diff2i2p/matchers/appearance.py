@@ -57,9 +57,7 @@ class AppearanceMatcher:
         )
 
     def match(self, view: View, prior: np.ndarray | None, timer: StageTimer) -> list[MatchedPlace]:
-        """The places of the whole map, with or without a prior: of the image as it is, and as
-        coarse as the map.
-        """
+        """The places of the whole map; by the image as it is, and as coarse as the map."""
         found = []
         for sigma in sorted({smoothing * self.grain * view.camera.K[0] for smoothing in SMOOTHING}):
             with timer("sift"):
@@ -106,9 +104,7 @@ class AppearanceMatcher:
         return places
 
     def similar(self, features: np.ndarray) -> np.ndarray:
-        """(M, NEIGHBOURS) features of the map that are most like those of `features` (M,),
-        themselves among them.
-        """
+        """(M, NEIGHBOURS) features most like `features` (M,), which are among them."""
         if not len(features):
             return np.zeros((0, NEIGHBOURS), int)
         return self.index.knnSearch(
@@ -170,9 +166,7 @@ class AppearanceMatcher:
         ]
 
     def _match_view(self, view: int, turn: np.uint8, zoom: int, descriptors, angles, octaves):
-        """Mutual nearest consistent neighbours of one rendered view: query index, feature index,
-        ratio to the next best.
-        """
+        """Mutual consistent neighbours of a view: query index, feature index, ratio to the next."""
         members = slice(self.starts[view], self.starts[view + 1])
         of_view = self.descriptors[members].astype(np.float32)
         squared = (
@@ -205,9 +199,7 @@ class AppearancePlace(MatchedPlace):
     features: np.ndarray  # (M,) and the features of the map that they match
 
     def alternatives(self) -> Correspondences:
-        """What else looks like the pixels, and like the features matched to them, which alone tell
-        in a poor image.
-        """
+        """What else is like the pixels, and like their matches: these tell in a poor image."""
         near = np.concatenate([self.near, self.matcher.similar(self.features)])
         pixels = np.repeat(np.concatenate([self.pixels, self.pixels[self.rows]]), NEIGHBOURS, 0)
         points = self.matcher.points[near].reshape(-1, 3).astype(float)

@@ -54,6 +54,4 @@ class Matcher(Protocol):
     """Finds correspondences between an image and the map."""
 
     def match(self, view: View, prior: np.ndarray | None, timer: StageTimer) -> list[MatchedPlace]:
-        """The places that match; asked once an image. `prior` (4, 4) T_map_camera narrows the
-        search.
-        """
+        """The places that match; asked once an image. `prior`: a pose (4, 4) to look near."""

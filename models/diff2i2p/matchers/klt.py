@@ -27,8 +27,7 @@ class KltMatcher:
         self.dense = dense
 
     def match(self, view: View, prior: np.ndarray | None, timer: StageTimer) -> list[MatchedPlace]:
-        """The map's corners at `prior` (4, 4) T_map_camera, turned as the image is, that the image
-        shows.
+        """The map's corners at `prior` (4, 4), turned as the image is, that the image shows.
 
         Nothing without a prior, nor where they lead further away than LEASH.
         """

@@ -118,8 +118,7 @@ class PointNetworkMatcher:
     def match_around(
         self, encoded: "EncodedView", crop: Crop, T_map_camera: np.ndarray, depth: np.ndarray
     ) -> Correspondences:
-        """Every point of a candidate view that is seen from a pose, with the pixel near its own
-        that is most like it.
+        """Every point of a view seen from a pose, with the pixel near its own most like it.
 
         depth: (H, W) metres that hides what lies behind it.
         """
@@ -162,9 +161,7 @@ class PointNetworkMatcher:
         )
 
     def _members(self, nodes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Fine points of the candidate (N,), and for each node the indices among them (M, most),
-        padded with N.
-        """
+        """Fine points of the candidate (N,), and those of each node (M, most), padded with N."""
         starts, counts = (
             self.node_starts[nodes],
             self.node_starts[nodes + 1] - self.node_starts[nodes],
@@ -231,9 +228,7 @@ class PointNetworkPlace(MatchedPlace):
 
 
 def graph_sizes(site: CompiledMap, config: Config) -> tuple[int, int, int]:
-    """Candidate views of a map when the camera is lost, nodes of every one, and the most fine
-    points that one of its nodes has.
-    """
+    """Candidate views of a map when lost, nodes of each, and most fine points of a node."""
     starts, view = site.tensors["node_starts"], config.retrieval
     nodes = min(len(starts) - 1, view.nodes)
     return (

@@ -34,8 +34,9 @@ class Pose:
 
 
 def solve_pnp(correspondences: Correspondences, camera: Camera, config: PnpConfig) -> Pose | None:
-    """The pose most correspondences agree on, for a pinhole camera; None when they fix none. Never
-    raises on what they hold.
+    """The pose most correspondences agree on, for a pinhole camera; None when they fix none.
+
+    Never raises on what they hold.
     """
     pixels, points = (
         np.asarray(correspondences.pixels, float),
@@ -66,9 +67,7 @@ def solve_pnp(correspondences: Correspondences, camera: Camera, config: PnpConfi
 
 
 def _ransac(pixels, points, camera: Camera, config: PnpConfig) -> np.ndarray | None:
-    """T_points_camera (4, 4) by RANSAC on matches sorted best first, refined on its inliers; None
-    without agreement.
-    """
+    """T_points_camera (4, 4) by RANSAC on matches, best first, refined on its inliers; or None."""
     model = _pinhole(camera)
     options = {
         "max_reproj_error": config.max_error, "max_iterations": config.max_iterations,
@@ -108,9 +107,7 @@ def _sigma(errors: np.ndarray) -> float:
 
 
 def _covariance(points, errors, camera: Camera, T_points_camera: np.ndarray) -> np.ndarray | None:
-    """Inverse Gauss-Newton Hessian times the residual variance; None when the points leave a
-    direction open.
-    """
+    """Inverse Gauss-Newton Hessian times residual variance; None where a direction is open."""
     arms = points - T_points_camera[:3, 3]
     x, y, z = in_camera(points, T_points_camera).T
     fx, fy = camera.K[:2]

@@ -27,9 +27,7 @@ GAIN = 0.01  # share of the depth points that must newly fit
 def refine_by_tracks(
     comparison: ViewComparison, matches: Correspondences, config: PnpConfig
 ) -> Pose | None:
-    """The pose that the tracks agree on, with the inliers it has among `matches`; None without
-    agreement.
-    """
+    """The pose that the tracks agree on, with its inliers among `matches`; None without."""
     found = comparison.pose
     return (
         None
@@ -43,9 +41,7 @@ def refine_by_tracks(
 def refine_by_depth(
     pose: Pose, view: View, dense: DenseMap, matches: Correspondences, config: PnpConfig
 ) -> Pose | None:
-    """`pose` moved so that the view's depth lies on the map, with the inliers it then has; None
-    where that fits no better.
-    """
+    """`pose` moved so that the view's depth lies on the map; None where that fits no better."""
     seen = _points(view)
     index = dense.in_view(view.camera, pose.T_map_camera, FARTHEST)
     if len(seen) < ENOUGH or len(index) < ENOUGH:

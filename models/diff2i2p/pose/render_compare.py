@@ -85,9 +85,7 @@ class ViewComparison:
 
     @cached_property
     def edge_rank(self) -> float:
-        """How much stronger the image's edges are where the map's depth jumps than elsewhere: a
-        mean rank, 0.5 by chance.
-        """
+        """Mean rank of the image's edges where the map's depth jumps among all; 0.5 by chance."""
         x, y = (
             cv2.Sobel(cv2.GaussianBlur(self.view.grey, (0, 0), BLUR), cv2.CV_32F, *order)
             for order in ((1, 0), (0, 1))
@@ -102,9 +100,7 @@ class ViewComparison:
 
 
 def compare(view: View, dense: DenseMap, T_map_camera: np.ndarray) -> ViewComparison:
-    """Render the map at `T_map_camera` (4, 4), exposed as the image is, and track its corners into
-    the image.
-    """
+    """Render the map at `T_map_camera` (4, 4) and track its corners into the image."""
     surfaces = close_cracks(dense.render(view.camera, T_map_camera))
     if not dense.has_intensity:
         return ViewComparison(T_map_camera, view, surfaces, NO_TRACKS)
@@ -128,9 +124,7 @@ def agreement(tracks: Tracks, camera: Camera, T_map_camera: np.ndarray) -> float
 def visible_share(
     comparison: ViewComparison, points: np.ndarray, T_map_camera: np.ndarray, slack: float
 ) -> float:
-    """Share of `points` (M, 3), map frame, that no surface hides which is nearer by more than the
-    share `slack`.
-    """
+    """Share of map `points` (M, 3) that no surface hides, nearer by more than the share `slack`."""
     pixels, z = project(points, comparison.view.camera, T_map_camera)
     ahead = z > NEAREST
     if not ahead.any():
@@ -192,9 +186,7 @@ def _coarser(image: np.ndarray) -> np.ndarray:
 
 
 def _normalised(image: np.ndarray) -> np.ndarray:
-    """(H, W) uint8 with its local mean taken away and its local contrast made equal: light and
-    exposure leave it alone.
-    """
+    """(H, W) uint8 without local mean and with even local contrast: independent of light."""
     image = cv2.GaussianBlur(image.astype(np.float32), (0, 0), BLUR)
     # wide windows need no more
     small = cv2.resize(image, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
