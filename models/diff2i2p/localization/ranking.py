@@ -106,7 +106,7 @@ def find_competition(
     view = place.comparison.view
     found = (other.hypothesis for other in rendered)
     runner_up = place.hypothesis.runner_up(found, view.camera, config)
-    known = [similarity for other in rendered for similarity in other.similarities]
+    known = [alike for other in rendered for alike in other.similarities]
     if runner_up:
         known += similarities(compare(view, dense, runner_up.T_map_camera))
     return Competition(runner_up, known)
