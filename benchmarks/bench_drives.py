@@ -16,8 +16,9 @@ from bench_negatives import CAMERA, CHANGES, JUDGED, KNOWN, NEGATIVE, POSITIVE, 
 from publish import OUT, publish
 from records import false, load, right
 
-from diff2i2p.datasets.odometry import T_BODY_OPTICAL, DriftingOdometry
-from diff2i2p.evaluation.metrics import Tracking, pose_error
+from diff2i2p.datasets.odometry import DriftingOdometry
+from diff2i2p.evaluation.metrics import Tracking
+from diff2i2p.geometry import T_BODY_OPTICAL, pose_error
 from diff2i2p.localization.localizer import Localizer
 
 COMMAND = "python benchmarks/bench_drives.py"
@@ -33,14 +34,14 @@ def odometry(poses: list[np.ndarray]) -> list[np.ndarray]:
 
 
 class Noting:
-    """A localizer that keeps what it found, believed or not."""
+    """A localizer that keeps what it found, verified or not."""
 
     def __init__(self, localizer: Localizer):
         self._localizer, self.config, self.found = localizer, localizer.config, []
 
     def localize(self, *looked):
         answer = self._localizer.localize(*looked)
-        self.found.append(answer if answer.ok else answer.doubted)
+        self.found.append(answer if answer.ok else answer.rejected)
         return answer
 
 

@@ -14,7 +14,7 @@ from diff2i2p.config import PAPER, Config, override
 from diff2i2p.mapping.compile_map import by_node
 from diff2i2p.mapping.compiled_map import CompiledMap
 from diff2i2p.mapping.pyramid import build_pyramid
-from diff2i2p.matchers.network import NetworkMatcher
+from diff2i2p.matchers.point_network import PointNetworkMatcher
 from diff2i2p.network.diff2i2p import Diff2I2P
 
 THREADS, RUNS = 1, 3  # one thread spends nothing on waiting for another
@@ -54,7 +54,7 @@ def measure(network: Diff2I2P, pyramid, view: View) -> dict[str, float]:
     timer = CpuTimer()
     with timer("point backbone"):
         tensors = by_node(pyramid, network)
-    NetworkMatcher(network, CompiledMap("room", {}, tensors), network.config).match(view, None, timer)
+    PointNetworkMatcher(network, CompiledMap("room", {}, tensors), network.config).match(view, None, timer)
     times = {
         "point backbone": timer.seconds["point backbone"],
         "image backbone": timer.seconds["image_backbone"],

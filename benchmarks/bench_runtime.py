@@ -17,7 +17,7 @@ from diff2i2p.config import Config, override
 from diff2i2p.mapping.compile_map import by_node
 from diff2i2p.mapping.compiled_map import CompiledMap
 from diff2i2p.mapping.pyramid import build_pyramid
-from diff2i2p.matchers.network import NetworkMatcher
+from diff2i2p.matchers.point_network import PointNetworkMatcher
 from diff2i2p.network.diff2i2p import Diff2I2P
 
 WARM, RUNS = 2, 12
@@ -57,7 +57,7 @@ def office(network: Diff2I2P) -> CompiledMap:
 def measure(network: Diff2I2P, site: CompiledMap, runtime: str, threads: int) -> list[list]:
     torch.set_num_threads(threads)
     config = override(Config(), {"runtime": runtime, "device": "cpu", "matching": {"patches_per_node": 4096}})
-    matcher, camera, rows = NetworkMatcher(network, site, config), Camera(320, 240, (260.0, 260.0, 159.5, 119.5)), []
+    matcher, camera, rows = PointNetworkMatcher(network, site, config), Camera(320, 240, (260.0, 260.0, 159.5, 119.5)), []
     for prior, stage, part in PARTS:
         rng, watch = np.random.default_rng(1), Stopwatch()
         for _ in range(WARM + RUNS):

@@ -19,10 +19,11 @@ from publish import OUT, publish
 from diff2i2p.camera import Camera, View
 from diff2i2p.cloud import PointCloud
 from diff2i2p.config import Config
-from diff2i2p.localization.localizer import Localizer, StageTimer
+from diff2i2p.localization.localizer import Localizer
 from diff2i2p.mapping.compile_map import compile_map
 from diff2i2p.mapping.descriptor_index import MAX_FEATURES
 from diff2i2p.mapping.viewpoints import MAX_PLACES
+from diff2i2p.matchers import StageTimer
 from diff2i2p.matchers.appearance import AppearanceMatcher
 from diff2i2p.network.diff2i2p import Diff2I2P
 from diff2i2p.pose.render_compare import compare

@@ -75,6 +75,12 @@ def test_installed_library_finds_the_shipped_weights(workspace, root):
     assert Path(found.strip()).read_text() == (root / "models" / "weights" / "weights.yaml").read_text()
 
 
+def test_installed_library_reads_the_shipped_calibration(workspace, root):
+    code = "from diff2i2p.localization.calibration import PATH, calibration; calibration(); print(PATH)"
+    shipped = root / "models/diff2i2p/localization/confidence.yaml"
+    assert Path(run_sourced(workspace, code).strip()).read_text() == shipped.read_text()
+
+
 def run_sourced(workspace, code: str) -> str:
     """What Python prints in a shell that has sourced the workspace."""
     command = 'source "$1/setup.bash" && exec "$2" -c "$3" "$(dirname "$1")"'

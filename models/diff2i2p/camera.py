@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Camera models of ROS, and the rectified view that everything downstream looks at."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -93,6 +93,11 @@ class Camera:
         fx, fy, cx, cy = self.K
         return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1.0]])
 
+    @property
+    def undistorted(self) -> "Camera":
+        """The pinhole camera of the same intrinsics."""
+        return replace(self, D=())
+
     def resized(self, width: int) -> "Camera":
         """The same camera with images resized to `width`, aspect kept."""
         scale = width / self.width
@@ -130,11 +135,41 @@ class View:
     depth: np.ndarray | None = None  # (H, W) metres, 0 = unknown; only weights of mode rgbd look at it
 
 
-def rectify(image: np.ndarray, camera: Camera, width: int, max_fov: float = 100.0) -> View:
+def rectify(
+    image: np.ndarray, camera: Camera, width: int, max_fov: float = 100.0, depth: np.ndarray | None = None
+) -> View:  # fmt: skip
     """Undistort and resize an image, (H, W) or (H, W, 3) RGB uint8, to `width`; at most `max_fov` degrees wide are kept.
 
-    Raises CameraError when the image has another size than the camera says.
+    depth: (H, W) metres registered into the camera. Raises CameraError when image or depth have another size than
+    the camera says.
     """
+    view = _rectified(image, camera, width, max_fov)
+    return view if depth is None else replace(view, depth=rectify_depth(depth, camera, view.camera))
+
+
+def rectify_depth(depth: np.ndarray, camera: Camera, pinhole: Camera) -> np.ndarray:
+    """`depth` (H, W) metres of `camera` as the rectified `pinhole` sees it, nearest pixel. Raises CameraError on another size."""
+    if depth.shape != (camera.height, camera.width):
+        raise CameraError(
+            f"the depth image is {depth.shape[1]}x{depth.shape[0]} but its camera_info says {camera.width}x{camera.height}:"
+            " register it into the camera"
+        )
+    rows, columns, inside = _source(camera, pinhole)
+    depth = np.nan_to_num(np.asarray(depth, np.float32)[rows, columns], posinf=0, neginf=0)
+    return np.where(inside & (depth > 0), depth, 0)
+
+
+@lru_cache(maxsize=4)
+def _source(camera: Camera, pinhole: Camera) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Row and column (H, W) of `camera` that each pixel of `pinhole` looks at, and whether there is one."""
+    v, u = np.indices((pinhole.height, pinhole.width))
+    pixels = camera.project(pinhole.rays(np.stack([u.ravel(), v.ravel()], 1))).reshape(*u.shape, 2)
+    x, y = pixels.round().astype(int).transpose(2, 0, 1)
+    inside = (x >= 0) & (y >= 0) & (x < camera.width) & (y < camera.height)
+    return y.clip(0, camera.height - 1), x.clip(0, camera.width - 1), inside
+
+
+def _rectified(image: np.ndarray, camera: Camera, width: int, max_fov: float) -> View:
     if image.shape[:2] != (camera.height, camera.width):
         raise CameraError(
             f"the image is {image.shape[1]}x{image.shape[0]} but its camera_info says {camera.width}x{camera.height}:"

@@ -106,15 +106,16 @@ class GeometryConfig:
     """The network that reads drawn geometry: what of it is kept of the map, and how an image asks."""
 
     spacing: float = parameter(0.6, "Distance between places that are considered to draw the map from.", "m", 0.1, 50)
-    step: float = parameter(0.5, "Distance between the viewpoints that are drawn, in distances to what they see.", "", 0.05, 2)
+    step: float = parameter(0.4, "Distance between the viewpoints that are drawn, in distances to what they see.", "", 0.05, 2)
     places: int = parameter(400, "Viewpoints at most.", "", 1, 100000)
     headings: int = parameter(10, "Headings drawn at each viewpoint.", "", 4, 64)
     seen: float = parameter(0.4, "Share of a drawn view that must show the map.", "", 0, 1)
     features: int = parameter(400, "Cells kept of a drawn view, the most reliable.", "", 40, 1200)
     coarse_features: int = parameter(120, "Of those, cells that vote for their view when the camera is lost.", "", 10, 1200)
     coarse_cells: int = parameter(500, "Cells of the image, the most reliable, that views are ranked by.", "", 10, 10000)
-    views: int = parameter(10, "Views, best first, that are matched in earnest.", "", 1, 200)
-    redrawn: int = parameter(3, "Places, best first, at which the map is drawn again and matched again.", "", 1, 32)
+    views: int = parameter(16, "Views, best first, that are matched in earnest.", "", 1, 200)
+    redrawn: int = parameter(8, "Places, best first, at which the map is drawn and matched again until one convinces.", "", 1, 64)
+    settled: int = parameter(2, "Of those, places that are drawn again and again until one convinces.", "", 1, 16)
     rounds: int = parameter(3, "Times at most that a place is drawn again until its pose stays.", "", 0, 16)
 
 

@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 import torch
 
-from diff2i2p.localization.localizer import Localizer, appearance_matchers
+from diff2i2p.localization.localizer import Localizer
 from diff2i2p.mapping.compiled_map import CompiledMap
+from diff2i2p.matchers import appearance_matchers
 from diff2i2p_sim.description import Item
 from diff2i2p_sim.office.floor_plan import make_shells
 from diff2i2p_sim.office.furnish import Furnisher

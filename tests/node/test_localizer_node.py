@@ -9,7 +9,8 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_srvs.srv import Trigger
 
 from diff2i2p.camera import View
-from diff2i2p.localization.result import Correspondences, Localization, Status
+from diff2i2p.correspondences import Correspondences
+from diff2i2p.localization.result import Localization, Status
 from diff2i2p.mapping.compiled_map import MapError
 from diff2i2p_ros import convert
 from diff2i2p_ros.localizer import pipeline

@@ -14,10 +14,10 @@ from test_recipes import pairs  # noqa: F401  the fixture
 from diff2i2p.camera import View
 from diff2i2p.cloud import PointCloud
 from diff2i2p.config import override
-from diff2i2p.localization.localizer import StageTimer
 from diff2i2p.mapping.compile_map import compile_map
 from diff2i2p.mapping.compiled_map import CompiledMap
-from diff2i2p.matchers.network import NetworkMatcher
+from diff2i2p.matchers import StageTimer
+from diff2i2p.matchers.point_network import PointNetworkMatcher
 from diff2i2p.network.diff2i2p import Diff2I2P
 from diff2i2p.weights import save_weights
 from diff2i2p_training import cli
@@ -102,10 +102,10 @@ def test_pairs_are_matched_as_the_localizer_matches(network, some, tmp_path, mod
     with torch.inference_mode():
         site = network.encode_map(batch.pyramid)
         here = evaluating.match_views(network, network.encode_image(batch.images), site, batch)[0]
-    matcher = NetworkMatcher(network, CompiledMap.open(tmp_path / "f.i2pmap"), network.config)
+    matcher = PointNetworkMatcher(network, CompiledMap.open(tmp_path / "f.i2pmap"), network.config)
     matcher.fine, matcher.nodes = site.fine[batch.pyramid.owners[0].argsort(stable=True)], site.nodes  # a map has them in half precision
     view = pair.view(160)
-    there = matcher.match(View(view.grey, view.camera, view.depth), None, StageTimer())[0]
+    there = matcher.match(View(view.grey, view.camera, view.depth), None, StageTimer())[0].correspondences
     found, expected = (
         {tuple(map(int, pixel)): np.asarray(point) for pixel, point in zip(m.pixels, m.points, strict=True)} for m in (here, there)
     )

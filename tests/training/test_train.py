@@ -9,13 +9,14 @@ import torch
 
 from diff2i2p.camera import rectify
 from diff2i2p.config import Config, override
-from diff2i2p.localization.localizer import StageTimer
+from diff2i2p.geometry import reprojection_errors
 from diff2i2p.mapping.compile_map import compile_map
 from diff2i2p.mapping.compiled_map import CompiledMap, MapError
 from diff2i2p.mapping.pyramid import build_pyramid
-from diff2i2p.matchers.network import NetworkMatcher
+from diff2i2p.matchers import StageTimer
+from diff2i2p.matchers.point_network import PointNetworkMatcher
 from diff2i2p.network.diff2i2p import Diff2I2P
-from diff2i2p.pose.pnp import reprojection_errors
+from diff2i2p.render import Surfaces
 from diff2i2p.weights import load_weights
 from diff2i2p_training.adapt import adapt
 from diff2i2p_training.data import site_dataset
@@ -157,14 +158,15 @@ def test_adapted_weights_compile_a_map_and_match_images_to_it(site, tmp_path):
     site_map.require_weights(digest)
     view = rectify(sequence.frames[0].image(), sequence.camera, 160)
     config = override(network.config, {"matching": {"min_score": -1.0}})  # three seconds of training teach little
-    found = NetworkMatcher(network, site_map, config).match(view, None, StageTimer())
-    assert len(found[0]) > 0
-    assert np.isfinite(found[0].points).all()
+    place = PointNetworkMatcher(network, site_map, config).match(view, None, StageTimer())[0]
+    assert len(place.correspondences) > 0
+    assert np.isfinite(place.correspondences.points).all()
     T = sequence.frames[0].T_map_camera
     for depth in (10.0, 0.0):  # metres; 0 where the map shows nothing
-        again = found[0].around(T, np.full(view.grey.shape, depth))
+        flat, nowhere = np.full(view.grey.shape, depth, np.float32), np.zeros(view.grey.shape, bool)
+        again = place.rematch(T, Surfaces(flat, flat, nowhere, nowhere))
         assert len(again) > 100 if depth else len(again) == 0
-        assert (reprojection_errors(again.pixels, again.points, view.camera, T[:3, :3].T, T[:3, 3]) < 32).all()
+        assert (reprojection_errors(again.pixels, again.points, view.camera, T) < 32).all()
     with pytest.raises(MapError, match="other weights"):
         site_map.require_weights("0" * 64)
 

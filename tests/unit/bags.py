@@ -8,7 +8,7 @@ from rosbags.typesys import Stores, get_typestore
 from scipy.spatial.transform import Rotation
 
 from diff2i2p.camera import Camera
-from diff2i2p.datasets.odometry import T_BODY_OPTICAL
+from diff2i2p.geometry import T_BODY_OPTICAL
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
 CAMERA = Camera(64, 48, (60.0, 60.0, 31.5, 23.5))

@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The classical matcher finds the camera from rendered views alone, and its index stays small."""
 
-from contextlib import nullcontext
-
 import cv2
 import numpy as np
 import pytest
 
 from diff2i2p.camera import View, rectify
 from diff2i2p.config import AppearanceConfig, PnpConfig
-from diff2i2p.evaluation.metrics import pose_error
+from diff2i2p.geometry import pose_error
 from diff2i2p.mapping import descriptor_index
 from diff2i2p.mapping.dense import DenseMap
 from diff2i2p.mapping.viewpoints import GROUND, HEIGHTS, MAX_PLACES, viewpoints
+from diff2i2p.matchers import MatchedPlace, StageTimer
 from diff2i2p.matchers.appearance import AppearanceMatcher
 from diff2i2p.pose.pnp import solve_pnp
 from diff2i2p.render import Surfaces
@@ -26,37 +25,39 @@ def index(corner_localizer):
     return corner_localizer.map.appearance
 
 
-def match(index, view: View):
-    return AppearanceMatcher(**index, config=AppearanceConfig()).match(view, None, lambda stage: nullcontext())
+def match(index, view: View) -> list[MatchedPlace]:
+    return AppearanceMatcher(**index, config=AppearanceConfig()).match(view, None, StageTimer())
 
 
 @pytest.mark.parametrize("place, heading, roll", [((1.1, 1.7, 1.2), 70, 0), ((2.3, 1.4, 1.0), 20, 0), ((1.5, 1.5, 1.4), 45, 40)])
 def test_a_camera_between_the_viewpoints_is_found_also_when_rolled(corner, index, looking, photograph, eye, place, heading, roll):
     T = looking(place, heading, roll)
-    correspondences = match(index, rectify(photograph(corner, T), eye, 320))[0]
+    correspondences = match(index, rectify(photograph(corner, T), eye, 320))[0].correspondences
     metres, degrees = pose_error(T, solve_pnp(correspondences, eye, PnpConfig()).T_map_camera)
     assert metres < 0.03 and degrees < 0.5
 
 
 def test_matches_come_best_first_and_none_twice(corner, index, looking, photograph, eye):
-    correspondences = match(index, rectify(photograph(corner, looking((1.1, 1.7, 1.2), 70)), eye, 320))[0]
+    correspondences = match(index, rectify(photograph(corner, looking((1.1, 1.7, 1.2), 70)), eye, 320))[0].correspondences
     assert (np.diff(correspondences.scores) <= 0).all()
     assert correspondences.scores.min() >= 0 and correspondences.scores.max() <= 1
     rows = np.column_stack([correspondences.pixels, correspondences.points])
     assert len(np.unique(rows, axis=0)) == len(rows)
 
 
-def test_every_good_match_in_a_map_that_holds_its_place_twice_has_its_double_among_the_echoes(
+def test_every_good_match_in_a_map_that_holds_its_place_twice_has_its_double_among_the_alternatives(
     corner_localizer, corner, looking, photograph, eye
 ):
     twice, shift = repeated(corner_localizer, np.array([15.0, 0, 0])).map.appearance, np.array([15.0, 0, 0])
     poor = cv2.blur(photograph(corner, looking((1.1, 1.7, 1.2), 70)), (7, 3))
     place = match(twice, rectify(poor, eye, 320))[0]
-    echoes = place.echoes()
-    echoes = set(map(tuple, np.column_stack([echoes.pixels, echoes.points]).round(2)))
-    pixels, points = place.pixels[:200], place.points[:200]  # the best
+    others = place.alternatives()
+    alternatives = set(map(tuple, np.column_stack([others.pixels, others.points]).round(2)))
+    pixels, points = place.correspondences.pixels[:200], place.correspondences.points[:200]  # the best
     doubles = (np.column_stack([pixels, points + sign * shift]).round(2) for sign in (1, -1))
-    assert len(pixels) > 20 and np.mean([tuple(a) in echoes or tuple(b) in echoes for a, b in zip(*doubles, strict=True)]) > 0.95
+    assert len(pixels) > 20 and np.mean(
+        [tuple(a) in alternatives or tuple(b) in alternatives for a, b in zip(*doubles, strict=True)]
+    ) > 0.95
 
 
 def test_an_image_without_features_has_no_matches(index, eye):
@@ -67,7 +68,7 @@ def test_views_that_show_nothing_to_recognize_are_not_matched(corner, index, loo
     view = rectify(photograph(corner, looking((1.4, 1.5, 1.1), 50)), eye, 320)
     features = len(index["points"])
     found = match({**index, "starts": np.array([0, 0, 0, features, features])}, view)
-    assert len(found) == 2 and all(len(c) for c in found)
+    assert len(found) == 2 and all(len(place.correspondences) for place in found)
 
 
 def test_features_lie_on_the_surfaces_of_the_map(index):

@@ -5,9 +5,9 @@ import numpy as np
 from bags import POSES, STAMPS, STATIC, between, film, odometry, posed, transform, write
 
 from diff2i2p.datasets.bag_sequence import BagChoice, read_bag
-from diff2i2p.datasets.odometry import T_BODY_OPTICAL
 from diff2i2p.datasets.sequences import write_trajectory
 from diff2i2p.datasets.trajectory import Trajectory
+from diff2i2p.geometry import T_BODY_OPTICAL
 
 
 def test_truth_is_found_by_its_name_and_interpolated(tmp_path):

@@ -9,12 +9,12 @@ import torch
 
 from diff2i2p.camera import Camera, View
 from diff2i2p.config import PAPER, PAPER_RGBD, Config, load_config, override
-from diff2i2p.localization.localizer import StageTimer
-from diff2i2p.localization.result import Correspondences
+from diff2i2p.correspondences import Correspondences
 from diff2i2p.mapping.compile_map import by_node
 from diff2i2p.mapping.compiled_map import CompiledMap
 from diff2i2p.mapping.pyramid import build_pyramid
-from diff2i2p.matchers.network import NetworkMatcher
+from diff2i2p.matchers import StageTimer
+from diff2i2p.matchers.point_network import PointNetworkMatcher
 from diff2i2p.network.diff2i2p import Diff2I2P
 from diff2i2p.weights import WeightsError, load_weights
 from diff2i2p.weights.released import network_of, released_name
@@ -45,7 +45,7 @@ def matches_of(network: Diff2I2P) -> Correspondences:
         floor = CompiledMap(Path("floor"), {}, by_node(pyramid, network))
     image = rng.integers(0, 255, (96, 128), dtype=np.uint8)
     view = View(image, Camera(128, 96, (110.0, 110.0, 63.5, 47.5)), np.full((96, 128), 1.5, np.float32))
-    return NetworkMatcher(network, floor, network.config).match(view, None, StageTimer())[0]
+    return PointNetworkMatcher(network, floor, network.config).match(view, None, StageTimer())[0].correspondences
 
 
 @pytest.mark.parametrize("mode", ["mono", "rgbd"])

@@ -12,9 +12,10 @@ import pytest
 
 from diff2i2p.camera import Camera, View
 from diff2i2p.cloud import PointCloud, write_cloud
+from diff2i2p.correspondences import Correspondences
 from diff2i2p.datasets.sequences import write_sequence
 from diff2i2p.localization.localizer import Localizer
-from diff2i2p.localization.result import Correspondences, Localization, Status
+from diff2i2p.localization.result import Localization, Status
 from diff2i2p.mapping.compiled_map import CompiledMap
 from diff2i2p.mapping.dense import DenseMap
 

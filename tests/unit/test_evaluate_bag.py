@@ -17,6 +17,7 @@ from scipy.spatial.transform import Rotation
 from diff2i2p.camera import Camera, View
 from diff2i2p.cloud import PointCloud, read_cloud
 from diff2i2p.config import Config, override
+from diff2i2p.correspondences import Correspondences
 from diff2i2p.datasets.bag_record import record_bag
 from diff2i2p.datasets.sequences import read_sequence, read_trajectory, write_sequence, write_trajectory
 from diff2i2p.datasets.trajectory import Trajectory
@@ -24,7 +25,7 @@ from diff2i2p.evaluation.alignment import AlignmentError, fit
 from diff2i2p.evaluation.metrics import Tracking
 from diff2i2p.evaluation.report.rerun_log import RerunError, require_rerun
 from diff2i2p.localization.localizer import Localizer
-from diff2i2p.localization.result import Correspondences, Localization, Status
+from diff2i2p.localization.result import Localization, Status
 from diff2i2p.mapping.compile_map import compile_map
 from diff2i2p.mapping.dense import DenseMap
 

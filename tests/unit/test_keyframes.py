@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 from diff2i2p.cloud import write_cloud
 from diff2i2p.config import Config, override
 from diff2i2p.datasets.sequences import write_sequence
-from diff2i2p.evaluation.metrics import pose_error
+from diff2i2p.geometry import pose_error
 from diff2i2p.localization.localizer import Localizer
 from diff2i2p.mapping.compile_map import compile_map
 from diff2i2p.mapping.compiled_map import MapError

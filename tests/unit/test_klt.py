@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A camera near where it is expected is followed, without a search; anywhere else it is searched."""
+"""A camera near where it is expected is tracked, without a search; anywhere else it is searched."""
 
 import cv2
 import numpy as np
@@ -9,10 +9,11 @@ from scipy.spatial.transform import Rotation
 from diff2i2p.camera import View
 from diff2i2p.cloud import PointCloud
 from diff2i2p.config import PnpConfig, override
-from diff2i2p.evaluation.metrics import pose_error
-from diff2i2p.localization.localizer import Localizer, StageTimer
+from diff2i2p.geometry import pose_error
+from diff2i2p.localization.localizer import Localizer
 from diff2i2p.mapping.dense import DenseMap
-from diff2i2p.matchers.klt import Follower
+from diff2i2p.matchers import StageTimer
+from diff2i2p.matchers.klt import KltMatcher
 from diff2i2p.pose.pnp import solve_pnp
 from diff2i2p.render import render_cloud
 
@@ -51,7 +52,7 @@ def test_a_camera_near_where_it_is_expected_is_found_without_a_search(corner_loc
     assert answer.ok and answer.matcher == "tracks" and 0.9 <= answer.confidence < 0.999
     error = pose_error(truth, answer.T_map_camera)
     assert error[0] < 0.02 and error[1] < 0.3
-    assert "follow" in answer.milliseconds and np.linalg.eigvalsh(answer.covariance).min() > 0
+    assert "klt" in answer.milliseconds and np.linalg.eigvalsh(answer.covariance).min() > 0
 
 
 def test_a_camera_far_from_where_it_is_expected_is_searched_and_found(corner_localizer, image, truth, eye):
@@ -59,23 +60,23 @@ def test_a_camera_far_from_where_it_is_expected_is_searched_and_found(corner_loc
     assert answer.ok and answer.matcher == "appearance" and pose_error(truth, answer.T_map_camera)[0] < 0.02
 
 
-def test_an_image_of_another_place_is_not_followed_into_the_map(corner_localizer, other_corner, truth, photograph, eye):
+def test_an_image_of_another_place_is_not_tracked_into_the_map(corner_localizer, other_corner, truth, photograph, eye):
     assert not corner_localizer.localize(photograph(other_corner, truth), eye, truth).ok
 
 
-def test_nothing_is_followed_where_the_map_has_nothing_nor_into_an_image_that_shows_nothing(corner_localizer, truth, eye):
-    follower, blank = Follower(corner_localizer.map.dense), View(np.full((240, 320), 255, np.uint8), eye)
-    assert follower.match(blank, truth, StageTimer()) == []
-    assert follower.match(blank, moved(truth, (1e4, 0, 0), (0, 0, 0)), StageTimer()) == []
+def test_nothing_is_tracked_where_the_map_has_nothing_nor_into_an_image_that_shows_nothing(corner_localizer, truth, eye):
+    klt, blank = KltMatcher(corner_localizer.map.dense), View(np.full((240, 320), 255, np.uint8), eye)
+    assert klt.match(blank, truth, StageTimer()) == []
+    assert klt.match(blank, moved(truth, (1e4, 0, 0), (0, 0, 0)), StageTimer()) == []
 
 
-def test_without_an_expectation_or_on_a_map_without_looks_nothing_is_followed(corner, corner_localizer, truth):
+def test_without_an_expectation_or_on_a_bare_map_nothing_is_tracked(corner, corner_localizer, truth):
     bare = DenseMap.build(corner, colour=False)
-    assert Follower(corner_localizer.map.dense).match(None, None, StageTimer()) == []
-    assert Follower(bare).match(None, truth, StageTimer()) == []
+    assert KltMatcher(corner_localizer.map.dense).match(None, None, StageTimer()) == []
+    assert KltMatcher(bare).match(None, truth, StageTimer()) == []
 
 
-def test_along_a_wall_that_repeats_itself_a_camera_is_not_followed_to_the_next_piece(eye):
+def test_along_a_wall_that_repeats_itself_a_camera_is_not_tracked_to_the_next_piece(eye):
     """One piece is 0.8 m long: from more than half of that away the next one is nearer than the right one."""
     rng = np.random.default_rng(0)
     piece = cv2.GaussianBlur(rng.normal(size=(100, 40)).astype(np.float32), (0, 0), 2, borderType=cv2.BORDER_REFLECT)
@@ -86,8 +87,8 @@ def test_along_a_wall_that_repeats_itself_a_camera_is_not_followed_to_the_next_p
     truth = np.eye(4)
     truth[:3, :3], truth[:3, 3] = Rotation.from_euler("x", -90, degrees=True).as_matrix(), (4.8, 0.5, 1.0)
     view = View(render_cloud(wall.points, wall.shades, eye, truth, 0.03).image, eye)
-    follower = Follower(wall)
-    assert follower.match(view, moved(truth, (0.1, 0, 0), (0, 0, 0)), StageTimer())
+    klt = KltMatcher(wall)
+    assert klt.match(view, moved(truth, (0.1, 0, 0), (0, 0, 0)), StageTimer())
     for aside in np.arange(-1.0, 1.01, 0.1):
-        for matches in follower.match(view, moved(truth, (aside, 0, 0), (0, 0, 0)), StageTimer()):
-            assert np.linalg.norm(solve_pnp(matches, eye, PNP).T_map_camera[:3, 3] - truth[:3, 3]) < 0.05 or abs(aside) > 0.55
+        for place in klt.match(view, moved(truth, (aside, 0, 0), (0, 0, 0)), StageTimer()):
+            assert np.linalg.norm(solve_pnp(place.correspondences, eye, PNP).T_map_camera[:3, 3] - truth[:3, 3]) < 0.05 or abs(aside) > 0.55

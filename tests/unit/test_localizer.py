@@ -2,6 +2,8 @@
 """Image + map -> pose, with the appearance matcher: right poses, honest failures."""
 
 import dataclasses
+import gc
+import weakref
 
 import numpy as np
 import pytest
@@ -10,13 +12,15 @@ from scipy.spatial.transform import Rotation
 from diff2i2p.camera import Camera, CameraError
 from diff2i2p.cloud import read_cloud
 from diff2i2p.config import Config, override
+from diff2i2p.correspondences import Correspondences
 from diff2i2p.datasets.sequences import read_sequence
-from diff2i2p.evaluation.metrics import pose_error
+from diff2i2p.geometry import in_map, pose_error
 from diff2i2p.localization.localizer import Localizer
-from diff2i2p.localization.result import Correspondences, Status
+from diff2i2p.localization.result import Status
 from diff2i2p.mapping.compile_map import compile_map
 from diff2i2p.mapping.dense import DenseMap
 from diff2i2p.mapping.descriptor_index import build_appearance
+from diff2i2p.matchers import MatchedPlace
 from diff2i2p_sim.world import World
 from diff2i2p_sim.write import scan_positions
 
@@ -58,19 +62,48 @@ def test_an_answer_tells_its_evidence_and_the_time_it_took(localizer, drive):
     answer = next(a for a in map(lambda image: localizer.localize(image, CAMERA), drive[0]) if a.ok)
     assert answer.confidence >= localizer.config.verify.min_confidence and answer.matcher == "appearance"
     assert answer.inliers.sum() >= 12 and len(answer.inliers) == len(answer.correspondences)
-    assert answer.correspondences.echoes is None and answer.correspondences.around is None  # a drive of answers would fill the memory
     assert np.linalg.eigvalsh(answer.covariance).min() > 0
     assert {"rectify", "sift", "appearance", "pnp", "verify"} <= set(answer.milliseconds)
+
+
+def test_an_answer_carries_the_verified_places_with_their_evidence_best_first(localizer, drive):
+    for image in drive[0][:4]:
+        answer = localizer.localize(image, CAMERA)
+        assert 0 < len(answer.hypotheses) <= 3
+        confidences = [place.best.confidence for place in answer.hypotheses]
+        assert confidences == sorted(confidences, reverse=True) and answer.confidence == confidences[0]
+        found = answer if answer.ok else answer.rejected
+        assert found.T_map_camera is answer.hypotheses[0].best.pose.T_map_camera
+        for place in answer.hypotheses:
+            assert place.matcher == "appearance" and 1 <= len(place.poses) <= 2
+            assert all(verified.confidence <= verified.evidence.uniqueness for verified in place.poses)
+            assert place.best.confidence == max(verified.confidence for verified in place.poses)
 
 
 class Says:
     """A matcher that says the same of every image."""
 
-    def __init__(self, correspondences):
-        self.correspondences = correspondences
+    def __init__(self, *places: MatchedPlace):
+        self.places = places
 
     def match(self, view, prior, timer):
-        return [self.correspondences]
+        return list(self.places)
+
+
+def test_what_was_computed_for_an_image_does_not_live_on_in_its_answer(localizer, drive):
+    """A drive of answers would fill the memory."""
+    matcher, held = localizer.matchers[0], []
+
+    class Watched:
+        def match(self, view, prior, timer):
+            places = matcher.match(view, prior, timer)
+            held.extend(map(weakref.ref, places))
+            return places
+
+    watched = Localizer(localizer.map, [Watched()], localizer.config)
+    answers = [watched.localize(image, CAMERA) for image in drive[0][:3]]
+    gc.collect()
+    assert len(answers) == 3 and held and all(place() is None for place in held)
 
 
 def test_what_one_matcher_cannot_prove_another_proves(localizer, drive):
@@ -78,23 +111,36 @@ def test_what_one_matcher_cannot_prove_another_proves(localizer, drive):
     matches, good = found.correspondences, found.inliers
     right = Correspondences(matches.pixels, matches.points, matches.scores, "network")
     wrong = Correspondences(matches.pixels[good], matches.points[good] + [0, 0.45, 0], matches.scores[good], "appearance")
-    answer = Localizer(localizer.map, [Says(wrong), Says(right)], localizer.config).localize(image, CAMERA)
+    matchers = [Says(MatchedPlace(wrong)), Says(MatchedPlace(right))]
+    answer = Localizer(localizer.map, matchers, localizer.config).localize(image, CAMERA)
     assert answer.ok and answer.matcher == "network" and pose_error(truth, answer.T_map_camera)[0] < 0.25
 
 
-def test_a_rough_pose_of_the_network_is_made_precise_and_proven_where_it_leads(localizer, drive):
+@dataclasses.dataclass(frozen=True)
+class Rough(MatchedPlace):
+    """A place whose first matches are rough, and which are better once it is matched again."""
+
+    better: Correspondences
+    can_rematch = True
+
+    def rematch(self, T_map_camera, surfaces):
+        return self.better
+
+
+def test_a_rough_pose_is_matched_again_made_precise_and_proven_where_it_leads(localizer, drive):
     rough = np.eye(4)  # 15 cm to the side of the true pose, turned by 12 degrees
     rough[:3, :3], rough[0, 3] = Rotation.from_euler("y", 12, degrees=True).as_matrix(), 0.15
     proven = []
     for image, truth in zip(*drive, strict=True):
         if not (found := localizer.localize(image, CAMERA)).ok:
             continue
-        matches, moved = found.correspondences, truth @ rough @ np.linalg.inv(truth)
-        points = matches.points[found.inliers] @ moved[:3, :3].T + moved[:3, 3]
-        says = Says(Correspondences(matches.pixels[found.inliers], points, matches.scores[found.inliers], "network"))
-        once, again = (Localizer(localizer.map, [says], localizer.config) for _ in range(2))
-        once.follower = Says(None)
-        once.follower.match = lambda view, prior, timer: []
+        matches = found.correspondences
+        pixels, points, scores = (array[found.inliers] for array in (matches.pixels, matches.points, matches.scores))
+        first = Correspondences(pixels, in_map(points, truth @ rough @ np.linalg.inv(truth)), scores, "network")
+        once, again = (
+            Localizer(localizer.map, [Says(place)], localizer.config)
+            for place in (MatchedPlace(first), Rough(first, Correspondences(pixels, points, scores, "network")))
+        )
         answer = again.localize(image, CAMERA)
         if not once.localize(image, CAMERA).ok and answer.ok:
             proven.append(pose_error(truth, answer.T_map_camera)[0])
@@ -103,7 +149,7 @@ def test_a_rough_pose_of_the_network_is_made_precise_and_proven_where_it_leads(l
 
 def test_where_one_matcher_is_sure_the_next_is_not_asked(localizer, drive):
     image, found = next((i, a) for i in drive[0] if (a := localizer.localize(i, CAMERA)).confidence >= localizer.config.track.sure)
-    second = Says(found.correspondences)
+    second = Says()
     second.match = lambda view, prior, timer: pytest.fail("asked for nothing")
     answer = Localizer(localizer.map, [*localizer.matchers, second], localizer.config).localize(image, CAMERA)
     assert answer.ok and np.array_equal(answer.T_map_camera, found.T_map_camera)
@@ -111,7 +157,7 @@ def test_where_one_matcher_is_sure_the_next_is_not_asked(localizer, drive):
 
 def test_an_answer_too_weak_to_publish_ends_no_search(localizer, drive):
     strict = override(localizer.config, {"verify": {"min_confidence": 1.0}, "track": {"sure": 0.0}})
-    second, asked = Says(None), []
+    second, asked = Says(), []
     second.match = lambda view, prior, timer: asked.append(view) or []
     answer = Localizer(localizer.map, [*localizer.matchers, second], strict).localize(drive[0][0], CAMERA)
     assert not answer.ok and len(asked) == 1

@@ -11,9 +11,11 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from diff2i2p.camera import Camera, View
+from diff2i2p.correspondences import Correspondences
 from diff2i2p.datasets.sequences import Frame, Sequence, SequenceError
-from diff2i2p.evaluation.metrics import evaluate, pose_error, right_matches, rmse, summarize, visible, write_metrics
-from diff2i2p.localization.result import Correspondences, Localization, Status
+from diff2i2p.evaluation.metrics import evaluate, right_matches, rmse, summarize, write_metrics
+from diff2i2p.geometry import pose_error, visible
+from diff2i2p.localization.result import Localization, Status
 
 CAMERA = Camera(320, 240, (260.0, 260.0, 159.5, 119.5))
 WALL = np.stack(np.meshgrid(np.linspace(-1, 1, 21), np.linspace(-0.8, 0.8, 17), [3.0]), -1).reshape(-1, 3).astype(np.float32)

@@ -13,11 +13,12 @@ import torch
 from diff2i2p import cli
 from diff2i2p.camera import Camera, View
 from diff2i2p.config import PAPER, Config, ConfigError, override
-from diff2i2p.localization.localizer import StageTimer
+from diff2i2p.correspondences import Correspondences
 from diff2i2p.mapping.compile_map import by_node
 from diff2i2p.mapping.compiled_map import CompiledMap
 from diff2i2p.mapping.pyramid import build_pyramid
-from diff2i2p.matchers.network import NetworkMatcher
+from diff2i2p.matchers import StageTimer
+from diff2i2p.matchers.point_network import PointNetworkMatcher
 from diff2i2p.network.backends import providers
 from diff2i2p.network.diff2i2p import Diff2I2P
 from diff2i2p.network.onnx_export import Shapes, export_image_side, export_matching, require_exportable
@@ -54,8 +55,8 @@ def matcher(network, site, tmp_path, monkeypatch):
     """A function: the matcher of a runtime, graphs kept in a folder of the test's own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
-    def make(runtime: str) -> NetworkMatcher:
-        return NetworkMatcher(
+    def make(runtime: str) -> PointNetworkMatcher:
+        return PointNetworkMatcher(
             network, site, override(Config(), {"runtime": runtime, "matching": {"min_score": -1.0, "max_matches": 100000}})
         )
 
@@ -65,15 +66,19 @@ def matcher(network, site, tmp_path, monkeypatch):
 @pytest.fixture
 def matched(matcher):
     """A function: matches of a view by a runtime."""
-    return lambda view, runtime, prior=None: matcher(runtime).match(view, prior, StageTimer())
+
+    def match(view: View, runtime: str, prior=None) -> list[Correspondences]:
+        return [place.correspondences for place in matcher(runtime).match(view, prior, StageTimer())]
+
+    return match
 
 
 def test_the_network_takes_as_many_threads_as_it_is_given(network, site):
     before = torch.get_num_threads()
     try:
-        NetworkMatcher(network, site, override(Config(), {"threads": before + 1}))
+        PointNetworkMatcher(network, site, override(Config(), {"threads": before + 1}))
         assert torch.get_num_threads() == before + 1
-        NetworkMatcher(network, site, Config())
+        PointNetworkMatcher(network, site, Config())
         assert torch.get_num_threads() == before + 1  # 0 leaves it alone
     finally:
         torch.set_num_threads(before)

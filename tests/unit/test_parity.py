@@ -10,10 +10,10 @@ from released import FOLDER, keys, needs_reference, probe, tensors
 
 from diff2i2p.camera import Camera, View
 from diff2i2p.config import RGBD_SCENES_MATCHING, override
-from diff2i2p.localization.localizer import StageTimer
 from diff2i2p.mapping.compiled_map import CompiledMap
 from diff2i2p.mapping.pyramid import Pyramid
-from diff2i2p.matchers.network import NetworkMatcher, back_project
+from diff2i2p.matchers import StageTimer
+from diff2i2p.matchers.point_network import PointNetworkMatcher, back_project
 from diff2i2p.network.coarse_to_fine import match_coarse
 from diff2i2p.weights.released import network_of
 
@@ -128,7 +128,7 @@ def test_coarse_matches_are_the_originals(run, variant):
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_the_matcher_finds_the_originals_pixels_and_points(run, variant):
-    found = matcher(run, variant).match(run.view, None, StageTimer())[0]
+    found = matcher(run, variant).match(run.view, None, StageTimer())[0].correspondences
     case = {name.removeprefix(f"{variant}_"): value for name, value in run.expected.items() if name.startswith(variant)}
     pixels = case["fine_pixels"][:, ::-1]
     ours = np.lexsort((found.scores, *found.pixels.T))
@@ -158,7 +158,7 @@ def settings(run, variant: str):
     return override(run.network.config, {"matching": VARIANTS[variant]})
 
 
-def matcher(run, variant: str) -> NetworkMatcher:
+def matcher(run, variant: str) -> PointNetworkMatcher:
     """The matcher on a map of the reference's cloud, its features in full precision."""
     order = torch.argsort(pyramid(run.given).owners[0], stable=True)
     owners = pyramid(run.given).owners[0][order]
@@ -169,7 +169,7 @@ def matcher(run, variant: str) -> NetworkMatcher:
         "node_points": torch.from_numpy(run.given["points_3"]),
         "nodes": run.site.nodes,
     }
-    return NetworkMatcher(run.network, CompiledMap(FOLDER, {}, tensors), settings(run, variant))
+    return PointNetworkMatcher(run.network, CompiledMap(FOLDER, {}, tensors), settings(run, variant))
 
 
 def by_original_index(run, points: torch.Tensor, members: torch.Tensor) -> list[list[int]]:

@@ -10,12 +10,13 @@ import pytest
 from diff2i2p.camera import Camera, View
 from diff2i2p.cloud import PointCloud
 from diff2i2p.config import Config
-from diff2i2p.evaluation.metrics import pose_error
+from diff2i2p.correspondences import Correspondences
+from diff2i2p.geometry import pose_error
 from diff2i2p.localization.hypotheses import Hypothesis, propose
 from diff2i2p.localization.localizer import Localizer
 from diff2i2p.localization.repetition import find_line, slide
-from diff2i2p.localization.result import Correspondences
 from diff2i2p.mapping.dense import DenseMap
+from diff2i2p.matchers import MatchedPlace
 from diff2i2p.pose.render_compare import compare
 from diff2i2p.render import close_cracks, render_cloud
 
@@ -51,12 +52,12 @@ def view(corridor):
     return View((0.6 * picture + np.random.default_rng(1).normal(0, 3, picture.shape)).clip(0, 255).astype(np.uint8), CAMERA)
 
 
-def seen_from(T: np.ndarray, moved: float, count: int) -> Correspondences:
+def seen_from(T: np.ndarray, moved: float, count: int) -> MatchedPlace:
     """Matches of an image taken at T, all with what looks alike `moved` metres further along."""
     rng = np.random.default_rng(count)
     pixels = rng.uniform((0, 0), (320, 240), (count, 2))
     points = (CAMERA.rays(pixels) * rng.uniform(1, 4, (count, 1))) @ T[:3, :3].T + T[:3, 3] + [moved, 0, 0]
-    return Correspondences(pixels, points, np.ones(count, np.float32), "appearance")
+    return MatchedPlace(Correspondences(pixels, points, np.ones(count, np.float32), "appearance"))
 
 
 def test_two_places_that_look_the_same_way_are_one_line_and_others_are_none():
@@ -79,7 +80,8 @@ def test_the_image_slides_to_where_the_map_looks_like_it(dense, view):
 
 def test_floors_one_above_the_other_are_a_line_too(dense, view):
     upright = seen_from(TRUTH, 0, 60)
-    above = replace(seen_from(TRUTH, 0, 40), points=seen_from(TRUTH, 0, 40).points + [0, 0, 3.2])
+    below = seen_from(TRUTH, 0, 40).correspondences
+    above = MatchedPlace(replace(below, points=below.points + [0, 0, 3.2]))
     line = find_line(propose([upright, above], CAMERA, PNP))
     assert abs(line.direction @ (0, 0, 1)) > 0.999
     assert slide(line, compare(view, dense, TRUTH), dense) == []  # the map has no other floor

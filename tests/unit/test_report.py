@@ -17,10 +17,11 @@ from scipy.spatial.transform import Rotation
 
 from diff2i2p.camera import Camera, View
 from diff2i2p.cloud import PointCloud
+from diff2i2p.correspondences import Correspondences
 from diff2i2p.datasets.sequences import Frame
 from diff2i2p.evaluation.metrics import judge, summarize
 from diff2i2p.evaluation.report.report import Run, reason, write_report
-from diff2i2p.localization.result import Correspondences, Localization, Status
+from diff2i2p.localization.result import Localization, Status
 from diff2i2p.mapping.dense import DenseMap
 
 CAMERA = Camera(320, 240, (260.0, 260.0, 159.5, 119.5))

@@ -23,7 +23,7 @@ def fix(x: float, yaw: float = 0.0, confidence: float = 0.97) -> Localization:
     return Localization(Status.OK, at(x, yaw), np.eye(6), confidence)
 
 
-def doubt(x: float, yaw: float = 0.0, confidence: float = 0.4) -> Localization:
+def rejected(x: float, yaw: float = 0.0, confidence: float = 0.4) -> Localization:
     return fix(x, yaw, confidence).withheld(Status.REJECTED_LOW_CONFIDENCE)
 
 
@@ -138,26 +138,26 @@ def test_odometry_may_be_wrong_by_a_share_of_the_way(tracker):
     assert not tracker.update(0.2, fix(24.0), T_odom_camera=at(20.0)).ok
 
 
-def test_a_doubted_pose_where_odometry_expects_it_is_believed(tracker):
+def test_a_rejected_pose_where_odometry_expects_it_is_verified(tracker):
     tracker.update(0.0, fix(10.0), T_odom_camera=at(0.0))
-    answer = tracker.update(0.1, doubt(10.5, confidence=0.3), T_odom_camera=at(0.4))
+    answer = tracker.update(0.1, rejected(10.5, confidence=0.3), T_odom_camera=at(0.4))
     assert answer.ok and 0.8 < answer.confidence < 0.82
     np.testing.assert_allclose(answer.T_map_camera, at(10.5))
 
 
 @pytest.mark.parametrize(
-    "doubted", [doubt(10.7), doubt(10.4, 6.0), doubt(10.4, confidence=0.1)], ids=["elsewhere", "turned", "without any proof"]
+    "answer", [rejected(10.7), rejected(10.4, 6.0), rejected(10.4, confidence=0.1)], ids=["elsewhere", "turned", "without any proof"]
 )
-def test_a_doubted_pose_that_odometry_does_not_confirm_stays_withheld(tracker, doubted):
+def test_a_rejected_pose_that_odometry_does_not_confirm_stays_withheld(tracker, answer):
     tracker.update(0.0, fix(10.0), T_odom_camera=at(0.0))
-    answer = tracker.update(0.1, doubted, T_odom_camera=at(0.4))
+    answer = tracker.update(0.1, answer, T_odom_camera=at(0.4))
     assert answer.status is Status.REJECTED_LOW_CONFIDENCE and answer.T_map_camera is None
 
 
-def test_a_doubted_pose_stays_withheld_without_odometry_and_while_lost(tracker):
-    assert not tracker.update(0.0, doubt(10.0), T_odom_camera=at(0.0)).ok
+def test_a_rejected_pose_stays_withheld_without_odometry_and_while_lost(tracker):
+    assert not tracker.update(0.0, rejected(10.0), T_odom_camera=at(0.0)).ok
     assert tracker.update(0.1, fix(10.0)).ok
-    assert not tracker.update(0.2, doubt(10.0), T_odom_camera=at(0.0)).ok
+    assert not tracker.update(0.2, rejected(10.0), T_odom_camera=at(0.0)).ok
 
 
 def test_odometry_raises_the_confidence_only_of_a_pose_that_it_leads_to(tracker):
@@ -166,23 +166,23 @@ def test_odometry_raises_the_confidence_only_of_a_pose_that_it_leads_to(tracker)
     assert tracker.update(0.2, fix(10.8, confidence=0.7), T_odom_camera=at(0.4)).confidence == 0.7
 
 
-def test_doubted_poses_never_lead_away_from_odometry(tracker):
+def test_rejected_poses_never_lead_away_from_odometry(tracker):
     tracker.update(0.0, fix(0.0), T_odom_camera=at(0.0))
-    answers = [tracker.update(0.1 * n, doubt(0.1 * n), T_odom_camera=at(0.0)).ok for n in range(1, 6)]
+    answers = [tracker.update(0.1 * n, rejected(0.1 * n), T_odom_camera=at(0.0)).ok for n in range(1, 6)]
     assert answers == [True, True, False, False, False]
 
 
 @pytest.mark.parametrize("has_odometry", [True, False], ids=["with odometry", "without odometry"])
 def test_a_camera_that_has_looked_around_in_vain_needs_more_proof(tracker, has_odometry):
     for n in range(4):
-        tracker.update(n, doubt(n, confidence=0.01), at(n) if has_odometry else None)
+        tracker.update(n, rejected(n, confidence=0.01), at(n) if has_odometry else None)
     assert not tracker.update(4.0, fix(4.0, confidence=0.95), at(4.0) if has_odometry else None).ok
     assert tracker.update(5.0, fix(5.0, confidence=0.95), at(5.0) if has_odometry else None).ok
 
 
 def test_one_look_in_vain_counts_once_however_long_it_lasts(tracker):
     for n in range(20):
-        tracker.update(0.1 * n, doubt(0.0, confidence=0.01), at(0.0))
+        tracker.update(0.1 * n, rejected(0.0, confidence=0.01), at(0.0))
     assert tracker.update(2.0, fix(0.0, confidence=0.97), at(0.0)).ok
 
 
@@ -194,7 +194,7 @@ def test_images_that_show_nothing_say_nothing_about_where_they_are(tracker):
 
 def test_a_camera_that_was_known_before_it_got_lost_is_not_taken_for_a_stranger(tracker):
     for n in range(4):
-        tracker.update(n, doubt(n, confidence=0.01), at(n))
+        tracker.update(n, rejected(n, confidence=0.01), at(n))
     tracker.update(4.0, fix(4.0, confidence=0.999), at(4.0))
     for n in range(5, 8):
         tracker.update(n, MISS, at(n))

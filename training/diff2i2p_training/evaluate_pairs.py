@@ -10,8 +10,9 @@ import torch
 
 from diff2i2p.camera import Camera
 from diff2i2p.config import PnpConfig
-from diff2i2p.evaluation.metrics import git_commit, machine, pose_error
-from diff2i2p.localization.result import Correspondences
+from diff2i2p.correspondences import Correspondences
+from diff2i2p.evaluation.metrics import git_commit, machine
+from diff2i2p.geometry import in_camera, pose_error
 from diff2i2p.network.diff2i2p import Diff2I2P
 from diff2i2p.pose.pnp import solve_pnp
 from diff2i2p_training.data.pair_dataset import PairDataset
@@ -123,7 +124,7 @@ def solve(matches: ViewMatches, batch: Batch, solver: str) -> np.ndarray | None:
 
 def fragment_rmse(points: np.ndarray, T_a: np.ndarray, T_b: np.ndarray) -> float:
     """Root mean square distance, metres, of fragment points (N, 3) as seen from camera poses (4, 4) a and b."""
-    a, b = ((points - T[:3, 3]) @ T[:3, :3] for T in (T_a, T_b))
+    a, b = (in_camera(points, T) for T in (T_a, T_b))
     return float(np.sqrt(((a - b) ** 2).sum(1).mean()))
 
 

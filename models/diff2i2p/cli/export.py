@@ -24,7 +24,7 @@ def export(
 ):
     """Write the network as two ONNX graphs of fixed shapes, for TensorRT or any other runtime. Runtime onnxruntime makes its own."""
     from diff2i2p.mapping.compiled_map import CompiledMap
-    from diff2i2p.matchers.network import graph_sizes
+    from diff2i2p.matchers.point_network import graph_sizes
     from diff2i2p.network.onnx_export import Shapes, export_image_side, export_matching, require_exportable
     from diff2i2p.weights import WeightsError, load_weights, shipped_weights
 

@@ -12,9 +12,10 @@ from scipy.spatial.transform import Rotation
 
 from diff2i2p.camera import Camera
 from diff2i2p.datasets.bag import CAMERA_INFO, COMPRESSED, IMAGE, TF, BagError
-from diff2i2p.datasets.odometry import T_BODY_OPTICAL, drifting_odometry
+from diff2i2p.datasets.odometry import drifting_odometry
 from diff2i2p.datasets.sequences import Frame, Sequence
 from diff2i2p.datasets.trajectory import Trajectory
+from diff2i2p.geometry import T_BODY_OPTICAL
 
 ODOMETRY_RATE = 50.0  # Hz
 DELAY = 0.05  # seconds from the exposure of an image to its arrival at the recorder; odometry arrives at once

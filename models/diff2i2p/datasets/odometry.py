@@ -5,9 +5,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from diff2i2p.datasets.trajectory import Trajectory
-
-# axes of a ROS body (x forward, y left, z up) of a camera looking forward (x right, y down, z forward), REP-103
-T_BODY_OPTICAL = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]], float)
+from diff2i2p.geometry import T_BODY_OPTICAL
 
 
 class DriftingOdometry:

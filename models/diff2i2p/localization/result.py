@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the stages of localization hand to each other."""
+"""What comes of an image: a pose or why there is none, with all that was verified on the way."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
 import numpy as np
 
-from diff2i2p.render import Surfaces
+from diff2i2p.correspondences import Correspondences
+from diff2i2p.localization.evidence import Evidence
+from diff2i2p.pose.pnp import Pose
 
 
 class Status(Enum):
@@ -22,40 +23,59 @@ class Status(Enum):
 
 
 @dataclass(frozen=True)
-class Correspondences:
-    """M matches between the rectified view and the map, best first."""
+class VerifiedPose:
+    """A pose with what speaks for it."""
 
-    pixels: np.ndarray  # (M, 2) float64 as (u, v), rectified view
-    points: np.ndarray  # (M, 3) float64, map frame, metres
-    scores: np.ndarray  # (M,) float32 in [0, 1], comparable within one matcher
-    matcher: str  # "network", "appearance", or "tracks" followed from where the camera is expected
-    echoes: "Callable[[], Correspondences] | None" = None  # looks up what else in the map is like the same pixels
-    # matches anew what is seen from T_map_camera (4, 4), known roughly, where the map shows these surfaces
-    around: "Callable[[np.ndarray, Surfaces], Correspondences] | None" = None
-    tried: int = 0  # points of the map that were looked for; 0 where the matcher does not count
+    pose: Pose
+    evidence: Evidence
+    confidence: float  # probability of being within 0.25 m and 5 deg
 
-    def __len__(self) -> int:
-        return len(self.pixels)
 
-    def alone(self) -> "Correspondences":
-        """These matches without the means to look up others, which hold on to all that was computed for the image."""
-        return replace(self, echoes=None, around=None)
+@dataclass(frozen=True)
+class VerifiedHypothesis:
+    """One place that was verified."""
+
+    correspondences: Correspondences
+    poses: tuple[VerifiedPose, ...]  # as matched first, then each refinement that was tried
+
+    @property
+    def matcher(self) -> str:
+        return self.correspondences.matcher
+
+    @property
+    def best(self) -> VerifiedPose:
+        """The last of those that verify best: a refinement that verifies no worse is sharper."""
+        return max(reversed(self.poses), key=lambda verified: verified.confidence)
+
+    @property
+    def merit(self) -> tuple[float, int]:
+        """What hypotheses are compared by."""
+        return self.best.confidence, int(self.best.pose.inliers.sum())
+
+    def refined(self, pose: VerifiedPose) -> "VerifiedHypothesis":
+        """With one more refinement."""
+        return replace(self, poses=(*self.poses, pose))
 
 
 @dataclass(frozen=True)
 class Localization:
-    """Where the camera is in the map, or why that is not known. Failure never carries a pose, but may tell what was withheld."""
+    """Where the camera is in the map, or why that is not known.
+
+    Failure never carries a pose, but may tell what was withheld.
+    """
 
     status: Status
     T_map_camera: np.ndarray | None = None  # (4, 4) float64
-    covariance: np.ndarray | None = None  # (6, 6), ROS order x y z rx ry rz, map axes, m^2 and rad^2
+    # (6, 6), ROS order x y z rx ry rz, map axes, m^2 and rad^2
+    covariance: np.ndarray | None = None
     confidence: float = 0.0  # probability of being within 0.25 m and 5 deg
     matcher: str = ""  # whose correspondences gave the pose
     correspondences: Correspondences | None = None
     inliers: np.ndarray | None = None  # (M,) bool over the correspondences
     view: object = None  # camera.View that the correspondences' pixels lie in
     milliseconds: dict[str, float] = field(default_factory=dict)  # per stage
-    doubted: "Localization | None" = None  # the answer that was withheld: found, but not believed
+    rejected: "Localization | None" = None  # the answer that was withheld: found, but not verified
+    hypotheses: tuple[VerifiedHypothesis, ...] = ()  # the places that were verified, best first
 
     @property
     def ok(self) -> bool:
@@ -63,4 +83,4 @@ class Localization:
 
     def withheld(self, status: Status) -> "Localization":
         """This answer's rejection, for the reason `status`."""
-        return replace(self, status=status, T_map_camera=None, covariance=None, doubted=self)
+        return replace(self, status=status, T_map_camera=None, covariance=None, rejected=self)

@@ -1,60 +1,107 @@
 # SPDX-License-Identifier: Apache-2.0
 """Do the map, as a pose sees it, and the image show the same, part by part of the view?"""
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
-from diff2i2p.pose.render_compare import Comparison
+from diff2i2p.pose.render_compare import ViewComparison, agreement
 
 COARSE = 2.0  # blur, pixels: what a camera out of focus, in motion or in the dark still shows
-STEP, CELL = 2, 10  # one pixel in STEP is compared, each way; cells are so many of those wide and high
+# one pixel in STEP is compared, each way; cells are so many of those wide and high
+STEP, CELL = 2, 10
 KNOWN = 0.5  # share of a cell that the map must show
-PLAIN = 30.0  # variance of the normalised shades below which a cell shows nothing
-WHITE, BLIND = 250, 0.9  # grey level of a pixel with too much light, and the share of them that makes a cell blind
+PLAIN = 30.0  # variance of the normalised grey below which a cell shows nothing
+# grey level of a pixel with too much light, and the share of them that makes a cell blind
+WHITE, BLIND = 250, 0.9
 FEW = 6  # cells that say nothing yet
-DARKEST, EVEN = 8.0, 1e-4  # grey levels below which all is dark; variance of log shades of a view that shows nothing
+# grey levels below which all is dark; variance of the logarithm of grey of a view that shows
+# nothing
+DARKEST, EVEN = 8.0, 1e-4
 
 
-def likeness(comparison: Comparison, T_map_camera: np.ndarray) -> float:
-    """Correlation of the map at `T_map_camera` with the image, averaged over the cells of the view by their contrast in the map.
+@dataclass(frozen=True)
+class Similarity:
+    """How much alike image and map are at a pose."""
 
-    1 where all is alike, 0 by chance, and 0 where the map has no looks or shows too little. Furniture, pictures and patterns weigh
-    as much as the room that they take in the view, however many corners they have.
+    T_map_camera: np.ndarray  # (4, 4)
+    agreement: float  # share of the map's corners that the image shows where the pose puts them
+    ncc_fine: float
+
+    @property
+    def value(self) -> float:
+        """One number, by which poses are ranked."""
+        return self.agreement * self.ncc_fine
+
+
+def similarity(comparison: ViewComparison, T_map_camera: np.ndarray) -> Similarity:
+    """Of the map at `T_map_camera` (4, 4), which lies near where it was rendered."""
+    agrees = agreement(comparison.map_tracks, comparison.view.camera, T_map_camera)
+    return Similarity(T_map_camera, agrees, ncc_fine(comparison, T_map_camera))
+
+
+def similarities(comparison: ViewComparison) -> list[Similarity]:
+    """Where the map was rendered, and where the tracks lead to from there."""
+    sharper = comparison.pose
+    poses = (
+        [comparison.T_map_camera]
+        if sharper is None
+        else [comparison.T_map_camera, sharper.T_map_camera]
+    )
+    return [similarity(comparison, T) for T in poses]
+
+
+def ncc_fine(comparison: ViewComparison, T_map_camera: np.ndarray) -> float:
+    """Correlation of the map at `T_map_camera` with the image, averaged over the cells of the view
+    by their contrast in the map.
+
+    1 where all is alike, 0 by chance, and 0 on a bare map or where it shows too little. Furniture,
+    pictures and patterns weigh as much as the room that they take in the view, however many corners
+    they have.
     """
-    if comparison.ours is None:
+    if not comparison.has_intensity:
         return 0.0
     u, v = _where(comparison, T_map_camera)
-    ours = _sampled(cv2.GaussianBlur(comparison.ours, (0, 0), COARSE)).astype(np.float32)
-    theirs, white = (cv2.remap(image, u, v, cv2.INTER_LINEAR).astype(np.float32) for image in _coarse(comparison))
+    of_map = _sampled(cv2.GaussianBlur(comparison.map, (0, 0), COARSE)).astype(np.float32)
+    of_query, white = (
+        cv2.remap(image, u, v, cv2.INTER_LINEAR).astype(np.float32) for image in _coarse(comparison)
+    )
     cells = _Cells(_known(comparison, u, v) & ~_sampled(comparison.surfaces.doubtful))
-    a, b = cells.mean(ours), cells.mean(theirs)
-    ours_varies, theirs_varies = cells.mean(ours * ours) - a * a, cells.mean(theirs * theirs) - b * b
-    telling = cells.filled & (ours_varies > PLAIN) & (cells.mean(white) < BLIND)
+    a, b = cells.mean(of_map), cells.mean(of_query)
+    map_varies, query_varies = (
+        cells.mean(of_map * of_map) - a * a,
+        cells.mean(of_query * of_query) - b * b,
+    )
+    telling = cells.filled & (map_varies > PLAIN) & (cells.mean(white) < BLIND)
     if telling.sum() < FEW:
         return 0.0
-    contrast = np.sqrt(ours_varies[telling])
-    together = (cells.mean(ours * theirs) - a * b)[telling]
-    alike = together / (contrast * np.sqrt(np.maximum(theirs_varies[telling], PLAIN)))
+    contrast = np.sqrt(map_varies[telling])
+    together = (cells.mean(of_map * of_query) - a * b)[telling]
+    alike = together / (contrast * np.sqrt(np.maximum(query_varies[telling], PLAIN)))
     return float(max(np.average(alike, weights=contrast), 0.0))
 
 
-def layout(comparison: Comparison, T_map_camera: np.ndarray) -> float:
-    """Correlation of light and dark over the view, cell by cell, between the map at `T_map_camera` and the image.
+def ncc_coarse(comparison: ViewComparison, T_map_camera: np.ndarray) -> float:
+    """Correlation of light and dark, cell by cell, between map and image at `T_map_camera`.
 
-    1 where all is alike, 0 by chance, and 0 where the map has no looks or shows too little. It outlasts blur and darkness. What rises
-    evenly across the view is light, and what is white for too much light says nothing: neither is compared.
+    1 where all is alike, 0 by chance, and 0 on a bare map or where it shows too little. It outlasts
+    blur and darkness. What rises evenly across the view is light, and what is white for too much
+    light says nothing: neither is compared.
     """
-    if comparison.ours is None:
+    if not comparison.has_intensity:
         return 0.0
     u, v = _where(comparison, T_map_camera)
     cells = _Cells(_known(comparison, u, v))
-    ours, theirs = cells.mean(_sampled(comparison.surfaces.image)), cells.mean(cv2.remap(comparison.view.grey, u, v, cv2.INTER_LINEAR))
-    telling = cells.filled & (theirs < WHITE)
+    of_map = cells.mean(_sampled(comparison.surfaces.image))
+    of_query = cells.mean(cv2.remap(comparison.view.grey, u, v, cv2.INTER_LINEAR))
+    telling = cells.filled & (of_query < WHITE)
     if telling.sum() < 2 * FEW:
         return 0.0
     rows, columns = np.nonzero(telling)
     even = np.linalg.qr(np.stack([rows, columns, np.ones(len(rows))], 1))[0]
-    a, b = (shade - even @ (even.T @ shade) for shade in (np.log(ours[telling] + DARKEST), np.log(theirs[telling] + DARKEST)))
+    tones = (np.log(grey[telling] + DARKEST) for grey in (of_map, of_query))
+    a, b = (tone - even @ (even.T @ tone) for tone in tones)
     return float(max((a * b).mean() / np.sqrt((a * a).mean() * (b * b).mean() + EVEN), 0.0))
 
 
@@ -74,23 +121,29 @@ class _Cells:
 
     def mean(self, values: np.ndarray) -> np.ndarray:
         """(rows, columns) of values (h, w)."""
-        return cv2.resize(values * self.known, self.grid, interpolation=cv2.INTER_AREA) / np.maximum(self.share, 1e-3)
+        return cv2.resize(
+            values * self.known, self.grid, interpolation=cv2.INTER_AREA
+        ) / np.maximum(self.share, 1e-3)
 
 
-def _known(comparison: Comparison, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+def _known(comparison: ViewComparison, u: np.ndarray, v: np.ndarray) -> np.ndarray:
     """(h, w) bool, what of the rendering is in the image, at u and v."""
     camera = comparison.view.camera
     inside = (u > 2) & (v > 2) & (u < camera.width - 3) & (v < camera.height - 3)
     return inside & _sampled(comparison.surfaces.depth > 0)
 
 
-def _coarse(comparison: Comparison) -> tuple[np.ndarray, np.ndarray]:
-    """The image as `ours` is normalised and blurred, and where it has too much light."""
-    return cv2.GaussianBlur(comparison.theirs, (0, 0), COARSE), (comparison.view.grey >= WHITE).astype(np.float32)
+def _coarse(comparison: ViewComparison) -> tuple[np.ndarray, np.ndarray]:
+    """The image as the map is normalised and blurred, and where it has too much light."""
+    return cv2.GaussianBlur(comparison.query, (0, 0), COARSE), (
+        comparison.view.grey >= WHITE
+    ).astype(np.float32)
 
 
-def _where(comparison: Comparison, T_map_camera: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """u and v (h, w) float32 of the image where a camera at `T_map_camera` has what each sampled pixel of the rendering shows."""
+def _where(comparison: ViewComparison, T_map_camera: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """u and v (h, w) float32 of the image where a camera at `T_map_camera` has what each sampled
+    pixel of the rendering shows.
+    """
     depth = _sampled(comparison.surfaces.depth)
     v, u = (STEP * indices + STEP // 2 for indices in np.indices(depth.shape, np.float32))
     fx, fy, cx, cy = comparison.view.camera.K

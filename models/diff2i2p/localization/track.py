@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""LOST -> TRACKING -> LOST: where the camera is expected next, and whether it can have got to where it was found."""
+"""LOST -> TRACKING -> LOST: where a camera is expected, and whether it can have got to a pose."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,28 +10,28 @@ import numpy as np
 from diff2i2p.camera import Camera
 from diff2i2p.config import Config
 from diff2i2p.geometry import motion_extent
+from diff2i2p.localization.calibration import calibration
 from diff2i2p.localization.result import Localization, Status
 
 # two poses that are both right, each to 0.25 m and 5 deg, may lie this far apart
 SLACK = np.array([0.5, np.radians(10)])  # metres, radians
 AGREES = SLACK / 2  # a pose this near to where odometry leads is expected
-LIKELIER = 10.0  # times are the odds of an expected pose those of any other; 13 by the 102 of them that BENCHMARK.md counts
-ELSEWHERE = np.array([0.1, np.radians(5)])  # metres, radians; from nearer a camera sees the same once more,
-AGAIN = 0.5  # which leaves this share of the doubt in one look, however often
-UNPROVEN = 0.4  # times are the odds that the camera is in the map at all, for every look that proves no pose; counted 0.355 / 0.898
-LEAST = 0.05  # that those odds become, however many looks
+# metres, radians; from nearer a camera sees the same once more
+ELSEWHERE = np.array([0.1, np.radians(5)])
+AGAIN = 0.5  # share of the doubt in one image that the same view, however often, leaves
+LEAST = 0.05  # that the odds of being in the map become, however many images prove no pose
 JUMP = 0.5  # seconds back in time that are a new start, of a clock or of a bag, not a late image
 
 
 class State(Enum):
-    """LOST: search the whole map. TRACKING: look around the predicted pose."""
+    """LOST: search the whole map. TRACKING: search around the predicted pose."""
 
     LOST = "LOST"
     TRACKING = "TRACKING"
 
 
 @dataclass(frozen=True)
-class Fix:
+class TrackedPose:
     """A pose of the camera, with the odometry of its time where there is any."""
 
     stamp: float  # seconds
@@ -44,125 +44,155 @@ class Fix:
 
     def way(self, T_odom_camera: np.ndarray | None) -> np.ndarray:
         """The motion (4, 4) from here by odometry, none where that does not tell."""
-        return np.linalg.inv(self.T_odom_camera) @ T_odom_camera if self.has_odometry(T_odom_camera) else np.eye(4)
+        return (
+            np.linalg.inv(self.T_odom_camera) @ T_odom_camera
+            if self.has_odometry(T_odom_camera)
+            else np.eye(4)
+        )
 
     def expected(self, T_odom_camera: np.ndarray | None) -> np.ndarray:
         """T_map_camera (4, 4) after that way."""
         return self.T_map_camera @ self.way(T_odom_camera)
 
-    def off(self, other: "Fix") -> np.ndarray:
+    def off(self, other: "TrackedPose") -> np.ndarray:
         """(metres, radians) between another pose and the one expected in its place."""
         return motion_extent(np.linalg.inv(self.expected(other.T_odom_camera)) @ other.T_map_camera)
 
-    def is_elsewhere(self, other: "Fix") -> bool:
+    def is_elsewhere(self, other: "TrackedPose") -> bool:
         """Whether the camera saw something else there: by odometry; without, by the poses."""
         by_poses = np.linalg.inv(self.T_map_camera) @ other.T_map_camera
-        return (motion_extent(self.way(other.T_odom_camera) if self.has_odometry(other.T_odom_camera) else by_poses) > ELSEWHERE).any()
+        by_odometry = self.has_odometry(other.T_odom_camera)
+        way = self.way(other.T_odom_camera) if by_odometry else by_poses
+        return (motion_extent(way) > ELSEWHERE).any()
 
 
 class Tracker:
-    """Remembers the last believed pose of one camera.
+    """Remembers the last verified pose of one camera.
 
-    In TRACKING a pose must be reachable from the last one, and one that odometry leads to is likelier right. LOST there is
-    nothing to hold it against, so a pose that is too doubtful by itself waits for others that agree with it, seen from elsewhere;
-    and the longer a camera has looked around in vain, the likelier it is somewhere else, and the more proof it takes.
+    In TRACKING a pose must be reachable from the last one, and one that odometry leads to is
+    likelier right. LOST there is nothing to hold it against, so a pose that is too doubtful by
+    itself waits for others that agree with it, seen from elsewhere; and the longer a camera has
+    looked around in vain, the likelier it is somewhere else, and the more proof it takes.
     """
 
     def __init__(self, config: Config = Config()):
         self._config, self.min_confidence = config.track, config.verify.min_confidence
-        self._last: Fix | None = None
-        self._believed = False  # else the last fix still waits for others that agree
+        self._last: TrackedPose | None = None
+        self._confirmed = False  # else the last pose still waits for others that agree
         self._doubt = 1.0  # probability that all that agree are wrong
-        self._in_map = 1.0  # odds that the camera is in the map at all, by the looks that proved no pose
-        self._unproven: Fix | None = None  # the last of those looks
+        # odds that the camera is in the map at all, by the images that proved no pose
+        self._in_map = 1.0
+        self._unproven: TrackedPose | None = None  # the last of those
         self._misses = 0
 
     @property
     def state(self) -> State:
-        return State.TRACKING if self._believed else State.LOST
+        return State.TRACKING if self._confirmed else State.LOST
 
     def localize(
-        self, localizer, image: np.ndarray, camera: Camera, stamp: float, odometry: Callable[[], np.ndarray | None],
-        guess: np.ndarray | None = None, **evidence,
+        self, localizer, image: np.ndarray, camera: Camera, stamp: float,
+        odometry: Callable[[], np.ndarray | None], guess: np.ndarray | None = None, **evidence,
     ) -> Localization:  # fmt: skip
-        """Localize an image where it is expected, LOST near `guess` (4, 4) first, and take in what was found.
+        """Localize an image where it is expected, LOST near `guess` (4, 4) first, and take it in.
 
-        odometry: gives T_odom_camera (4, 4) at `stamp` (seconds) or None; asked again once the image has been looked at, for by then
-        it may have come. evidence: depth and up of Localizer.localize. Raises what that raises.
+        odometry: gives T_odom_camera (4, 4) at `stamp` (seconds) or None; asked again once the
+        image has been looked at, for by then it may have come. evidence: depth and up of
+        Localizer.localize. Raises what that raises.
         """
         prior = self.predict(odometry())
         found = localizer.localize(image, camera, guess if prior is None else prior, **evidence)
-        if prior is None and guess is not None and not found.ok:  # a wrong guess costs time, not the answer
+        # a wrong guess costs time, not the answer
+        if prior is None and guess is not None and not found.ok:
             found = localizer.localize(image, camera, None, **evidence)
         return self.update(stamp, found, odometry())
 
     def predict(self, T_odom_camera: np.ndarray | None = None) -> np.ndarray | None:
-        """Expected T_map_camera (4, 4): the last pose moved on by odometry; without odometry the last pose. None when LOST."""
-        return self._last.expected(T_odom_camera) if self._believed else None
+        """Expected T_map_camera (4, 4): the last pose, moved on by odometry; None when LOST."""
+        return self._last.expected(T_odom_camera) if self._confirmed else None
 
-    def update(self, stamp: float, found: Localization, T_odom_camera: np.ndarray | None = None) -> Localization:
-        """Take in what was found in the image of `stamp` (seconds); the answer is what is believed of it now, or its rejection."""
-        pose = found if found.ok else found.doubted
+    def update(
+        self, stamp: float, found: Localization, T_odom_camera: np.ndarray | None = None
+    ) -> Localization:
+        """Take in what was found at `stamp` (seconds): what is known now, or its rejection."""
+        pose = found if found.ok else found.rejected
         if pose is None:
             return self._miss(found)
-        fix = Fix(stamp, pose.T_map_camera, T_odom_camera)
-        answer = self._weighed(found, pose, fix)
+        tracked = TrackedPose(stamp, pose.T_map_camera, T_odom_camera)
+        answer = self._weighed(found, pose, tracked)
         if not answer.ok:
-            self._wonder(fix)
+            self._count_unproven(tracked)
             return self._miss(answer)
-        if self._believed and not self._is_reachable(fix):
+        if self._confirmed and not self._is_reachable(tracked):
             return self._miss(answer.withheld(Status.REJECTED_MOTION))
-        if found.ok:  # from what only odometry makes believable nothing is expected in turn: one doubt after the other may lead astray
-            self._take(fix, found.confidence)
-        return answer if self._believed else answer.withheld(Status.REJECTED_LOW_CONFIDENCE)
+        # from what only odometry verifies nothing is expected in turn: one doubt after the other
+        # may lead astray
+        if found.ok:
+            self._take(tracked, found.confidence)
+        return answer if self._confirmed else answer.withheld(Status.REJECTED_LOW_CONFIDENCE)
 
-    def _weighed(self, found: Localization, pose: Localization, fix: Fix) -> Localization:
-        """What was found, its pose believed or doubted, with the confidence that it deserves because odometry leads there."""
-        if not self._believed or not self._is_expected(fix):
+    def _weighed(
+        self, found: Localization, pose: Localization, tracked: TrackedPose
+    ) -> Localization:
+        """What was found, with the confidence it deserves where odometry leads to its pose."""
+        if not self._confirmed or not self._is_expected(tracked):
             return found
-        confidence = likelier(pose.confidence, LIKELIER)
-        return replace(pose, confidence=confidence, milliseconds=found.milliseconds) if confidence >= self.min_confidence else found
+        confidence = likelier(pose.confidence, calibration().constants.odds_expected)
+        if confidence < self.min_confidence:
+            return found
+        return replace(pose, confidence=confidence, milliseconds=found.milliseconds)
 
-    def _take(self, fix: Fix, confidence: float) -> None:
-        """Go on from a pose proven by its image; LOST, doubt in poses that agree multiplies, but not of the same look."""
+    def _take(self, tracked: TrackedPose, confidence: float) -> None:
+        """Go on from a pose proven by its image.
+
+        LOST, doubt in poses that agree multiplies, but not of the same view.
+        """
         self._misses = 0
-        agrees = self._last is not None and self._agrees(fix)
-        is_look = self._believed or not agrees or self._last.is_elsewhere(fix)
-        if not self._believed:
+        agrees = self._last is not None and self._agrees(tracked)
+        is_new = self._confirmed or not agrees or self._last.is_elsewhere(tracked)
+        if not self._confirmed:
             before = self._doubt if agrees else 1.0
-            self._doubt = before * (1 - confidence) if is_look else min(before, AGAIN * (1 - confidence))
-            self._believed = likelier(1 - self._doubt, self._in_map) >= self._config.sure
-        if self._believed:
+            self._doubt = (
+                before * (1 - confidence) if is_new else min(before, AGAIN * (1 - confidence))
+            )
+            self._confirmed = likelier(1 - self._doubt, self._in_map) >= self._config.sure
+        if self._confirmed:
             self._in_map, self._unproven = 1.0, None
-        if is_look or self._believed:
-            self._last = fix
+        if is_new or self._confirmed:
+            self._last = tracked
 
-    def _wonder(self, fix: Fix) -> None:
-        """A pose that its image does not prove: seen from one place after the other, the map may be of somewhere else."""
-        if self._unproven is None or self._unproven.is_elsewhere(fix):
-            self._in_map, self._unproven = max(UNPROVEN * self._in_map, LEAST), fix
+    def _count_unproven(self, tracked: TrackedPose) -> None:
+        """A pose that its image does not prove: every new view makes the map less likely."""
+        if self._unproven is None or self._unproven.is_elsewhere(tracked):
+            odds = calibration().constants.odds_unproven * self._in_map
+            self._in_map, self._unproven = max(odds, LEAST), tracked
 
     def _miss(self, answer: Localization) -> Localization:
         self._misses += 1
         if self._misses >= self._config.lost_after:
-            self._last, self._believed = None, False
+            self._last, self._confirmed = None, False
         return answer
 
-    def _agrees(self, fix: Fix) -> bool:
-        """Whether the pose before speaks for this one: by odometry; without, because there was time for the way."""
-        return self._is_expected(fix) if self._last.has_odometry(fix.T_odom_camera) else self._is_reachable(fix)
+    def _agrees(self, tracked: TrackedPose) -> bool:
+        """Whether the pose before speaks for this one, by odometry or by the time for the way."""
+        by_odometry = self._last.has_odometry(tracked.T_odom_camera)
+        return self._is_expected(tracked) if by_odometry else self._is_reachable(tracked)
 
-    def _is_expected(self, fix: Fix) -> bool:
+    def _is_expected(self, tracked: TrackedPose) -> bool:
         """Whether odometry, and not just the lack of it, leads here."""
-        return self._last.has_odometry(fix.T_odom_camera) and (self._last.off(fix) <= AGREES).all()
+        has_odometry = self._last.has_odometry(tracked.T_odom_camera)
+        return has_odometry and (self._last.off(tracked) <= AGREES).all()
 
-    def _is_reachable(self, fix: Fix) -> bool:
-        """Whether the way to `fix` is that of odometry but for its drift; without odometry, whether there was time for it."""
-        if self._last.has_odometry(fix.T_odom_camera):
-            reach = self._config.odometry_drift * motion_extent(self._last.way(fix.T_odom_camera))
+    def _is_reachable(self, tracked: TrackedPose) -> bool:
+        """Whether odometry, but for its drift, or the time allows the way to `tracked`."""
+        if self._last.has_odometry(tracked.T_odom_camera):
+            reach = self._config.odometry_drift * motion_extent(
+                self._last.way(tracked.T_odom_camera)
+            )
         else:
-            reach = abs(fix.stamp - self._last.stamp) * np.array([self._config.max_speed, self._config.max_turn_rate])
-        return (self._last.off(fix) <= SLACK + reach).all()
+            reach = abs(tracked.stamp - self._last.stamp) * np.array(
+                [self._config.max_speed, self._config.max_turn_rate]
+            )
+        return (self._last.off(tracked) <= SLACK + reach).all()
 
 
 def likelier(confidence: float, times: float) -> float:

@@ -1,57 +1,56 @@
 # SPDX-License-Identifier: Apache-2.0
 """Is the pose right? Independent evidence, combined into one calibrated probability."""
 
-from dataclasses import astuple, dataclass
-
 import numpy as np
 
-from diff2i2p.localization.hypotheses import Hypothesis, Rival
-from diff2i2p.localization.similarity import layout, likeness
+from diff2i2p.config import PnpConfig
+from diff2i2p.localization.calibration import calibration
+from diff2i2p.localization.evidence import Evidence
+from diff2i2p.localization.ranking import Competition, RenderedHypothesis
+from diff2i2p.localization.result import VerifiedHypothesis, VerifiedPose
+from diff2i2p.localization.similarity import ncc_coarse
+from diff2i2p.mapping.dense import DenseMap
 from diff2i2p.pose.pnp import Pose
-from diff2i2p.pose.render_compare import Comparison, agreement, visible_share
+from diff2i2p.pose.refine import refine_by_depth, refine_by_tracks
+from diff2i2p.pose.render_compare import agreement, visible_share
 
 GRID = 4  # the view is cut into GRID x GRID cells to see how far the inliers spread
-DISTINCT = 6.0  # how much a difference of resemblances, which scatter like counts, tells; chosen on floors that no figure is reported on
 SLACK = 0.15  # share of the depth: a point this much behind what the map shows there is hidden
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """What speaks for a pose, each number larger for better poses."""
-
-    inliers: float  # natural logarithm of their number
-    inlier_ratio: float  # logarithm of the share of the matches
-    spread: float  # share of the cells of the view that hold an inlier
-    sharpness: float  # minus the logarithm of the standard deviation of the position by the matches, metres
-    visible: float  # share of the inliers that no nearer surface of the map hides
-    edges: float  # how much the image has edges where the map's depth jumps, -0.5 to 0.5
-    agreement: float  # share of the map's corners that the image shows where the pose puts them
-    explained: float  # share of the image's corners that the map shows there
-    likeness: float  # correlation of the map's shades with the image's, over all parts of the view
-    layout: float  # correlation of where the view is light and where it is dark
-    alone: float  # how far the image resembles another place less: 0.5 where that is as good, towards 1 where nothing is like it
+def verify(pose: Pose, place: RenderedHypothesis, competition: Competition) -> VerifiedPose:
+    """`pose`, which is that of `place` or its refinement, with what speaks for it."""
+    proof = evidence(pose, place, competition)
+    return VerifiedPose(pose, proof, confidence(proof, place.comparison.has_intensity))
 
 
-# Logistic regression on all Evidence but the last, which caps it; bias last (benchmarks/fit_confidence.py). Where the map has looks
-# they tell all: synthetic offices, poses by appearance; matches tell nothing more there. On a bare map: kitchen 500-529 and a day in the
-# demo office that no figure is reported on, against images of other places, by weights half trained, because good ones give too few
-# wrong poses to learn from.
-BY_LOOKS = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 5.71, 6.3, 5.6, 3.5, -6.5)
-BY_MATCHES = (1.29, 1.63, 0.57, 2.40, 0.91, 0.95, 0.0, 0.0, 0.0, 0.0, -8.59)
+def refine(
+    matched: VerifiedPose, place: RenderedHypothesis, competition: Competition,
+    dense: DenseMap, config: PnpConfig,
+) -> VerifiedHypothesis:  # fmt: skip
+    """The pose of `place` and its refinements, verified; a later one starts from the best."""
+    matches, view = place.hypothesis.correspondences, place.comparison.view
+    found = VerifiedHypothesis(matches, (matched,))
+    sharper = refine_by_tracks(place.comparison, matches, config)
+    if sharper is not None:
+        found = found.refined(verify(calibration().tracked(sharper), place, competition))
+    if view.depth is not None:
+        sharper = refine_by_depth(found.best.pose, view, dense, matches, config)
+        if sharper is not None:
+            found = found.refined(verify(sharper, place, competition))
+    return found
 
 
-def evidence(
-    pose: Pose, hypothesis: Hypothesis, comparison: Comparison, elsewhere: float = 0.0, rival: Rival | None = None
-) -> Evidence:  # fmt: skip
-    """Evidence for `pose`, which is that of `hypothesis` or its refinement; `comparison` was made at the former.
-
-    elsewhere: the best resemblance of the image with another place. rival: the place that most speaks for besides.
-    """
-    matches, camera, T = hypothesis.correspondences, comparison.view.camera, pose.T_map_camera
-    pixels, count = matches.pixels[pose.inliers], max(int(pose.inliers.sum()), 1)
-    cells = np.unique((pixels * GRID / (camera.width, camera.height)).astype(int).clip(0, GRID - 1), axis=0)
-    deviation = np.sqrt(np.trace(hypothesis.pose.covariance[:3, :3]))
-    agrees, alike = agreement(comparison.tracks, camera, T), likeness(comparison, T)
+def evidence(pose: Pose, place: RenderedHypothesis, competition: Competition) -> Evidence:
+    """What speaks for `pose`, which is that of `place` or its refinement."""
+    comparison, matches, T = place.comparison, place.hypothesis.correspondences, pose.T_map_camera
+    camera, count = comparison.view.camera, max(int(pose.inliers.sum()), 1)
+    pixels = matches.pixels[pose.inliers]
+    cells = np.unique(
+        (pixels * GRID / (camera.width, camera.height)).astype(int).clip(0, GRID - 1), axis=0
+    )
+    deviation = np.sqrt(np.trace(place.hypothesis.pose.covariance[:3, :3]))
+    alike = place.similarity_at(T)
     return Evidence(
         inliers=float(np.log(count)),
         inlier_ratio=float(np.log(count / len(matches))),
@@ -59,30 +58,26 @@ def evidence(
         sharpness=float(-np.log(deviation)),
         visible=visible_share(comparison, matches.points[pose.inliers], T, SLACK),
         edges=comparison.edge_rank - 0.5,
-        agreement=agrees,
-        explained=agreement(comparison.back, camera, T),
-        likeness=alike,
-        layout=layout(comparison, T),
-        alone=_alone(rival, count, agrees * alike, elsewhere),
+        found=float(pose.inliers.sum() / matches.tried) if matches.tried else 0.0,
+        agreement=alike.agreement,
+        explained=agreement(comparison.query_tracks, camera, T),
+        ncc_fine=alike.ncc_fine,
+        ncc_coarse=ncc_coarse(comparison, T),
+        uniqueness=_uniqueness(
+            competition, count, alike.value, competition.similarity_elsewhere(T)
+        ),
     )
 
 
-def confidence(proof: Evidence, looks: bool = True) -> float:
-    """Probability that the pose is within 0.25 m and 5 degrees; looks: whether the map has colour or intensity."""
-    *weights, bias = BY_LOOKS if looks else BY_MATCHES
-    *figures, alone = astuple(proof)
-    return float(min(1 / (1 + np.exp(-(np.dot(weights, figures) + bias))), alone))
+def confidence(proof: Evidence, has_intensity: bool = True) -> float:
+    """Probability that the pose is within 0.25 m and 5 degrees; has_intensity: of the map."""
+    regression = calibration().with_intensity if has_intensity else calibration().bare
+    return min(regression.probability(proof), proof.uniqueness)
 
 
-def resemblances(comparison: Comparison) -> list[tuple[float, np.ndarray]]:
-    """Agreement times likeness of image and map where the map was rendered, and where the tracks lead to from there, with both poses."""
-    camera, sharper = comparison.view.camera, comparison.pose
-    poses = [comparison.T_map_camera] if sharper is None else [comparison.T_map_camera, sharper.T_map_camera]
-    return [(agreement(comparison.tracks, camera, T) * likeness(comparison, T), T) for T in poses]
-
-
-def _alone(rival: Rival | None, inliers: int, resembles: float, elsewhere: float) -> float:
-    """How far other places leave a pose alone: by their looks, or by their matches where the map has no looks or shows nothing."""
-    if resembles + elsewhere > 0:
-        return float(1 / (1 + np.exp(-DISTINCT * (resembles - elsewhere) / np.sqrt(resembles + elsewhere))))
-    return inliers / (inliers + rival.matches) if rival else 1.0
+def _uniqueness(competition: Competition, inliers: int, here: float, elsewhere: float) -> float:
+    """How far no other place is as good: by similarity, or by matches where there is none."""
+    if here + elsewhere > 0:
+        sharpness = calibration().constants.uniqueness_sharpness
+        return float(1 / (1 + np.exp(-sharpness * (here - elsewhere) / np.sqrt(here + elsewhere))))
+    return inliers / (inliers + competition.runner_up.matches) if competition.runner_up else 1.0

@@ -32,6 +32,11 @@ class DenseMap:
     starts: np.ndarray  # (B + 1,) int64
     spacing: float  # metres that a splat must cover
 
+    @property
+    def has_intensity(self) -> bool:
+        """Whether the map has colour or intensity."""
+        return self.shades is not None
+
     @classmethod
     def build(cls, cloud: PointCloud, colour: bool = True) -> "DenseMap":
         """The points of `cloud`, thinned where they lie too close to be of use, all seen from both sides. Raises CloudError."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from diff2i2p.camera import Camera
 from diff2i2p.config import AppearanceConfig
+from diff2i2p.geometry import at_pixels, lift
 from diff2i2p.mapping.dense import DenseMap
 from diff2i2p.mapping.viewpoints import level_axes, look_around, viewpoints
 from diff2i2p.render import Rendering, Surfaces, close_cracks
@@ -99,12 +100,11 @@ def describe(
     trusted = np.where(surfaces.doubtful, 0, 255).astype(np.uint8)
     keypoints, descriptors = cv2.SIFT_create(contrastThreshold=contrast).detectAndCompute(image, trusted)
     pixels, angles, octaves, strengths = keypoint_arrays(keypoints, camera)
-    v, u = pixels[:, ::-1].round().astype(int).clip(0, (camera.height - 1, camera.width - 1)).T
-    z = surfaces.depth[v, u]
+    z = at_pixels(surfaces.depth, pixels)
     strongest = np.argsort(-strengths)  # OpenCV's own limit would count what the mask leaves out
     chosen = strongest[(z[strongest] > 0) & (2 ** octaves[strongest] > FINEST * spacing / z[strongest].clip(1e-6))][:limit]
     descriptors = np.zeros((0, 128), np.float32) if descriptors is None else descriptors
-    lifted = (camera.rays(pixels[chosen]) * z[chosen, None]) @ T_map_camera[:3, :3].T + T_map_camera[:3, 3]
+    lifted = lift(pixels[chosen], z[chosen], camera, T_map_camera)
     return Features(
         root_sift(descriptors[chosen]), lifted.astype(np.float32), angles[chosen], octaves[chosen].astype(np.float16),
         (spacing / z[chosen]).astype(np.float32),

@@ -9,6 +9,7 @@ import torch
 
 from diff2i2p.camera import Camera
 from diff2i2p.config import GeometryConfig
+from diff2i2p.geometry import at_pixels, lift
 from diff2i2p.mapping.dense import DenseMap
 from diff2i2p.mapping.drawn_geometry import draw_geometry
 from diff2i2p.mapping.viewpoints import CANDIDATES, level_axes, look_around, spread, viewpoints
@@ -51,12 +52,9 @@ def build_geometry_index(
 def trusted_cells(surfaces: Surfaces, camera: Camera, T_map_camera: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Cells (N,) of a view whose surface is known, away from edges and holes, and their points (N, 3) float64 of the map."""
     middles = cell_middles(*surfaces.depth.shape).numpy()
-    u, v = middles.round().astype(int).T
-    u, v = u.clip(0, camera.width - 1), v.clip(0, camera.height - 1)
-    depth = surfaces.depth[v, u]
-    cells = np.flatnonzero((depth > 0) & ~surfaces.doubtful[v, u])
-    local = camera.rays(middles[cells]) * depth[cells, None]
-    return cells, local @ T_map_camera[:3, :3].T + T_map_camera[:3, 3]
+    depth, doubtful = (at_pixels(image, middles) for image in (surfaces.depth, surfaces.doubtful))
+    cells = np.flatnonzero((depth > 0) & ~doubtful)
+    return cells, lift(middles[cells], depth[cells], camera, T_map_camera)
 
 
 def _drawn(dense: DenseMap, poses: list[np.ndarray], seen: float) -> Iterator[list[tuple]]:

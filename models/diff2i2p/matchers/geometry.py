@@ -1,22 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """The default matcher: cells of the photo against cells of the drawn map, by the network that reads geometry."""
 
-from functools import partial
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
 
 from diff2i2p.camera import Camera, View
 from diff2i2p.config import Config
-from diff2i2p.localization.result import Correspondences
+from diff2i2p.correspondences import Correspondences
 from diff2i2p.mapping.compiled_map import CompiledMap
 from diff2i2p.mapping.drawn_geometry import draw_geometry
 from diff2i2p.mapping.geometry_index import FEWEST, UNIT, trusted_cells
+from diff2i2p.matchers.base import MatchedPlace, StageTimer
 from diff2i2p.network.cell_matching import match_cells, tuned_pixels, vote
 from diff2i2p.network.geometry_network import Cells, GeometryNetwork, cell_middles
 from diff2i2p.render import Surfaces, close_cracks
-
-EMPTY = Correspondences(np.zeros((0, 2)), np.zeros((0, 3)), np.zeros(0, np.float32), "network")
 
 
 class GeometryMatcher:
@@ -32,18 +32,23 @@ class GeometryMatcher:
         self.voters = self._voters()
 
     @torch.inference_mode()
-    def match(self, view: View, prior: np.ndarray | None, timer) -> list[Correspondences]:
-        """Matches of each drawn view that resembles the image, not pooled: a view beside the right one spoils its pose; with a `prior` (4, 4) T_map_camera those of the map drawn there."""
+    def match(self, view: View, prior: np.ndarray | None, timer: StageTimer) -> list[MatchedPlace]:
+        """Each drawn view that resembles the image, not pooled: one beside the right view spoils its pose.
+
+        With a `prior` (4, 4) T_map_camera the map drawn there.
+        """
         with timer("network"):
             photo = self.network.encode_photo(torch.from_numpy(view.grey).to(self.device)[None, None].float())
-        around = partial(self._around, photo, view.camera)
         if prior is not None:
             with timer("matching"):
-                return [around(prior, close_cracks(self.dense.render(view.camera, prior)))]
-        with timer("retrieve"):
-            ranked = self._ranked(photo)
-        with timer("matching"):
-            return [self._match(photo, view.camera, *self._of_view(number), around) for number in ranked]
+                surfaces = close_cracks(self.dense.render(view.camera, prior))
+                found = [self.match_drawn(photo, view.camera, prior, surfaces)]
+        else:
+            with timer("retrieve"):
+                ranked = self._ranked(photo)
+            with timer("matching"):
+                found = [self._match(photo, view.camera, *self._of_view(number)) for number in ranked]
+        return [GeometryPlace(matches, self, photo, view.camera) for matches in found]
 
     def _voters(self) -> torch.Tensor:
         """(V, coarse_features, D) the most reliable cells of every view, zeros where it has fewer."""
@@ -65,20 +70,33 @@ class GeometryMatcher:
         return torch.from_numpy(self.descriptors[rows]).to(self.device).float() / UNIT, self.points[rows]
 
     @torch.inference_mode()
-    def _around(self, photo: Cells, camera: Camera, T_map_camera: np.ndarray, surfaces: Surfaces) -> Correspondences:
+    def match_drawn(self, photo: Cells, camera: Camera, T_map_camera: np.ndarray, surfaces: Surfaces) -> Correspondences:
         """Matches to the map drawn at a pose: what the rendering there shows."""
         cells, points = trusted_cells(surfaces, camera, T_map_camera)
         if len(cells) < FEWEST:
-            return EMPTY
+            return Correspondences.none("network")
         drawn = self.network.encode_geometry(torch.from_numpy(draw_geometry(surfaces, camera))[None].to(self.device))
         features = drawn.flat()[0][torch.from_numpy(cells).to(self.device)]
-        return self._match(photo, camera, features, points, partial(self._around, photo, camera), len(cells))
+        return self._match(photo, camera, features, points, len(cells))
 
-    def _match(self, photo: Cells, camera: Camera, features: torch.Tensor, points: np.ndarray, around, tried: int = 0) -> Correspondences:
+    def _match(self, photo: Cells, camera: Camera, features: torch.Tensor, points: np.ndarray, tried: int = 0) -> Correspondences:
         """Mutual matches of the photo with features (N, D) at points (N, 3)."""
         middles = cell_middles(camera.height, camera.width).to(self.device)
         matches = match_cells(photo.flat()[0], features)
         pixels = tuned_pixels(self.network.tuning, photo, matches, features, middles)
         found = points[matches.drawn.cpu().numpy()].astype(float)
         scores = matches.scores.clamp(0, 1).cpu().numpy()
-        return Correspondences(pixels.cpu().numpy().astype(float), found, scores, "network", around=around, tried=tried)
+        return Correspondences(pixels.cpu().numpy().astype(float), found, scores, "network", tried)
+
+
+@dataclass(frozen=True)
+class GeometryPlace(MatchedPlace):
+    """A place that the photo was matched to: at the pose found there the map can be drawn and matched again."""
+
+    can_rematch: ClassVar[bool] = True
+    matcher: GeometryMatcher
+    photo: Cells
+    camera: Camera
+
+    def rematch(self, T_map_camera: np.ndarray, surfaces: Surfaces) -> Correspondences:
+        return self.matcher.match_drawn(self.photo, self.camera, T_map_camera, surfaces)

@@ -1,50 +1,47 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A depth image sharpens a pose: its points are laid onto the map's (small_gicp)."""
+"""A pose made sharper: by tracks between map and image, or by a depth image laid onto the map."""
 
 from dataclasses import replace
-from functools import lru_cache
 
 import numpy as np
 import small_gicp
 from scipy.spatial import cKDTree
 
-from diff2i2p.camera import Camera, CameraError, View
+from diff2i2p.camera import Camera, View
 from diff2i2p.config import PnpConfig
-from diff2i2p.localization.result import Correspondences
+from diff2i2p.correspondences import Correspondences
+from diff2i2p.geometry import in_map, reprojection_errors
 from diff2i2p.mapping.dense import DenseMap
-from diff2i2p.pose.pnp import Pose, reprojection_errors
+from diff2i2p.pose.pnp import Pose
+from diff2i2p.pose.render_compare import ViewComparison
 
 STEP = 4  # pixels between the depth pixels used
 FARTHEST = 5.0  # metres; depth cameras guess beyond
-VOXEL, REACH = 0.04, 0.25  # metres: what both clouds are thinned to, and from how far a point is drawn
+# metres: what both clouds are thinned to, and from how far a point is drawn
+VOXEL, REACH = 0.04, 0.25
 NEAR = 0.04  # metres; a depth point this close to the map fits
 ENOUGH = 200  # depth points
 GAIN = 0.01  # share of the depth points that must newly fit
 
 
-def rectify_depth(depth: np.ndarray, camera: Camera, pinhole: Camera) -> np.ndarray:
-    """`depth` (H, W) metres of `camera` as the rectified `pinhole` sees it, nearest pixel. Raises CameraError on another size."""
-    if depth.shape != (camera.height, camera.width):
-        raise CameraError(
-            f"the depth image is {depth.shape[1]}x{depth.shape[0]} but its camera_info says {camera.width}x{camera.height}:"
-            " register it into the camera"
+def refine_by_tracks(
+    comparison: ViewComparison, matches: Correspondences, config: PnpConfig
+) -> Pose | None:
+    """The pose that the tracks agree on, with its inliers among `matches`; None without."""
+    found = comparison.pose
+    return (
+        None
+        if found is None
+        else replace(
+            found, inliers=_inliers(matches, comparison.view.camera, found.T_map_camera, config)
         )
-    rows, columns, inside = _source(camera, pinhole)
-    depth = np.nan_to_num(np.asarray(depth, np.float32)[rows, columns], posinf=0, neginf=0)
-    return np.where(inside & (depth > 0), depth, 0)
+    )
 
 
-@lru_cache(maxsize=4)
-def _source(camera: Camera, pinhole: Camera) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Row and column (H, W) of `camera` that each pixel of `pinhole` looks at, and whether there is one."""
-    v, u = np.indices((pinhole.height, pinhole.width))
-    x, y = camera.project(pinhole.rays(np.stack([u.ravel(), v.ravel()], 1))).reshape(*u.shape, 2).round().astype(int).transpose(2, 0, 1)
-    inside = (x >= 0) & (y >= 0) & (x < camera.width) & (y < camera.height)
-    return y.clip(0, camera.height - 1), x.clip(0, camera.width - 1), inside
-
-
-def refine_by_depth(pose: Pose, view: View, dense: DenseMap, matches: Correspondences, config: PnpConfig) -> Pose | None:
-    """`pose` moved so that the view's depth lies on the map, with the inliers it then has; None where that fits no better."""
+def refine_by_depth(
+    pose: Pose, view: View, dense: DenseMap, matches: Correspondences, config: PnpConfig
+) -> Pose | None:
+    """`pose` moved so that the view's depth lies on the map; None where that fits no better."""
     seen = _points(view)
     index = dense.in_view(view.camera, pose.T_map_camera, FARTHEST)
     if len(seen) < ENOUGH or len(index) < ENOUGH:
@@ -53,15 +50,29 @@ def refine_by_depth(pose: Pose, view: View, dense: DenseMap, matches: Correspond
     target, start = dense.points[index] - origin, pose.T_map_camera.copy()
     start[:3, 3] = 0
     moved = small_gicp.align(
-        target, seen, init_T_target_source=start, downsampling_resolution=VOXEL, max_correspondence_distance=REACH, num_threads=1
+        target,
+        seen,
+        init_T_target_source=start,
+        downsampling_resolution=VOXEL,
+        max_correspondence_distance=REACH,
+        num_threads=1,
     ).T_target_source
     tree = cKDTree(target)
     if not np.isfinite(moved).all() or _fit(tree, seen, moved) < _fit(tree, seen, start) + GAIN:
         return None
     T = moved.copy()
     T[:3, 3] += origin
-    errors = reprojection_errors(matches.pixels, matches.points, view.camera, T[:3, :3].T, T[:3, 3])
-    return replace(pose, T_map_camera=T, inliers=errors <= config.max_error)
+    return replace(pose, T_map_camera=T, inliers=_inliers(matches, view.camera, T, config))
+
+
+def _inliers(
+    matches: Correspondences, camera: Camera, T_map_camera: np.ndarray, config: PnpConfig
+) -> np.ndarray:
+    """(M,) bool, the matches that a pose explains."""
+    return (
+        reprojection_errors(matches.pixels, matches.points, camera, T_map_camera)
+        <= config.max_error
+    )
 
 
 def _points(view: View) -> np.ndarray:
@@ -74,4 +85,4 @@ def _points(view: View) -> np.ndarray:
 
 def _fit(tree: cKDTree, points: np.ndarray, T: np.ndarray) -> float:
     """Share of `points` (N, 3) that T (4, 4) lays near the map's."""
-    return float(np.isfinite(tree.query(points @ T[:3, :3].T + T[:3, 3], distance_upper_bound=NEAR)[0]).mean())
+    return float(np.isfinite(tree.query(in_map(points, T), distance_upper_bound=NEAR)[0]).mean())

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from diff2i2p.camera import Camera
-from diff2i2p.datasets.odometry import T_BODY_OPTICAL
+from diff2i2p.geometry import T_BODY_OPTICAL
 
 DRIVE = "gz::sim::systems::DiffDrive"
 

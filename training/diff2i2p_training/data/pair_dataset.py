@@ -14,7 +14,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 from diff2i2p.camera import View
 from diff2i2p.config import Config
 from diff2i2p.mapping.pyramid import Pyramid, build_pyramid
-from diff2i2p.matchers.network import back_project
+from diff2i2p.matchers.point_network import back_project
 from diff2i2p_training.data.pairs import Pair, PairSet
 from diff2i2p_training.data.photometric import relight
 from diff2i2p_training.data.site_dataset import Batch, label_cells, pinhole

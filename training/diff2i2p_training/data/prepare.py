@@ -12,6 +12,7 @@ from scipy.spatial import cKDTree
 
 from diff2i2p.camera import Camera
 from diff2i2p.datasets.sequences import Frame
+from diff2i2p.geometry import in_map
 from diff2i2p.mapping.pyramid import voxel_mean
 from diff2i2p_training.data.downloads import Run, read_official
 from diff2i2p_training.data.pairs import MAX_DEPTH, SPLITS, Pair, PairsError, write_pairs
@@ -89,7 +90,7 @@ def fuse(frames: Iterable[Frame], camera: Camera) -> np.ndarray:
     clouds = []
     for frame in frames:
         T = (T_fragment_map @ frame.T_map_camera).astype(np.float32)
-        clouds.append(back_project(frame, camera) @ T[:3, :3].T + T[:3, 3])
+        clouds.append(in_map(back_project(frame, camera), T))
     return voxel_mean(np.concatenate(clouds), None, VOXEL)[0]
 
 
@@ -125,7 +126,7 @@ def overlapping(shots: list[Shot], fragments: list[Fragment]) -> list[Pair]:
 
 def overlap(points: np.ndarray, T_fragment_camera: np.ndarray, tree: cKDTree) -> float:
     """Share of the camera-frame `points` (P, 3) that lie within REACH of the fragment in `tree`."""
-    moved = points @ T_fragment_camera[:3, :3].T + T_fragment_camera[:3, 3]
+    moved = in_map(points, T_fragment_camera)
     return float(np.isfinite(tree.query(moved, distance_upper_bound=REACH)[0]).mean())
 
 

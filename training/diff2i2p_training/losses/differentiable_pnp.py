@@ -18,7 +18,7 @@ import torch
 
 from diff2i2p.camera import Camera
 from diff2i2p.config import PnpConfig
-from diff2i2p.localization.result import Correspondences
+from diff2i2p.correspondences import Correspondences
 from diff2i2p.pose.pnp import solve_pnp
 
 MIN_MATCHES = 4  # three leave up to four poses

@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from diff2i2p.datasets.odometry import T_BODY_OPTICAL as T_BODY_OPTICAL
+from diff2i2p.geometry import T_BODY_OPTICAL as T_BODY_OPTICAL
 
 
 def inverse(T: np.ndarray) -> np.ndarray:

@@ -19,8 +19,9 @@ from tf2_msgs.msg import TFMessage
 from tf2_ros import StaticTransformBroadcaster, TransformBroadcaster
 
 from diff2i2p.datasets.bag import Bag
-from diff2i2p.datasets.odometry import T_BODY_OPTICAL, DriftingOdometry
+from diff2i2p.datasets.odometry import DriftingOdometry
 from diff2i2p.datasets.sequences import Frame, Sequence
+from diff2i2p.geometry import T_BODY_OPTICAL
 from diff2i2p_ros import convert
 
 ARRIVAL = Duration(seconds=1.0)  # that the transforms of an image are given to arrive before it
