@@ -92,6 +92,7 @@ class Room:
     kind: str
     low: tuple[float, float]
     high: tuple[float, float]
+    height: float = 2.7  # metres, floor to ceiling
 
     @property
     def centre(self) -> np.ndarray:

@@ -2,7 +2,7 @@
 """Worlds as SDF 1.9 files for Gazebo, and back: geometry and JPEG textures for it, our own parameters in a namespace beside them."""
 
 import math
-from dataclasses import asdict, fields
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -177,8 +177,10 @@ def _attributes(value) -> dict[str, str]:
 
 
 def _parse(kind, element):
+    """A flat dataclass; what an older file does not state has its default."""
     readers = {str: str, int: int, float: float}
-    return kind(**{field.name: readers.get(field.type, _numbers)(element.attrib[field.name]) for field in fields(kind)})
+    stated = [field for field in fields(kind) if field.name in element.attrib or field.default is MISSING]
+    return kind(**{field.name: readers.get(field.type, _numbers)(element.attrib[field.name]) for field in stated})
 
 
 def _numbers(text: str) -> tuple[float, ...]:

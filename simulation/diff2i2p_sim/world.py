@@ -11,8 +11,10 @@ from diff2i2p.camera import Camera, CameraError
 from diff2i2p.cloud import PointCloud
 from diff2i2p_sim.description import Item, Light, Lighting, Primitive, Room
 from diff2i2p_sim.office.furnish import build_office
+from diff2i2p_sim.places import build_place
 from diff2i2p_sim.rendering.camera_view import Stage
 from diff2i2p_sim.rendering.lidar_scan import scan
+from diff2i2p_sim.rendering.light_bake import FINE, Detail, detail_for
 from diff2i2p_sim.robot.drive import drive
 from diff2i2p_sim.sdf import read_sdf, write_sdf
 from diff2i2p_sim.variants import another_day
@@ -34,11 +36,21 @@ class World:
     lights: tuple[Light, ...]
     rooms: tuple[Room, ...]
     lighting: Lighting = LIGHTINGS["day"]
+    detail: Detail = FINE
 
     @classmethod
     def office(cls, seed: int, rooms: int = 3) -> "World":
         """A furnished office: a corridor with `rooms` rooms on both sides, about 18 m2 each."""
         return cls(*build_office(seed, rooms))
+
+    @classmethod
+    def place(cls, seed: int, kind: str | None = None) -> "World":
+        """A place of one of the kinds in places.PLACES, or of any kind, by its seed.
+
+        Raises ValueError for another kind.
+        """
+        items, lights, rooms = build_place(seed, kind)
+        return cls(items, lights, rooms, detail=detail_for(rooms))
 
     @classmethod
     def from_sdf(cls, path: Path | str) -> "World":
@@ -55,7 +67,7 @@ class World:
 
     @cached_property
     def stage(self) -> Stage:
-        return Stage(self.primitives, self.rooms, self.lights)
+        return Stage(self.primitives, self.rooms, self.lights, self.detail)
 
     def render(self, camera: Camera, T_map_cameras: np.ndarray, light: str | Lighting | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Images (B, H, W, 3) uint8 RGB and depths (B, H, W) float32 metres (0: nothing there) at poses (B, 4, 4).

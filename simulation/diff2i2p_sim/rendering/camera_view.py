@@ -10,7 +10,7 @@ import numpy as np
 from diff2i2p.camera import Camera
 from diff2i2p_sim.description import Light, Lighting, Primitive, Room
 from diff2i2p_sim.rendering.faces import LEVELS, SHELL, Atlas, build_atlas, compile_faces
-from diff2i2p_sim.rendering.light_bake import Bake, bake
+from diff2i2p_sim.rendering.light_bake import FINE, Bake, Detail, bake
 from diff2i2p_sim.rendering.raycast import Pinhole, Seen, cast
 
 ROW = 256  # samples per row: cv2.remap takes images, not lists
@@ -29,14 +29,20 @@ class Hits:
 class Stage:
     """A world made ready for rendering; expensive parts are made once, on first use."""
 
-    def __init__(self, primitives: tuple[Primitive, ...], rooms: tuple[Room, ...], lights: tuple[Light, ...]):
-        self.primitives, self.rooms, self.lights = primitives, rooms, lights
+    def __init__(
+        self,
+        primitives: tuple[Primitive, ...],
+        rooms: tuple[Room, ...],
+        lights: tuple[Light, ...],
+        detail: Detail = FINE,
+    ):
+        self.primitives, self.rooms, self.lights, self.detail = primitives, rooms, lights, detail
         self.faces, self.textures = compile_faces(primitives)
         self._sheets: dict[Lighting, np.ndarray] = {}
 
     @cached_property
     def bake(self) -> Bake:
-        return bake(self.faces, self.primitives, self.rooms, self.lights)
+        return bake(self.faces, self.primitives, self.rooms, self.lights, self.detail)
 
     @cached_property
     def atlas(self) -> Atlas:

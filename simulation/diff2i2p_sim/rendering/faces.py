@@ -1,20 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """A world compiled for ray casting: flat faces and round shells with their texture and light coordinates."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import cv2
 import numpy as np
 
 from diff2i2p_sim.description import Primitive, Texture
-from diff2i2p_sim.textures import fixtures, materials, pictures  # noqa: F401  painters register themselves
+from diff2i2p_sim.textures import fixtures, materials, pictures, surfaces  # noqa: F401  painters register themselves
 from diff2i2p_sim.textures.painter import bitmap
 
 RECTANGLE, DISK, SHELL = 0, 1, 2
 EMISSIVE = {"lamp": 1.25, "window": 1.0, "screen": 0.75, "exit_sign": 0.8}  # kind -> brightness of the picture's white
 LEVELS = 6  # halvings of every texture
-LIGHT_TEXEL = 0.12  # metres between light samples on a face
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,11 @@ class Faces:
     def radius(self) -> np.ndarray:
         """(F,) of the sphere around each face, metres."""
         return np.hypot(*self.half.T)
+
+    def larger_than(self, radius: float) -> "Faces":
+        """The same faces; those of no more than `radius` metres are made points, which hide nothing."""
+        small = self.radius <= radius
+        return self if not small.any() else replace(self, half=np.where(small[:, None], 1e-6, self.half).astype(np.float32))
 
     @property
     def extent(self) -> np.ndarray:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from diff2i2p_sim.description import Light, Lighting, Primitive, Room
-from diff2i2p_sim.rendering.faces import LIGHT_TEXEL, SHELL, Faces, pack
+from diff2i2p_sim.rendering.faces import SHELL, Faces, pack
 from diff2i2p_sim.rendering.raycast import Pinhole, cast
 
 TONE = 0.42  # exponent of the camera's tone curve
@@ -25,6 +25,25 @@ CUBE_AXES = [  # columns: x right, y down, z forward of the six views from a poi
         ((0, -1, 0), (0, 0, -1)), ((0, 0, 1), (0, 1, 0)), ((0, 0, -1), (0, 1, 0)),
     )
 ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Detail:
+    """How finely light is baked."""
+
+    texel: float = 0.12  # metres between samples on a face
+    spacing: float = 2.0  # metres between the points that bounce light
+    blocker: float = 0.0  # metres, radius below which a face throws no shadow in bounced light
+
+
+FINE = Detail()
+
+
+def detail_for(rooms: tuple[Room, ...], points: int = 24) -> Detail:
+    """As coarse as it takes for a place of any size to be baked in a few seconds."""
+    area = sum(float(np.prod(np.subtract(room.high, room.low))) for room in rooms)
+    spacing = max(2.0, np.sqrt(2 * area / points))
+    return Detail(float(np.clip(0.03 * np.sqrt(area), 0.14, 0.5)), float(spacing), 0.3)
 
 
 @dataclass(frozen=True)
@@ -84,13 +103,20 @@ def light_gains(lights: tuple[Light, ...], lighting: Lighting) -> np.ndarray:
     return (gain * colour * [[light.intensity] for light in lights]).astype(np.float32)
 
 
-def bake(faces: Faces, primitives: tuple[Primitive, ...], rooms: tuple[Room, ...], lights: tuple[Light, ...]) -> Bake:
+def bake(
+    faces: Faces,
+    primitives: tuple[Primitive, ...],
+    rooms: tuple[Room, ...],
+    lights: tuple[Light, ...],
+    detail: Detail = FINE,
+) -> Bake:
     """Compute every light's contribution to every texel."""
-    texels = _texels(faces)
-    free = _bounce_points(rooms, primitives)
+    texels = _texels(faces, detail.texel)
+    free = _bounce_points(rooms, primitives, detail.spacing)
+    blockers = faces.larger_than(detail.blocker)
     targets = _with_free(texels, free)
-    direct = np.stack([_irradiance(faces, targets, np.array(light.position), light) for light in lights])
-    bounce = np.stack([_irradiance(faces, texels, point, None) for point in free])
+    direct = np.stack([_irradiance(faces, faces, targets, np.array(light.position), light) for light in lights])
+    bounce = np.stack([_irradiance(faces, blockers, texels, point, None) for point in free])
     N = len(texels.face)
     sheet, corners = pack([np.zeros((h, w, 1), np.uint8) for w, h in texels.shape], gutter=0)
     return Bake(
@@ -106,8 +132,8 @@ def bake(faces: Faces, primitives: tuple[Primitive, ...], rooms: tuple[Room, ...
     )
 
 
-def _texels(faces: Faces) -> Texels:
-    shape = np.clip(np.ceil(faces.extent / LIGHT_TEXEL).astype(int) + 1, 2, 400)
+def _texels(faces: Faces, spacing: float) -> Texels:
+    shape = np.clip(np.ceil(faces.extent / spacing).astype(int) + 1, 2, 400)
     shape[faces.kind == SHELL, 0] = np.maximum(shape[faces.kind == SHELL, 0], 9)
     count = shape.prod(1)
     face = np.repeat(np.arange(len(faces)), count)
@@ -131,15 +157,15 @@ def _with_free(texels: Texels, points: np.ndarray) -> Texels:
     return Texels(face, np.concatenate([texels.position, points]), np.concatenate([texels.normal, np.zeros_like(points)]), texels.shape)
 
 
-def _bounce_points(rooms, primitives) -> np.ndarray:
-    """(B, 3) points in the free space of the rooms, about two metres apart and at two heights."""
+def _bounce_points(rooms, primitives, spacing: float) -> np.ndarray:
+    """(B, 3) points in the free space of the rooms, `spacing` metres apart and at two heights."""
     points = []
     for room in rooms:
         size = np.subtract(room.high, room.low)
-        nx, ny = np.maximum(np.round(size / 2.0).astype(int), 1)
+        nx, ny = np.maximum(np.round(size / spacing).astype(int), 1)
         for fx in (np.arange(nx) + 0.5) / nx:
             for fy in (np.arange(ny) + 0.5) / ny:
-                points += [(*(room.low + size * (fx, fy)), z) for z in (0.5, 1.8)]
+                points += [(*(room.low + size * (fx, fy)), z) for z in (0.5, room.height * 2 / 3)]
     points = np.array(points, np.float32)
     return points[~inside_any(points, primitives)]
 
@@ -154,7 +180,7 @@ def inside_any(points: np.ndarray, primitives: tuple[Primitive, ...]) -> np.ndar
     return inside
 
 
-def _irradiance(faces: Faces, targets: Texels, source: np.ndarray, light: Light | None) -> np.ndarray:
+def _irradiance(faces: Faces, blockers: Faces, targets: Texels, source: np.ndarray, light: Light | None) -> np.ndarray:
     """(N,) light arriving at the targets from a lamp or window, or, without one, from a bounce point."""
     source = source.astype(np.float32)
     near = np.flatnonzero(_may_reach(faces, source)[targets.face] | (targets.face == FREE))
@@ -167,7 +193,7 @@ def _irradiance(faces: Faces, targets: Texels, source: np.ndarray, light: Light 
         strength *= 0.9 * lobe + (0.1 if light.kind == "lamp" else 0.02)  # a little goes sideways
     reached = np.flatnonzero((strength > 1e-4) & (distance < RANGE))
     arriving = np.zeros(len(targets.face), np.float32)
-    arriving[near[reached]] = strength[reached] * _visibility(faces, source, ray[reached], face[reached])
+    arriving[near[reached]] = strength[reached] * _visibility(blockers, source, ray[reached], face[reached])
     return arriving
 
 
@@ -178,7 +204,7 @@ def _may_reach(faces: Faces, source: np.ndarray) -> np.ndarray:
     return towards & (np.linalg.norm(offset, axis=1) < RANGE + faces.radius)
 
 
-def _visibility(faces, source, ray, face) -> np.ndarray:
+def _visibility(blockers, source, ray, face) -> np.ndarray:
     """(M,) share of the four nearest pixels of a depth cube around `source` in which each target is seen."""
     share = np.zeros(len(ray), np.float32)
     axis = np.abs(ray).argmax(1)
@@ -187,7 +213,7 @@ def _visibility(faces, source, ray, face) -> np.ndarray:
         chosen = np.flatnonzero(side == k)
         T = np.eye(4)
         T[:3, :3], T[:3, 3] = CUBE_AXES[k], source
-        first, inverse, _ = cast(faces, CUBE, T, RANGE)
+        first, inverse, _ = cast(blockers, CUBE, T, RANGE)
         x, y, z = (ray[chosen] @ CUBE_AXES[k].astype(np.float32)).T
         u, v = CUBE.fx * x / z + CUBE.cx, CUBE.fy * y / z + CUBE.cy
         left, top = np.floor(u).astype(int), np.floor(v).astype(int)
