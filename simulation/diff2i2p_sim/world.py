@@ -15,7 +15,8 @@ from diff2i2p_sim.places import build_place
 from diff2i2p_sim.rendering.camera_view import Stage
 from diff2i2p_sim.rendering.lidar_scan import scan
 from diff2i2p_sim.rendering.light_bake import FINE, Detail, detail_for
-from diff2i2p_sim.robot.drive import drive
+from diff2i2p_sim.robot.drive import drive, survey
+from diff2i2p_sim.robot.handheld import handheld_poses
 from diff2i2p_sim.sdf import read_sdf, write_sdf
 from diff2i2p_sim.variants import another_day
 
@@ -97,3 +98,10 @@ class World:
         `height` is that of the camera, metres.
         """
         return drive(self.items, self.rooms, seed, frames, rate, cover, height)
+
+    def handheld(self, seed: int, frames: int) -> np.ndarray:
+        """Poses T_map_camera (F, 4, 4) float64 of a camera in the hand, each drawn for itself.
+
+        They lie over the floor that `drive` can reach, 0.6 to 1.9 m high, tilted, facing something.
+        """
+        return handheld_poses(self.stage, survey(self.items, self.rooms), seed, frames)
