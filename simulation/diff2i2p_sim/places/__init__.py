@@ -6,10 +6,20 @@ from collections.abc import Callable
 import numpy as np
 
 from diff2i2p_sim.places.chamber import Built
+from diff2i2p_sim.places.corridor import build_corridor
 from diff2i2p_sim.places.hall import build_hall
 from diff2i2p_sim.places.home import build_home
+from diff2i2p_sim.places.office import build_office_place
+from diff2i2p_sim.places.storage import build_storage, build_workshop
 
-PLACES: dict[str, Callable[[np.random.Generator], Built]] = {"home": build_home, "hall": build_hall}
+PLACES: dict[str, Callable[[np.random.Generator], Built]] = {
+    "home": build_home,
+    "hall": build_hall,
+    "office": build_office_place,
+    "corridor": build_corridor,
+    "storage": build_storage,
+    "workshop": build_workshop,
+}
 
 
 def build_place(seed: int, kind: str | None = None) -> Built:

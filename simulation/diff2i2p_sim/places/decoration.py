@@ -127,7 +127,7 @@ def decorate(
 ) -> None:
     """Hang things on all walls, about `density` on every two metres, and switches by the doors."""
     look = chamber.look
-    for _ in range(int(density * look.rng.uniform(0.3, 1.2) * chamber.size.sum())):
+    for _ in range(int(density * look.rng.uniform(0.2, 1.0) * chamber.size.sum())):
         chamber.hang(*look.choose(*choices)(look))
     for side in chamber.sides.values():
         for gap in side.openings:

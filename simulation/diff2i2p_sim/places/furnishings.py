@@ -57,15 +57,10 @@ def low_table(look: Look) -> Piece:
     )
 
 
-def desk(look: Look, screens: int = 1) -> Piece:
-    piece = table(
-        look,
-        clutter.OFFICE,
-        look.between(1.0, 1.8),
-        look.between(0.55, 0.85),
-        0.74,
-        int(look.rng.integers(2, 14)),
-    )
+def desk(look: Look, screens: int = 1, width: float | None = None, depth: float | None = None) -> Piece:
+    """A work place with up to that many screens; of any size unless told."""
+    width, depth = width or look.between(1.0, 1.8), depth or look.between(0.55, 0.85)
+    piece = table(look, clutter.OFFICE, width, depth, 0.74, int(look.rng.integers(2, 14)))
     if screens and look.chance(0.8):
         for k in range(int(look.rng.integers(1, screens + 1))):
             piece.parts.extend(

@@ -36,7 +36,7 @@ def build_home(rng: np.random.Generator) -> Built:
         )
         add_lamps(chamber, look.choose("pendant", "pendant", "disc", "panel", "tube"), most=3)
         FURNISH[chamber.room.kind](chamber)
-        decorate(chamber, HOME, 1.3)
+        decorate(chamber, HOME, 2.0)
     return gather(chambers)
 
 
@@ -74,7 +74,7 @@ def furnish_living(chamber: Chamber) -> None:
         chamber.float(f.low_table(look), 0.25)
     _some(
         chamber,
-        int(chamber.area / 3),
+        int(chamber.area / 2),
         f.sofa,
         f.armchair,
         f.bookcase,
@@ -83,7 +83,7 @@ def furnish_living(chamber: Chamber) -> None:
         f.floor_lamp,
         f.desk,
     )
-    for _ in range(int(chamber.area / 4)):
+    for _ in range(int(chamber.area / 3)):
         chamber.float(
             look.choose(f.armchair, f.beanbag, f.stool, f.house_plant, f.heap, f.chair)(look)
         )
@@ -114,7 +114,7 @@ def furnish_kitchen(chamber: Chamber) -> None:
     seat_around(chamber, table, int(look.rng.integers(1, 7)), look.choose(f.chair, f.stool))
     if chamber.area > 16 and look.chance(0.6):
         _some(chamber, 3, f.sofa, f.armchair, f.bookcase)
-    for _ in range(int(look.rng.integers(1, 6))):
+    for _ in range(int(look.rng.integers(2, 8))):
         chamber.float(look.choose(f.heap, f.bin, f.stool)(look), 0.2)
 
 
@@ -124,7 +124,7 @@ def furnish_bedroom(chamber: Chamber) -> None:
     _some(chamber, 2, f.nightstand)
     _some(
         chamber,
-        int(chamber.area / 3),
+        int(chamber.area / 2),
         f.wardrobe,
         f.wardrobe,
         f.sideboard,
@@ -134,7 +134,7 @@ def furnish_bedroom(chamber: Chamber) -> None:
         f.house_plant,
         f.floor_lamp,
     )
-    for _ in range(int(look.rng.integers(1, 6))):
+    for _ in range(int(look.rng.integers(2, 8))):
         chamber.float(look.choose(f.heap, f.stool, f.beanbag)(look), 0.2)
 
 
@@ -144,7 +144,7 @@ def furnish_study(chamber: Chamber) -> None:
         chamber.stand(f.desk(look, 2), 0.8)
     _some(
         chamber,
-        int(chamber.area / 3),
+        int(chamber.area / 2),
         f.bookcase,
         f.bookcase,
         f.sideboard,

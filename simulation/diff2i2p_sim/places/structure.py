@@ -114,7 +114,7 @@ def _door(look: Look, gap: Gap, thick: float) -> Parts:
     texture = _leaf(look)
     for k in range(leaves):
         x = (k + 0.5) * w / leaves - w / 2
-        parts.append(box(x, back + 0.02, 0, w / leaves - 0.01, 0.04, top, texture))
+        parts.append(box(x, back + 0.02, 0, w / leaves, 0.04, top, texture))
         parts.append(box(x + 0.38 * w / leaves, back - 0.03, 1.02, 0.1, 0.04, 0.03, metal()))
         if look.chance(0.4):
             panel = look.choose(look.trim, texture)

@@ -11,18 +11,26 @@ GLANCE = Pinhole(24, 18, 17.0, 17.0, 11.5, 8.5)  # 70 degrees wide
 HEIGHTS = (0.6, 1.9)  # metres
 NEAREST, MIDDLE = 0.35, 0.9  # metres that nearly all, and half of the view must be away
 TRIES = 20  # before a pose is taken as it is
+CHOICES = 2  # views of which the richer one is kept
 
 
 def handheld_poses(stage: Stage, floor: Floor, seed: int, frames: int) -> np.ndarray:
-    """T_map_camera (F, 4, 4) float64, each pose drawn for itself."""
+    """T_map_camera (F, 4, 4) float64, each pose drawn for itself; the richer of a few views is kept."""
     rng = np.random.default_rng([seed, 19])
-    poses = np.empty((frames, 4, 4))
-    for pose in poses:
-        for _ in range(TRIES):
-            pose[:] = _held(rng, floor)
-            if _has_a_view(stage, pose):
-                break
-    return poses
+    return np.stack([_best_of(stage, [_held(rng, floor) for _ in range(TRIES)]) for _ in range(frames)])
+
+
+def _best_of(stage: Stage, poses: list[np.ndarray]) -> np.ndarray:
+    """The one with most different faces among the first CHOICES that have a view at all."""
+    good: list[tuple[int, int]] = []
+    for k, pose in enumerate(poses):
+        first, inverse, _ = cast(stage.faces, GLANCE, pose)
+        depth = 1 / inverse
+        if np.quantile(depth, 0.03) > NEAREST and np.median(depth) > MIDDLE:
+            good.append((len(np.unique(first)), k))
+        if len(good) == CHOICES:
+            break
+    return poses[max(good)[1]] if good else poses[0]
 
 
 def _held(rng: np.random.Generator, floor: Floor) -> np.ndarray:
@@ -37,8 +45,3 @@ def _held(rng: np.random.Generator, floor: Floor) -> np.ndarray:
     T[:3, 2], T[:3, 3] = forward, (x, y, rng.uniform(*HEIGHTS))
     return T
 
-
-def _has_a_view(stage: Stage, pose: np.ndarray) -> bool:
-    _, inverse, _ = cast(stage.faces, GLANCE, pose)
-    depth = 1 / inverse
-    return bool(np.quantile(depth, 0.03) > NEAREST and np.median(depth) > MIDDLE)
