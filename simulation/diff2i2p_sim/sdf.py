@@ -73,7 +73,7 @@ def _write_systems(world) -> None:
 
 
 def _write_light(world, name, light, lighting) -> None:
-    element = ET.SubElement(world, "light", name=name, type="point")
+    element = ET.SubElement(world, "light", name=name, type="directional" if light.kind == "sun" else "point")
     lamp = light.kind == "lamp"
     gain = 0.5 * light.intensity * (lighting.lamps if lamp else lighting.windows)
     colour = np.clip(np.array(lighting.lamp_colour if lamp else lighting.window_colour) * gain, 0, 1).round(3)
@@ -81,6 +81,8 @@ def _write_light(world, name, light, lighting) -> None:
     _add(element, "diffuse", (*colour.tolist(), 1))
     _add(element, "specular", (0.1, 0.1, 0.1, 1))
     _add(element, "cast_shadows", ("false",))
+    if light.kind == "sun":
+        _add(element, "direction", light.direction)
     attenuation = ET.SubElement(element, "attenuation")
     for key, value in (("range", 12), ("constant", 0.3), ("linear", 0.1), ("quadratic", 0.2)):
         _add(attenuation, key, (value,))

@@ -10,6 +10,7 @@ import numpy as np
 from diff2i2p.camera import Camera, CameraError
 from diff2i2p.cloud import PointCloud
 from diff2i2p_sim.description import Item, Light, Lighting, Primitive, Room
+from diff2i2p_sim.lighting import LIGHTINGS, random_lighting
 from diff2i2p_sim.office.furnish import build_office
 from diff2i2p_sim.places import build_place
 from diff2i2p_sim.rendering.camera_view import Stage
@@ -19,14 +20,6 @@ from diff2i2p_sim.robot.drive import drive, survey
 from diff2i2p_sim.robot.handheld import handheld_poses
 from diff2i2p_sim.sdf import read_sdf, write_sdf
 from diff2i2p_sim.variants import another_day
-
-LIGHTINGS = {
-    "day": Lighting(),
-    "evening": Lighting(windows=0.04, lamp_colour=(1.1, 0.98, 0.8), level=0.8),
-    "daylight": Lighting(windows=1.4, lamps=0.0, level=0.8),
-    "lamp": Lighting(windows=0.01, lamp_colour=(1.15, 0.96, 0.7), share_on=0.3, level=0.6),
-    "dark": Lighting(windows=0.08, lamps=0.06, share_on=0.4, level=0.35),
-}
 
 
 @dataclass(frozen=True)
@@ -46,12 +39,13 @@ class World:
 
     @classmethod
     def place(cls, seed: int, kind: str | None = None) -> "World":
-        """A place of one of the kinds in places.PLACES, or of any kind, by its seed.
+        """A place of one of the kinds in places.PLACES, or of any kind, and its light, by its seed.
 
         Raises ValueError for another kind.
         """
         items, lights, rooms = build_place(seed, kind)
-        return cls(items, lights, rooms, detail=detail_for(rooms))
+        lighting = random_lighting(np.random.default_rng([seed, 23]), rooms[0].outdoors)
+        return cls(items, lights, rooms, lighting, detail_for(rooms))
 
     @classmethod
     def from_sdf(cls, path: Path | str) -> "World":

@@ -9,8 +9,10 @@ from diff2i2p_sim.places.chamber import Built
 from diff2i2p_sim.places.corridor import build_corridor
 from diff2i2p_sim.places.hall import build_hall
 from diff2i2p_sim.places.home import build_home
+from diff2i2p_sim.places.lecture import build_lecture
 from diff2i2p_sim.places.office import build_office_place
 from diff2i2p_sim.places.storage import build_storage, build_workshop
+from diff2i2p_sim.places.street import build_street
 
 PLACES: dict[str, Callable[[np.random.Generator], Built]] = {
     "home": build_home,
@@ -19,6 +21,8 @@ PLACES: dict[str, Callable[[np.random.Generator], Built]] = {
     "corridor": build_corridor,
     "storage": build_storage,
     "workshop": build_workshop,
+    "lecture": build_lecture,
+    "street": build_street,
 }
 
 

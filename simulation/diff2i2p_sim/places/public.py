@@ -26,13 +26,10 @@ def pillar(look: Look, height: float) -> Piece:
     return Piece("pillar", parts)
 
 
-def railing(look: Look, length: float) -> Parts:
-    """Along x from the origin: posts, a handrail, bars or panels."""
-    height, texture, style = (
-        1.0,
-        look.choose(metal(), look.trim),
-        look.choose("bars", "rails", "panels"),
-    )
+def railing(look: Look, length: float, style: str | None = None) -> Parts:
+    """Along x from the origin: posts, a handrail, and "bars", "rails" or "panels"."""
+    height, texture = 1.0, look.choose(metal(), look.trim)
+    style = style or look.choose("bars", "rails", "panels")
     parts = [rod((0, 0, height), (length, 0, height), 0.025, look.choose(texture, look.wood))]
     parts += [
         cylinder(x, 0, 0, 0.025, height, texture)
@@ -136,10 +133,10 @@ def planter(look: Look) -> Piece:
     leaves = material(look.rng, "crown", green)
     parts = [box(0, 0, 0, w, d, h, look.stone())]
     if look.chance(0.5):
-        parts += [rod((0, 0, h), (0.05, 0, h + 0.9), 0.04, plain((0.3, 0.22, 0.15)))]
-    for _ in range(int(look.rng.integers(6, 16))):
-        x, y, z = look.rng.uniform([-0.5 * w, -0.4 * d, h], [0.5 * w, 0.4 * d, h + 1.2])
-        size = look.rng.uniform(0.15, 0.45, 3)
+        parts += [rod((0, 0, h), (0.05, 0, h + 0.8), 0.04, plain((0.3, 0.22, 0.15)))]
+    for _ in range(int(look.rng.integers(12, 26))):
+        x, y, z = look.rng.uniform([-0.5 * w, -0.4 * d, h - 0.15], [0.5 * w, 0.4 * d, h + 0.7])
+        size = look.rng.uniform(0.12, 0.4, 3)
         parts += moved(turned([box(0, 0, 0, *size, leaves)], *look.rng.uniform(-1, 1, 3)), x, y, z)
     return Piece("planter", parts)
 

@@ -96,7 +96,7 @@ class Stage:
         with np.errstate(divide="ignore", invalid="ignore"):
             s, t, depth = s / w, t / w, 1 / w
         self._shells(seen, face, x, y, s, t, depth, cosine)
-        depth[nothing] = 0
+        depth[nothing | self.faces.sky[face]] = 0
         level = self._level(face, depth * pixel, cosine)
         picture = self._picture(face, s, t, level)
         light = self._light(face, s, t, lighting)

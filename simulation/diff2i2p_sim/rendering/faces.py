@@ -12,7 +12,8 @@ from diff2i2p_sim.textures import fixtures, materials, pictures, surfaces  # noq
 from diff2i2p_sim.textures.painter import bitmap
 
 RECTANGLE, DISK, SHELL = 0, 1, 2
-EMISSIVE = {"lamp": 1.25, "window": 1.0, "screen": 0.75, "exit_sign": 0.8}  # kind -> brightness of the picture's white
+EMISSIVE = {"lamp": 1.25, "window": 1.0, "screen": 0.75, "exit_sign": 0.8, "sky": 1.0}  # kind -> brightness of the picture's white
+GLASS = ("window", "pane", "sky")  # no echo comes back from these
 LEVELS = 6  # halvings of every texture
 
 
@@ -28,6 +29,7 @@ class Faces:
     repeat: np.ndarray  # (F, 2) how often the texture repeats along right and up
     emission: np.ndarray  # (F,) brightness of its own, 0 for what is lit
     glass: np.ndarray  # (F,) bool, LiDAR passes through
+    sky: np.ndarray  # (F,) bool, has no depth
 
     def __len__(self) -> int:
         return len(self.kind)
@@ -67,7 +69,8 @@ def compile_faces(primitives: tuple[Primitive, ...]) -> tuple[Faces, list[Textur
         np.array([textures[texture] for *_, texture in rows], np.int32),
         np.ones((len(rows), 2), np.float32),
         np.array([EMISSIVE.get(name, 0.0) for name in kinds], np.float32),
-        np.array([name == "window" for name in kinds]),
+        np.array([name in GLASS for name in kinds]),
+        np.array([name == "sky" for name in kinds]),
     )  # fmt: skip
     np.copyto(faces.repeat, faces.extent / np.maximum(tile, 1e-6), where=tile > 0)
     return faces, list(textures)

@@ -17,6 +17,8 @@ TONE = 0.42  # exponent of the camera's tone curve
 RANGE = 12.0  # metres that light travels
 FREE = -1  # face of a point in the air
 BOUNCE = 0.8  # share of the light that comes back from the walls
+SUN, OPEN, SHADOW = 10, 60.0, 640  # sun: distance in sizes of the place; metres; pixels of its depth image
+MOST_TEXELS = 400  # along a side of a face
 CUBE = Pinhole(64, 64, 32.0, 32.0, 31.5, 31.5)
 CUBE_AXES = [  # columns: x right, y down, z forward of the six views from a point
     np.stack([np.cross(down, forward), down, forward], 1)
@@ -115,8 +117,10 @@ def bake(
     free = _bounce_points(rooms, primitives, detail.spacing)
     blockers = faces.larger_than(detail.blocker)
     targets = _with_free(texels, free)
-    direct = np.stack([_irradiance(faces, faces, targets, np.array(light.position), light) for light in lights])
-    bounce = np.stack([_irradiance(faces, blockers, texels, point, None) for point in free])
+    direct = np.stack([_arriving(faces, targets, light) for light in lights])
+    bounce = np.zeros((len(free), len(texels.face)), np.float32)
+    for k, point in enumerate(free):
+        bounce[k] = _irradiance(faces, blockers, texels, point, None)
     N = len(texels.face)
     sheet, corners = pack([np.zeros((h, w, 1), np.uint8) for w, h in texels.shape], gutter=0)
     return Bake(
@@ -133,7 +137,8 @@ def bake(
 
 
 def _texels(faces: Faces, spacing: float) -> Texels:
-    shape = np.clip(np.ceil(faces.extent / spacing).astype(int) + 1, 2, 400)
+    shape = np.clip(np.ceil(faces.extent / spacing).astype(int) + 1, 2, MOST_TEXELS)
+    shape[faces.sky] = 2
     shape[faces.kind == SHELL, 0] = np.maximum(shape[faces.kind == SHELL, 0], 9)
     count = shape.prod(1)
     face = np.repeat(np.arange(len(faces)), count)
@@ -158,15 +163,20 @@ def _with_free(texels: Texels, points: np.ndarray) -> Texels:
 
 
 def _bounce_points(rooms, primitives, spacing: float) -> np.ndarray:
-    """(B, 3) points in the free space of the rooms, `spacing` metres apart and at two heights."""
+    """(B, 3) points in the free space of the rooms, `spacing` metres apart and at two heights.
+
+    None where a room is open to the sky, which lights it from all sides.
+    """
     points = []
     for room in rooms:
+        if room.outdoors:
+            continue
         size = np.subtract(room.high, room.low)
         nx, ny = np.maximum(np.round(size / spacing).astype(int), 1)
         for fx in (np.arange(nx) + 0.5) / nx:
             for fy in (np.arange(ny) + 0.5) / ny:
                 points += [(*(room.low + size * (fx, fy)), z) for z in (0.5, room.height * 2 / 3)]
-    points = np.array(points, np.float32)
+    points = np.array(points, np.float32).reshape(-1, 3)
     return points[~inside_any(points, primitives)]
 
 
@@ -178,6 +188,40 @@ def inside_any(points: np.ndarray, primitives: tuple[Primitive, ...]) -> np.ndar
             local = (points - primitive.pose[:3]) @ primitive.rotation
             inside |= (np.abs(local) < np.array(primitive.size) / 2 + 0.02).all(1)
     return inside
+
+
+def _arriving(faces: Faces, targets: Texels, light: Light) -> np.ndarray:
+    """(N,) light of one source at the targets."""
+    if light.kind == "sun":
+        return _sunlight(faces, targets, np.array(light.direction))
+    return _irradiance(faces, faces, targets, np.array(light.position), light)
+
+
+def _sunlight(faces: Faces, targets: Texels, direction: np.ndarray) -> np.ndarray:
+    """(N,) parallel light that travels along `direction`, with shadows: a depth image from far away."""
+    solid = faces.centre[(faces.radius < OPEN) & ~faces.sky]
+    middle = np.median(solid, axis=0)
+    reach = min(float(np.linalg.norm(solid - middle, axis=1).max()) + 3, OPEN)
+    T = np.eye(4)
+    T[:3, :3], T[:3, 3] = _facing(direction), middle - SUN * reach * direction
+    focal = SHADOW / 2 * (SUN - 1)
+    view = Pinhole(SHADOW, SHADOW, focal, focal, SHADOW / 2 - 0.5, SHADOW / 2 - 0.5)
+    _, inverse, _ = cast(faces, view, T)
+    x, y, z = ((targets.position - T[:3, 3].astype(np.float32)) @ T[:3, :3].astype(np.float32)).T
+    column, row = (np.round(focal * axis / z + SHADOW / 2 - 0.5).astype(int) for axis in (x, y))
+    within = (np.minimum(column, row) >= 0) & (np.maximum(column, row) < SHADOW)
+    lit = np.ones(len(z), bool)
+    lit[within] = inverse[row[within], column[within]] * (z[within] - 0.15) < 1
+    cosine = np.where(targets.face == FREE, 1, -targets.normal @ direction.astype(np.float32))
+    return (np.maximum(cosine, 0) * lit).astype(np.float32)
+
+
+def _facing(direction: np.ndarray) -> np.ndarray:
+    """(3, 3) axes right, down, forward as columns of a view along `direction`."""
+    aside = np.array([1.0, 0, 0]) if abs(direction[2]) > 0.9 else np.array([0, 0, 1.0])
+    right = np.cross(direction, aside)
+    right /= np.linalg.norm(right)
+    return np.stack([right, np.cross(direction, right), direction], 1)
 
 
 def _irradiance(faces: Faces, blockers: Faces, targets: Texels, source: np.ndarray, light: Light | None) -> np.ndarray:

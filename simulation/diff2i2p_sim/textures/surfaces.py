@@ -264,3 +264,17 @@ def shopfront(rng, colour):
     word(image, str(rng.choice(WORDS)), (int(rng.integers(4, 70)), 24), 1.0, ink, 3)
     image[30:34] = image[:, :4] = image[:, -4:] = image[124:] = colour * 0.4
     return image
+
+
+@painter
+def facade(rng, colour):
+    """A distant house: rows of windows."""
+    image = tint(colour, 0.04 * noise(rng, (192, 192), 1.2))
+    rows, columns = rng.integers(2, 7, 2)
+    h, w = 192 // rows, 192 // columns
+    for y in range(rows):
+        for x in range(columns):
+            low, high = (x * w + w // 4, y * h + h // 4), (x * w + 3 * w // 4, y * h + 4 * h // 5)
+            cv2.rectangle(image, low, high, hue(rng, 0.2, rng.uniform(0.1, 0.6)).tolist(), -1)
+            cv2.rectangle(image, low, high, (colour * 0.6).tolist(), 1)
+    return image
