@@ -16,6 +16,7 @@ from diff2i2p_sim.places import build_place
 from diff2i2p_sim.rendering.camera_view import Stage
 from diff2i2p_sim.rendering.lidar_scan import scan
 from diff2i2p_sim.rendering.light_bake import FINE, Detail, detail_for
+from diff2i2p_sim.rendering.scan_style import ScanStyle
 from diff2i2p_sim.robot.drive import drive, survey
 from diff2i2p_sim.robot.handheld import handheld_poses
 from diff2i2p_sim.sdf import read_sdf, write_sdf
@@ -76,14 +77,19 @@ class World:
         images, depths = zip(*frames, strict=True)
         return np.stack(images), np.stack(depths)
 
-    def scan(self, rng: np.random.Generator, positions: np.ndarray, noise: float = 0.01, voxel: float = 0.04) -> PointCloud:
-        """LiDAR scan from `positions` (S, 3), map frame, with range `noise`, thinned to `voxel`, metres: points, colours, intensity."""
-        return scan(self.stage, rng, positions, self.lighting, noise, voxel)
+    def scan(
+        self, rng: np.random.Generator, positions: np.ndarray, style: ScanStyle = ScanStyle()
+    ) -> PointCloud:
+        """Scan from `positions` (S, 3), map frame: points, colours, intensity. See ScanStyle."""
+        return scan(self.stage, rng, positions, self.lighting, style)
 
     def changed(self, seed: int) -> "World":
-        """The same place another day: other light, some furniture moved 0.3 to 1 m, some gone, other things on the screens."""
-        items, lighting = another_day(self.items, self.rooms, seed)
-        return replace(self, items=items, lighting=lighting)
+        """The same place another day: other light, some furniture moved 0.3 to 1 m, some gone.
+
+        Screens show other things, small things come and go, the sun has moved on.
+        """
+        items, lights, lighting = another_day(self.items, self.lights, self.rooms, seed)
+        return replace(self, items=items, lights=lights, lighting=lighting)
 
     def drive(self, seed: int, frames: int, rate: float = 10.0, cover: bool = False, height: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
         """Stamps (F,) seconds and camera poses T_map_camera (F, 4, 4) float64 of a robot under way, at most 0.6 m/s.

@@ -12,6 +12,7 @@ from diff2i2p_sim.description import Light, Lighting, Primitive, Room
 from diff2i2p_sim.rendering.faces import LEVELS, SHELL, Atlas, build_atlas, compile_faces
 from diff2i2p_sim.rendering.light_bake import FINE, Bake, Detail, bake
 from diff2i2p_sim.rendering.raycast import Pinhole, Seen, cast
+from diff2i2p_sim.rendering.reflectance import infrared_of
 
 ROW = 256  # samples per row: cv2.remap takes images, not lists
 
@@ -47,6 +48,11 @@ class Stage:
     @cached_property
     def atlas(self) -> Atlas:
         return build_atlas(self.textures)
+
+    @cached_property
+    def infrared(self) -> np.ndarray:
+        """(T, 2) level and kept contrast of each texture at 905 nm."""
+        return infrared_of(self.textures)
 
     @cached_property
     def texel_density(self) -> np.ndarray:
