@@ -20,7 +20,7 @@ def random_lighting(rng: np.random.Generator, outdoors: bool = False) -> Lightin
     windows, lamps, share, level = MOODS[rng.choice(len(MOODS), p=WEIGHTS)]
     warm, sky = rng.uniform(-0.12, 0.28), rng.uniform(-0.1, 0.12)
     exposure = rng.uniform(*level) * (OUTDOORS if outdoors else 1.0)
-    if outdoors and windows[1] < 0.2:
+    if outdoors and windows[1] <= 0.2:
         windows = (0.05, 0.4)  # it never gets as dark as a room without windows
     return Lighting(
         windows=_rounded(rng.uniform(*windows)),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every scan style does to the cloud what its name says, shown in an empty room of 8 m by 6 m by 3 m."""
+"""Every scan style does what its name says, in an empty room of 8 m by 6 m by 3 m."""
 
 from dataclasses import replace
 
@@ -28,9 +28,13 @@ def room() -> World:
             size[axis] = thick
             colour = (0.9, 0.85 - 0.2 * axis, 0.5 + 0.2 * sign)
             texture = Texture("plain", 0, tuple(map(float, colour)), 0.3)
-            parts.append(Primitive("box", (*map(float, middle), 0, 0, 0), tuple(map(float, size)), texture))
+            parts.append(
+                Primitive("box", (*map(float, middle), 0, 0, 0), tuple(map(float, size)), texture)
+            )
     lamp = Light("lamp", (0.0, 0.0, 2.8), (0.0, 0.0, -1.0), 1.0)
-    return World((Item("room", tuple(parts)),), (lamp,), (Room("office", (-4.0, -3.0), (4.0, 3.0)),))
+    return World(
+        (Item("room", tuple(parts)),), (lamp,), (Room("office", (-4.0, -3.0), (4.0, 3.0)),)
+    )
 
 
 def scanned(room, style, positions=MIDDLE, seed=0):
@@ -100,15 +104,22 @@ def test_mixed_points_hang_between_front_and_back():
     wall = Primitive("box", (3.0, 0, 1.5, 0, 0, 0), (0.1, 6.0, 3.0), Texture("plain"))
     post = Primitive("box", (1.5, 0, 1.5, 0, 0, 0), (0.1, 0.4, 3.0), Texture("plain"))
     lamp = Light("lamp", (0.0, 0.0, 2.8), (0.0, 0.0, -1.0), 1.0)
-    world = World((Item("two", (wall, post)),), (lamp,), (Room("office", (-1.0, -3.0), (3.0, 3.0)),))
+    world = World(
+        (Item("two", (wall, post)),), (lamp,), (Room("office", (-1.0, -3.0), (3.0, 3.0)),)
+    )
     position = np.array([[0.0, 0.0, 1.5]])
-    clean, mixed = (world.scan(np.random.default_rng(0), position, replace(EXACT, mixed=share)) for share in (0.0, 1.0))
+    clean, mixed = (
+        world.scan(np.random.default_rng(0), position, replace(EXACT, mixed=share))
+        for share in (0.0, 1.0)
+    )
     between = [((c.points[:, 0] > 1.65) & (c.points[:, 0] < 2.9)).sum() for c in (clean, mixed)]
     assert between[0] == 0 and between[1] > 5
 
 
 def test_infrared_is_not_what_the_camera_sees_and_leaves_the_points_alone(room):
-    seen, infrared = (scanned(room, replace(EXACT, infrared=choice, incidence=False)) for choice in (False, True))
+    seen, infrared = (
+        scanned(room, replace(EXACT, infrared=choice, incidence=False)) for choice in (False, True)
+    )
     assert np.allclose(seen.points, infrared.points)
     assert np.array_equal(seen.colours, infrared.colours)
     assert np.abs(np.corrcoef(seen.intensity, infrared.intensity)[0, 1]) < 0.98
@@ -117,7 +128,9 @@ def test_infrared_is_not_what_the_camera_sees_and_leaves_the_points_alone(room):
 
 def test_an_uncorrected_intensity_falls_off_with_range(room):
     end = np.array([[-3.5, 0.0, 1.5]])
-    corrected, raw = (scanned(room, replace(EXACT, corrected=choice), end) for choice in (True, False))
+    corrected, raw = (
+        scanned(room, replace(EXACT, corrected=choice), end) for choice in (True, False)
+    )
     far = np.linalg.norm(raw.points - end[0], axis=1) > 6
     assert (raw.intensity[far] < 0.5 * corrected.intensity[far] + 1e-6).all()
     assert np.allclose(raw.intensity[~far].max(), corrected.intensity[~far].max(), rtol=0.2)
@@ -129,7 +142,10 @@ def test_black_is_lost_where_the_sensor_is_not_sure_of_it():
     lamp = Light("lamp", (0.0, 0.0, 2.8), (0.0, 0.0, -1.0), 1.0)
     world = World((Item("wall", (wall,)),), (lamp,), (Room("office", (-1.0, -2.0), (2.0, 2.0)),))
     position = np.array([[0.0, 0.0, 1.5]])
-    sure, unsure = (len(world.scan(np.random.default_rng(0), position, replace(EXACT, sure=share))) for share in (1.0, 0.1))
+    sure, unsure = (
+        len(world.scan(np.random.default_rng(0), position, replace(EXACT, sure=share)))
+        for share in (1.0, 0.1)
+    )
     assert unsure < 0.3 * sure
 
 

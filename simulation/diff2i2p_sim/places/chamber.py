@@ -103,7 +103,7 @@ class Chamber:
     def float(
         self, piece: Piece, aisle: float = AISLE, tries: int = 25, square: float = 0.5
     ) -> bool:
-        """Anywhere on the floor, `aisle` metres from everything; a share `square` along the walls."""
+        """Anywhere on the floor, `aisle` metres from all else; a share `square` along the walls."""
         rng = self.look.rng
         for _ in range(tries):
             quarter = QUARTER * int(rng.integers(4))

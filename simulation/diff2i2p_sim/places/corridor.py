@@ -6,6 +6,7 @@ import numpy as np
 from diff2i2p_sim.office.floor_plan import LINING
 from diff2i2p_sim.places import furnishings as f
 from diff2i2p_sim.places import public as p
+from diff2i2p_sim.places import seating
 from diff2i2p_sim.places.chamber import Built, Chamber, Gap, gather
 from diff2i2p_sim.places.decoration import PUBLIC, decorate
 from diff2i2p_sim.places.layout import make_chambers
@@ -13,7 +14,20 @@ from diff2i2p_sim.places.office import copier, moving_boxes
 from diff2i2p_sim.places.palette import Look
 from diff2i2p_sim.places.structure import add_lamps, enclose
 
-FURNITURE = (p.bench, p.machine, p.stand, p.planter, f.sideboard, f.wardrobe, f.bin, f.house_plant, f.chair, copier, moving_boxes, f.bookcase)
+FURNITURE = (
+    p.bench,
+    p.machine,
+    p.stand,
+    p.planter,
+    f.sideboard,
+    f.wardrobe,
+    f.bin,
+    f.house_plant,
+    seating.chair,
+    copier,
+    moving_boxes,
+    f.bookcase,
+)
 
 
 def build_corridor(rng: np.random.Generator) -> Built:
@@ -43,7 +57,9 @@ def _recess(rng, length: float, width: float, rooms) -> list:
     x = rng.uniform(0, length - w)
     y = width if rng.random() < 0.5 else -d
     low, high = np.array([x, y]), np.array([x + w, y + d])
-    apart = all((high[0] <= a[0] or low[0] >= b[0] or high[1] <= a[1] or low[1] >= b[1]) for a, b in rooms)
+    apart = all(
+        (high[0] <= a[0] or low[0] >= b[0] or high[1] <= a[1] or low[1] >= b[1]) for a, b in rooms
+    )
     return [(low, high)] if apart else []
 
 

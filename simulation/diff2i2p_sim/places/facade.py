@@ -29,7 +29,9 @@ def house(look: Look, width: float) -> Piece:
         z, h = (0.0, ground) if level == 0 else (ground + (level - 1) * storey, storey)
         texture = base if level == 0 else wall
         parts += _storey(look, level, z, h, width, columns, deep, texture, style)
-    parts.append(box(0, deep / 2 - 0.05, height - 0.3, width, deep + 0.1, 0.3, look.choose(wall, look.trim)))
+    parts.append(
+        box(0, deep / 2 - 0.05, height - 0.3, width, deep + 0.1, 0.3, look.choose(wall, look.trim))
+    )
     return Piece("house", [*parts, *_roof(look, width, height)])
 
 
@@ -37,7 +39,11 @@ class WindowStyle:
     """What the windows of one house have in common."""
 
     def __init__(self, look: Look, width: float):
-        self.width, self.sill, self.height = round(width, 3), look.between(0.5, 1.0), look.between(1.2, 1.7)
+        self.width, self.sill, self.height = (
+            round(width, 3),
+            look.between(0.5, 1.0),
+            look.between(1.2, 1.7),
+        )
         self.bar = look.choose(plain(WHITE), look.trim, look.wood)
         self.shutters = look.shade() if look.chance(0.35) else None
         self.rail = look.choose(0.0, 0.5, 0.65)
@@ -74,10 +80,21 @@ def _opening(look, level, h, pitch, style):
         kind = look.choose("door", "shop", "gate")
         wide = min(pitch - 0.3, {"door": 1.1, "shop": 3.0, "gate": 2.6}[kind])
         top = min(h - 0.3, look.between(2.1, 2.8))
-        texture = {"door": picture("door", look.rng, look.colour()), "shop": picture("shopfront", look.rng, look.colour())}
+        texture = {
+            "door": picture("door", look.rng, look.colour()),
+            "shop": picture("shopfront", look.rng, look.colour()),
+        }
         face = texture.get(kind) or Texture("corrugated", 0, look.colour(), 1.3)
-        step = [box(0, -0.3, 0, wide + 0.3, 0.5, 0.14, plain((0.6, 0.6, 0.58)))] if kind == "door" else []
-        awning = [box(0, -0.8, top, wide + 0.3, 1.0, 0.04, look.cloth(), roll=0.3)] if kind == "shop" and look.chance(0.5) else []
+        step = (
+            [box(0, -0.3, 0, wide + 0.3, 0.5, 0.14, plain((0.6, 0.6, 0.58)))]
+            if kind == "door"
+            else []
+        )
+        awning = (
+            [box(0, -0.8, top, wide + 0.3, 1.0, 0.04, look.cloth(), roll=0.3)]
+            if kind == "shop" and look.chance(0.5)
+            else []
+        )
         return wide, 0.0, top, [front(0, 0, top / 2, wide, top, face), *step, *awning]
     top = min(style.sill + style.height, h - 0.2)
     return style.width, style.sill, top, _window(look, style, top)
@@ -93,7 +110,9 @@ def _window(look, style, top) -> Parts:
         parts += [box(s * (w / 2 + 0.07), -0.28, z, 0.14, 0.1, h, style.surround) for s in (-1, 1)]
         parts.append(box(0, -0.28, z + h, w + 0.3, 0.12, 0.16, style.surround))
     if style.shutters:
-        parts += [box(s * (w * 0.75 + 0.06), -0.32, z, w / 2, 0.04, h, style.shutters) for s in (-1, 1)]
+        parts += [
+            box(s * (w * 0.75 + 0.06), -0.32, z, w / 2, 0.04, h, style.shutters) for s in (-1, 1)
+        ]
     return parts
 
 
@@ -107,13 +126,28 @@ def _balcony(look: Look, pitch: float) -> Parts:
 
 def _roof(look: Look, width: float, height: float) -> Parts:
     """Flat with a parapet, or a slope with tiles, chimneys and gutters."""
-    tiles = material(look.rng, look.choose("brick", "corrugated", "planking"), look.choose((0.5, 0.25, 0.18), (0.3, 0.3, 0.33), look.colour()))
+    tiles = material(
+        look.rng,
+        look.choose("brick", "corrugated", "planking"),
+        look.choose((0.5, 0.25, 0.18), (0.3, 0.3, 0.33), look.colour()),
+    )
     parts: Parts = [rod((-width / 2, -0.12, height), (width / 2, -0.12, height), 0.07, metal())]
     if look.chance(0.3):
         return [*parts, box(0, 0.2, height, width, 0.3, look.between(0.3, 0.9), tiles)]
     pitch, long = look.between(0.4, 0.9), look.between(3.4, 4.5)
     middle = long / 2 * np.array([np.cos(pitch), np.sin(pitch)])
-    parts.append(box(0, middle[0] - 0.35, height + middle[1] - 0.1, width + 0.3, long, 0.16, tiles, roll=pitch))
+    parts.append(
+        box(
+            0,
+            middle[0] - 0.35,
+            height + middle[1] - 0.1,
+            width + 0.3,
+            long,
+            0.16,
+            tiles,
+            roll=pitch,
+        )
+    )
     for _ in range(int(look.rng.integers(0, 3))):
         x = look.rng.uniform(-0.4, 0.4) * width
         parts.append(box(x, 2.0, height, 0.6, 0.5, look.between(2.0, 3.6), tiles))

@@ -6,6 +6,7 @@ import numpy as np
 from diff2i2p_sim.office.primitives import box
 from diff2i2p_sim.places import furnishings as f
 from diff2i2p_sim.places import public as p
+from diff2i2p_sim.places import seating
 from diff2i2p_sim.places.chamber import Built, Chamber, gather
 from diff2i2p_sim.places.decoration import PUBLIC, decorate
 from diff2i2p_sim.places.layout import add_entrance, add_windows, make_chambers
@@ -76,15 +77,17 @@ def _fill(hall: Chamber, count: int) -> None:
         p.vitrine,
         p.rope_line,
         f.low_table,
-        f.armchair,
-        f.sofa,
+        seating.armchair,
+        seating.sofa,
         f.house_plant,
         f.heap,
         f.bin,
-        f.chair,
+        seating.chair,
     )
     favourites = [loose[k] for k in look.rng.permutation(len(loose))[:7]]
     for _ in range(count):
         hall.float(look.choose(*favourites)(look), 0.45, square=0.8)
     for _ in range(count // 3):
-        hall.stand(look.choose(p.bench, p.machine, p.planter, f.sofa, f.sideboard, f.bin)(look))
+        hall.stand(
+            look.choose(p.bench, p.machine, p.planter, seating.sofa, f.sideboard, f.bin)(look)
+        )

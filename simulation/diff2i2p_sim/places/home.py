@@ -4,6 +4,7 @@
 import numpy as np
 
 from diff2i2p_sim.places import furnishings as f
+from diff2i2p_sim.places import seating
 from diff2i2p_sim.places.chamber import Built, Chamber, gather
 from diff2i2p_sim.places.decoration import HOME, decorate
 from diff2i2p_sim.places.kitchen import cooker, fit_counters, fridge, island, trolley, washer
@@ -68,15 +69,15 @@ def furnish_living(chamber: Chamber) -> None:
     if look.chance(0.6):
         x, y = chamber.room.centre
         chamber.put(f.rug(look).moved(x, y, 0, look.rng.uniform(-0.4, 0.4)))
-    chamber.stand(f.sofa(look), 0.6)
+    chamber.stand(seating.sofa(look), 0.6)
     _some(chamber, 2, f.television, f.bookcase, f.sideboard)
     if not look.chance(0.3):
         chamber.float(f.low_table(look), 0.25)
     _some(
         chamber,
         int(chamber.area / 2),
-        f.sofa,
-        f.armchair,
+        seating.sofa,
+        seating.armchair,
         f.bookcase,
         f.sideboard,
         f.house_plant,
@@ -85,10 +86,17 @@ def furnish_living(chamber: Chamber) -> None:
     )
     for _ in range(int(chamber.area / 3)):
         chamber.float(
-            look.choose(f.armchair, f.beanbag, f.stool, f.house_plant, f.heap, f.chair)(look)
+            look.choose(
+                seating.armchair,
+                seating.beanbag,
+                seating.stool,
+                f.house_plant,
+                f.heap,
+                seating.chair,
+            )(look)
         )
     if chamber.area > 18:
-        seat_around(chamber, f.dining_table(look), int(look.rng.integers(2, 7)), f.chair)
+        seat_around(chamber, f.dining_table(look), int(look.rng.integers(2, 7)), seating.chair)
 
 
 def furnish_kitchen(chamber: Chamber) -> None:
@@ -111,16 +119,18 @@ def furnish_kitchen(chamber: Chamber) -> None:
     if chamber.area > 13 and look.chance(0.4):
         chamber.float(island(look), 0.5)
     table = f.dining_table(look)
-    seat_around(chamber, table, int(look.rng.integers(1, 7)), look.choose(f.chair, f.stool))
+    seat_around(
+        chamber, table, int(look.rng.integers(1, 7)), look.choose(seating.chair, seating.stool)
+    )
     if chamber.area > 16 and look.chance(0.6):
-        _some(chamber, 3, f.sofa, f.armchair, f.bookcase)
+        _some(chamber, 3, seating.sofa, seating.armchair, f.bookcase)
     for _ in range(int(look.rng.integers(2, 8))):
-        chamber.float(look.choose(f.heap, f.bin, f.stool)(look), 0.2)
+        chamber.float(look.choose(f.heap, f.bin, seating.stool)(look), 0.2)
 
 
 def furnish_bedroom(chamber: Chamber) -> None:
     look = chamber.look
-    chamber.stand(f.bed(look), 0.4, tries=60)
+    chamber.stand(seating.bed(look), 0.4, tries=60)
     _some(chamber, 2, f.nightstand)
     _some(
         chamber,
@@ -130,12 +140,12 @@ def furnish_bedroom(chamber: Chamber) -> None:
         f.sideboard,
         f.bookcase,
         f.desk,
-        f.chair,
+        seating.chair,
         f.house_plant,
         f.floor_lamp,
     )
     for _ in range(int(look.rng.integers(2, 8))):
-        chamber.float(look.choose(f.heap, f.stool, f.beanbag)(look), 0.2)
+        chamber.float(look.choose(f.heap, seating.stool, seating.beanbag)(look), 0.2)
 
 
 def furnish_study(chamber: Chamber) -> None:
@@ -148,13 +158,13 @@ def furnish_study(chamber: Chamber) -> None:
         f.bookcase,
         f.bookcase,
         f.sideboard,
-        f.armchair,
+        seating.armchair,
         f.house_plant,
         f.floor_lamp,
         f.bin,
     )
     for _ in range(3):
-        chamber.float(look.choose(f.chair, f.chair, f.heap, f.stool)(look), 0.2)
+        chamber.float(look.choose(seating.chair, seating.chair, f.heap, seating.stool)(look), 0.2)
 
 
 FURNISH = {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kitchens: counters along the walls with appliances, cupboards above, everything full of things."""
+"""Kitchens: counters along the walls, appliances, cupboards above, everything full of things."""
 
 import numpy as np
 
@@ -107,7 +107,7 @@ def _hob(look: Look, width: float) -> Parts:
 
 
 def _above(look: Look, width: float, depth: float, top: float) -> tuple[Parts, list[Parts]]:
-    """Tiles on the wall, then cupboards, a hood or open boards; back of the counter at +depth / 2."""
+    """Tiles on the wall, then cupboards, a hood or open boards; the counter ends at +depth / 2."""
     back = depth / 2
     tiles = material(
         look.rng, look.choose("tiles", "mosaic", "checker", "plain", "marble"), look.colour()

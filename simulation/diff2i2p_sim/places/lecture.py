@@ -4,7 +4,7 @@
 import numpy as np
 
 from diff2i2p_sim.office.primitives import DARK, box, front, metal, picture, plain
-from diff2i2p_sim.places import clutter
+from diff2i2p_sim.places import clutter, seating
 from diff2i2p_sim.places import furnishings as f
 from diff2i2p_sim.places import public as p
 from diff2i2p_sim.places.chamber import Built, Chamber, gather
@@ -33,7 +33,12 @@ def build_lecture(rng: np.random.Generator) -> Built:
         at = look.between(x0 + 1.2, x0 + width - 1.4), y0 + look.between(0.9, STAGE - 0.6)
         room.at(build(look), *at, np.pi + look.rng.normal(0, 0.2), 0.1)
     for _ in range(6):
-        room.stand(look.choose(f.sideboard, f.house_plant, p.stand, f.bin, f.chair, f.bookcase)(look), 0.3)
+        room.stand(
+            look.choose(f.sideboard, f.house_plant, p.stand, f.bin, seating.chair, f.bookcase)(
+                look
+            ),
+            0.3,
+        )
     decorate(room, OFFICE, 1.0)
     return gather([room])
 
@@ -48,13 +53,19 @@ def _boards(room: Chamber) -> None:
             continue
         side.take(at, w)
         face = ground or picture("whiteboard", look.rng)
-        parts = [box(0, -0.03, z, w, 0.05, 1.2, look.trim), front(0, -0.058, z + 0.6, w - 0.08, 1.1, face)]
+        parts = [
+            box(0, -0.03, z, w, 0.05, 1.2, look.trim),
+            front(0, -0.058, z + 0.6, w - 0.08, 1.1, face),
+        ]
         parts.append(box(0, -0.08, z - 0.02, w, 0.1, 0.02, look.trim))
         room.add("board", side.place(parts, at))
     if look.chance(0.6):
         wide = look.between(1.8, 2.6)
         image = picture(look.choose("screen", "poster"), look.rng)
-        sheet = [front(0, -0.2, 1.9, wide, 0.6 * wide, image), box(0, -0.16, 1.9 + 0.3 * wide, wide + 0.2, 0.1, 0.1, plain(DARK))]
+        sheet = [
+            front(0, -0.2, 1.9, wide, 0.6 * wide, image),
+            box(0, -0.16, 1.9 + 0.3 * wide, wide + 0.2, 0.1, 0.1, plain(DARK)),
+        ]
         room.add("screen", side.place(sheet, look.between(-0.2, 0.2) * side.length))
 
 
@@ -63,12 +74,16 @@ def _rows(room: Chamber) -> None:
     look, width = room.look, room.size[0]
     (x0, y0), (_, y1) = room.room.low, room.room.high
     pitch, step = look.between(0.9, 1.3), look.choose(0.0, 0.0, look.between(0.1, 0.3))
-    blocks = look.choose([(0.0, width - 2.2)], [(-width / 4, width / 2 - 1.1), (width / 4, width / 2 - 1.1)])
+    blocks = look.choose(
+        [(0.0, width - 2.2)], [(-width / 4, width / 2 - 1.1), (width / 4, width / 2 - 1.1)]
+    )
     tier = look.floor()
     for k, y in enumerate(np.arange(y0 + STAGE, y1 - 1.0, pitch)):
         rise = round(k * step, 3)
         if step:
-            slab = box(x0 + width / 2, y + pitch / 2 - 0.3, 0, width - 1.6, pitch, rise + 0.001, tier)
+            slab = box(
+                x0 + width / 2, y + pitch / 2 - 0.3, 0, width - 1.6, pitch, rise + 0.001, tier
+            )
             room.add("tier", [slab])
         for middle, long in blocks:
             piece = seat_row(look, long).moved(x0 + width / 2 + middle, y, rise, np.pi)
@@ -83,19 +98,31 @@ def seat_row(look: Look, long: float) -> Piece:
     parts: Parts = [box(0, 0, h - 0.03, long, d, 0.03, look.wood)]
     if look.chance(0.6):
         parts.append(box(0, -d / 2 + 0.02, 0.1, long, 0.025, h - 0.15, look.wood))
-    parts += [box(x, 0, 0, 0.05, d - 0.05, h - 0.03, metal()) for x in np.linspace(-long / 2 + 0.05, long / 2 - 0.05, 3)]
-    chair = f.chair(look)
+    parts += [
+        box(x, 0, 0, 0.05, d - 0.05, h - 0.03, metal())
+        for x in np.linspace(-long / 2 + 0.05, long / 2 - 0.05, 3)
+    ]
+    chair = seating.chair(look)
     for k in range(int(long / 0.62)):
         x = (k + 0.5) * 0.62 - int(long / 0.62) * 0.31
         if look.chance(0.85):
-            parts += moved(moved(chair.parts, 0, 0, 0, look.rng.normal(0, 0.15)), x, d / 2 + look.between(0.1, 0.35))
+            parts += moved(
+                moved(chair.parts, 0, 0, 0, look.rng.normal(0, 0.15)),
+                x,
+                d / 2 + look.between(0.1, 0.35),
+            )
     things = clutter.strewn(look, clutter.OFFICE, long, d, h, int(look.rng.integers(0, 6)))
     return Piece("row", parts, things)
 
 
 def lectern(look: Look) -> Piece:
     w, h = look.between(0.5, 0.8), look.between(0.95, 1.15)
-    parts = [box(0, 0, 0, w, 0.45, h, look.timber()), box(0, -0.02, h, w + 0.05, 0.55, 0.03, look.wood, roll=-0.25)]
-    return Piece("lectern", parts, [moved(clutter.notebook(look), 0, 0, h + 0.08)] if look.chance(0.5) else [])
-
-
+    parts = [
+        box(0, 0, 0, w, 0.45, h, look.timber()),
+        box(0, -0.02, h, w + 0.05, 0.55, 0.03, look.wood, roll=-0.25),
+    ]
+    return Piece(
+        "lectern",
+        parts,
+        [moved(clutter.notebook(look), 0, 0, h + 0.08)] if look.chance(0.5) else [],
+    )

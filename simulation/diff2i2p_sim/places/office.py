@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Offices that differ from the standard one: open plan, lounges, tea kitchens, any height and palette."""
+"""Offices unlike the standard one: open plan, lounges, tea kitchens, any height and palette."""
 
 import numpy as np
 
 from diff2i2p_sim.office import furniture as standard
 from diff2i2p_sim.office.primitives import box
-from diff2i2p_sim.places import clutter
+from diff2i2p_sim.places import clutter, seating
 from diff2i2p_sim.places import furnishings as f
 from diff2i2p_sim.places.chamber import Built, Chamber, gather
 from diff2i2p_sim.places.decoration import OFFICE, decorate
@@ -45,7 +45,7 @@ def bench_of_desks(look: Look) -> Piece:
         for yaw in (0.0, np.pi):
             place = f.desk(look, 2, w, d).moved(0, -d / 2 - 0.03)
             if look.chance(0.85):
-                seat = moved(f.chair(look).parts, 0, 0, 0, np.pi + look.rng.normal(0, 0.5))
+                seat = moved(seating.chair(look).parts, 0, 0, 0, np.pi + look.rng.normal(0, 0.5))
                 place.parts.extend(moved(seat, 0, -d - 0.3))
             place = place.moved(0, 0, 0, yaw).moved(x, 0)
             parts += place.parts
@@ -80,7 +80,13 @@ def moving_boxes(look: Look) -> Piece:
 
 def binders(look: Look) -> Piece:
     """A shelf full of binders and boxes."""
-    return f.shelves(look, [clutter.books, clutter.case, clutter.carton], look.between(0.8, 1.6), 0.36, look.between(0.8, 2.2))
+    return f.shelves(
+        look,
+        [clutter.books, clutter.case, clutter.carton],
+        look.between(0.8, 1.6),
+        0.36,
+        look.between(0.8, 2.2),
+    )
 
 
 def _furnish_open(chamber: Chamber) -> None:
@@ -89,26 +95,62 @@ def _furnish_open(chamber: Chamber) -> None:
         chamber.float(pillar(look, chamber.room.height), 0.1)
     for _ in range(max(1, int(chamber.area / 12))):
         chamber.float(bench_of_desks(look), 0.35, square=1.0)
-    _standing(chamber, int(chamber.area / 2), binders, f.bookcase, f.sideboard, f.desk, copier, f.house_plant, f.bin, moving_boxes, f.wardrobe)
+    _standing(
+        chamber,
+        int(chamber.area / 2),
+        binders,
+        f.bookcase,
+        f.sideboard,
+        f.desk,
+        copier,
+        f.house_plant,
+        f.bin,
+        moving_boxes,
+        f.wardrobe,
+    )
     for _ in range(int(chamber.area / 5)):
-        chamber.float(look.choose(partition, f.chair, f.house_plant, f.heap, f.bin)(look), 0.25)
+        chamber.float(
+            look.choose(partition, seating.chair, f.house_plant, f.heap, f.bin)(look), 0.25
+        )
 
 
 def _furnish_cells(chamber: Chamber) -> None:
     look = chamber.look
     for _ in range(3):
         chamber.stand(f.desk(look, 2), 0.8)
-        chamber.float(f.chair(look), 0.15)
-    _standing(chamber, int(chamber.area / 2), binders, f.bookcase, f.sideboard, rack, f.house_plant, f.bin, moving_boxes, f.armchair)
+        chamber.float(seating.chair(look), 0.15)
+    _standing(
+        chamber,
+        int(chamber.area / 2),
+        binders,
+        f.bookcase,
+        f.sideboard,
+        rack,
+        f.house_plant,
+        f.bin,
+        moving_boxes,
+        seating.armchair,
+    )
     chamber.float(f.heap(look), 0.2)
 
 
 def _furnish_meeting(chamber: Chamber) -> None:
     look = chamber.look
     long = min(look.between(1.6, 3.4), max(chamber.size) - 1.8)
-    table = f.table(look, clutter.OFFICE, long, look.between(0.9, 1.3), 0.74, int(look.rng.integers(2, 12)))
-    seat_around(chamber, table, int(look.rng.integers(4, 11)), f.chair)
-    _standing(chamber, int(chamber.area / 3), f.sideboard, f.house_plant, f.television, f.bookcase, f.floor_lamp, f.bin)
+    table = f.table(
+        look, clutter.OFFICE, long, look.between(0.9, 1.3), 0.74, int(look.rng.integers(2, 12))
+    )
+    seat_around(chamber, table, int(look.rng.integers(4, 11)), seating.chair)
+    _standing(
+        chamber,
+        int(chamber.area / 3),
+        f.sideboard,
+        f.house_plant,
+        f.television,
+        f.bookcase,
+        f.floor_lamp,
+        f.bin,
+    )
 
 
 FURNISH = {

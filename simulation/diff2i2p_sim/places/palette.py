@@ -10,24 +10,29 @@ from diff2i2p_sim.office.primitives import Style, plain, seed
 from diff2i2p_sim.textures.pictures import hue
 
 NATURAL: list[Colour] = [
-    (0.93, 0.92, 0.89), (0.86, 0.84, 0.8), (0.75, 0.73, 0.7), (0.55, 0.54, 0.53), (0.35, 0.35, 0.36),
-    (0.15, 0.15, 0.16), (0.82, 0.74, 0.62), (0.7, 0.55, 0.38), (0.52, 0.36, 0.24), (0.34, 0.22, 0.15),
-    (0.9, 0.85, 0.72), (0.66, 0.68, 0.7), (0.45, 0.48, 0.52), (0.6, 0.58, 0.5), (0.25, 0.2, 0.18),
+    (0.93, 0.92, 0.89), (0.86, 0.84, 0.8), (0.75, 0.73, 0.7), (0.55, 0.54, 0.53),
+    (0.35, 0.35, 0.36), (0.15, 0.15, 0.16), (0.82, 0.74, 0.62), (0.7, 0.55, 0.38),
+    (0.52, 0.36, 0.24), (0.34, 0.22, 0.15), (0.9, 0.85, 0.72), (0.66, 0.68, 0.7),
+    (0.45, 0.48, 0.52), (0.6, 0.58, 0.5), (0.25, 0.2, 0.18),
 ]  # fmt: skip
 WOODS: list[Colour] = [
-    (0.72, 0.56, 0.38), (0.55, 0.38, 0.24), (0.82, 0.74, 0.62), (0.35, 0.23, 0.15), (0.64, 0.4, 0.26),
-    (0.88, 0.87, 0.84), (0.45, 0.42, 0.4), (0.78, 0.66, 0.46),
+    (0.72, 0.56, 0.38), (0.55, 0.38, 0.24), (0.82, 0.74, 0.62), (0.35, 0.23, 0.15),
+    (0.64, 0.4, 0.26), (0.88, 0.87, 0.84), (0.45, 0.42, 0.4), (0.78, 0.66, 0.46),
 ]  # fmt: skip
-WALLS = "paint paint paint plaster wallpaper brick panelling concrete rubble planking stripes mural".split()
+WALLS = [
+    *["paint"] * 3, "plaster", "wallpaper", "brick", "panelling", "concrete", "rubble",
+    "planking", "stripes", "mural",
+]  # fmt: skip
 FLOORS = "planks planks carpet tiles terrazzo herringbone checker marble concrete granite".split()
 CLOTHS = "fabric fabric fabric stripes plaid checker blotches wallpaper".split()
 STONES = "terrazzo granite marble wood wood plain".split()
 TILES = {  # metres after which a pattern repeats
-    "paint": 2.5, "plaster": 1.8, "wallpaper": 1.2, "brick": 1.8, "panelling": 1.2, "concrete": 2.4, "rubble": 2.0,
-    "planking": 1.2, "stripes": 1.6, "mural": 4.0, "planks": 2.0, "carpet": 2.0, "tiles": 1.6, "terrazzo": 1.2,
-    "herringbone": 1.2, "checker": 2.4, "marble": 2.2, "granite": 0.8, "fabric": 0.25, "plaid": 0.5,
-    "blotches": 0.9, "wood": 1.0, "plain": 0.3, "mosaic": 0.5, "acoustic": 2.4, "metal": 0.4, "corrugated": 1.3,
-    "chipboard": 1.2, "asphalt": 2.5, "paving": 1.6, "grass": 2.0,
+    "paint": 2.5, "plaster": 1.8, "wallpaper": 1.2, "brick": 1.8, "panelling": 1.2,
+    "concrete": 2.4, "rubble": 2.0, "planking": 1.2, "stripes": 1.6, "mural": 4.0,
+    "planks": 2.0, "carpet": 2.0, "tiles": 1.6, "terrazzo": 1.2, "herringbone": 1.2,
+    "checker": 2.4, "marble": 2.2, "granite": 0.8, "fabric": 0.25, "plaid": 0.5,
+    "blotches": 0.9, "wood": 1.0, "plain": 0.3, "mosaic": 0.5, "acoustic": 2.4, "metal": 0.4,
+    "corrugated": 1.3, "chipboard": 1.2, "asphalt": 2.5, "paving": 1.6, "grass": 2.0,
 }  # fmt: skip
 PRINTS = 16  # different labels in one place
 SHADES = 20  # different colours of small things in one place

@@ -83,10 +83,9 @@ def counter(look: Look) -> Piece:
         parts.append(
             front(0, -0.413, 0.6, 0.5 * w, 0.4, picture("shopfront", look.rng, look.colour()))
         )
-    things = clutter.strewn(look, clutter.OFFICE, w, 0.5, 0.75, 7) + clutter.strewn(
-        look, clutter.LIVING, w, 0.2, 1.14, 3
-    )
-    return Piece("counter", parts, things)
+    things = clutter.strewn(look, clutter.OFFICE, w, 0.5, 0.75, 7)
+    upon = clutter.strewn(look, clutter.LIVING, w, 0.3, 1.14, 3)
+    return Piece("counter", parts, [*things, *(moved(thing, 0, -0.33) for thing in upon)])
 
 
 def bench(look: Look) -> Piece:

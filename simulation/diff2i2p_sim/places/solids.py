@@ -42,7 +42,7 @@ def turned(parts: Parts, roll: float = 0.0, pitch: float = 0.0, yaw: float = 0.0
 
 
 def _turned_pose(turn: Rotation, pose: tuple) -> tuple:
-    angles = (turn * Rotation.from_euler("xyz", pose[3:])).as_euler("xyz")
+    angles = (turn * Rotation.from_euler("xyz", pose[3:])).as_euler("xyz", suppress_warnings=True)
     return rounded(*turn.apply(pose[:3]), *angles)
 
 

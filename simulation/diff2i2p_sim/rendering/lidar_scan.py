@@ -17,7 +17,10 @@ from diff2i2p_sim.rendering.scan_style import ScanStyle
 RING_GRID = 160  # faces are looked up on this grid along an edge of the six views
 RING_STEPS = 900  # rays of a beam in one turn
 RING_RISE = (-0.45, 0.28)  # radians, lowest and highest beam
-DEPTH_VIEWS, DEPTH_SLOPE = 5, 0.6  # views of a depth camera from one position; half its width at 1 m
+DEPTH_VIEWS, DEPTH_SLOPE = (
+    5,
+    0.6,
+)  # views of a depth camera from one position; half its width at 1 m
 FULL_RANGE = 4.0  # metres up to which an uncorrected intensity does not fall off
 
 
@@ -38,7 +41,7 @@ def scan(
     lighting: Lighting,
     style: ScanStyle,
 ) -> PointCloud:
-    """What a mapping run by `positions` (S, 3), map frame, measures: points, colours, intensity in [0, 1].
+    """What a run by `positions` (S, 3), map frame, measures: points, colours, intensity in [0, 1].
 
     Glass gives no echo, dark and grazing surfaces lose some.
     """
@@ -72,7 +75,9 @@ def _strays(rng, count: int, drift: float) -> np.ndarray:
 
 def _turned_axes(rng, tilt: float = 0.0) -> list[np.ndarray]:
     angle = rng.uniform(0, 2 * np.pi)
-    turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+    turn = np.array(
+        [[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]]
+    )
     if tilt:
         turn = turn @ Rotation.from_rotvec(tilt * rng.uniform(-1, 1, 3) * [1, 1, 0]).as_matrix()
     return [turn @ axes for axes in CUBE_AXES]
@@ -138,7 +143,9 @@ def _measure(stage, rng, position, look: Look, lighting, style: ScanStyle, stray
     if style.mixed:
         measured = _mixed(rng, measured, distance, look, style.mixed)
     turn = Rotation.from_euler("z", stray[3]).as_matrix()
-    points = (ray / length[:, None] * measured[:, None]) @ (turn @ look.axes).T + position + stray[:3]
+    points = (
+        (ray / length[:, None] * measured[:, None]) @ (turn @ look.axes).T + position + stray[:3]
+    )
     colours = np.clip(hits.picture * hits.light, 0, 255).astype(np.uint8)
     intensity = _intensity(reflected, hits.cosine, distance, style)
     return points[echo].astype(np.float32), colours[echo], intensity[echo].astype(np.float32)
@@ -178,7 +185,7 @@ def _mixed(rng, measured, distance, look: Look, share: float) -> np.ndarray:
 
 
 def scan_positions(poses: np.ndarray, every: float = 1.5) -> np.ndarray:
-    """(S, 3) places along camera poses (F, 4, 4), about `every` metres apart, 20 cm above the camera."""
+    """(S, 3) places along camera poses (F, 4, 4), `every` metres apart, 20 cm above the camera."""
     kept = [poses[0, :3, 3]]
     for position in poses[:, :3, 3]:
         if min(np.linalg.norm(position - other) for other in kept) > every:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reflectance at 905 nm: what a LiDAR sees of a material that a camera sees otherwise.
 
-Most dyes and inks let infrared through, leaves shine, screens and asphalt swallow it; so a material keeps a
-part of its visible contrast only, around a level of its own that its colour does not tell.
+Most dyes and inks let infrared through, leaves shine, screens and asphalt swallow it; so a material
+keeps a part of its visible contrast only, around a level of its own that its colour does not tell.
 """
 
 import numpy as np
@@ -13,8 +13,12 @@ OTHER = (0.45, 0.5, 0.15)
 INFRARED = {  # kind -> mean level, share of the visible contrast that is kept, spread of the level
     **dict.fromkeys(("foliage", "crown", "grass"), (0.55, 0.15, 0.08)),
     **dict.fromkeys(("fabric", "carpet", "stripes", "plaid", "blotches", "rug"), (0.5, 0.2, 0.2)),
-    **dict.fromkeys(("poster", "paper", "label", "books", "binders", "mural", "wallpaper"), (0.6, 0.3, 0.12)),
-    **dict.fromkeys(("wood", "planks", "panelling", "planking", "chipboard", "cardboard"), (0.55, 0.4, 0.08)),
+    **dict.fromkeys(
+        ("poster", "paper", "label", "books", "binders", "mural", "wallpaper"), (0.6, 0.3, 0.12)
+    ),
+    **dict.fromkeys(
+        ("wood", "planks", "panelling", "planking", "chipboard", "cardboard"), (0.55, 0.4, 0.08)
+    ),
     **dict.fromkeys(("screen", "rack", "keyboard", "vent"), (0.07, 0.1, 0.04)),
     **dict.fromkeys(("metal", "corrugated"), (0.4, 0.3, 0.25)),
     **dict.fromkeys(("asphalt", "bark"), (0.2, 0.3, 0.06)),

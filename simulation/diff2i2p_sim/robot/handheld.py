@@ -15,9 +15,11 @@ CHOICES = 2  # views of which the richer one is kept
 
 
 def handheld_poses(stage: Stage, floor: Floor, seed: int, frames: int) -> np.ndarray:
-    """T_map_camera (F, 4, 4) float64, each pose drawn for itself; the richer of a few views is kept."""
+    """T_map_camera (F, 4, 4) float64, each drawn for itself; the richer of a few views is kept."""
     rng = np.random.default_rng([seed, 19])
-    return np.stack([_best_of(stage, [_held(rng, floor) for _ in range(TRIES)]) for _ in range(frames)])
+    return np.stack(
+        [_best_of(stage, [_held(rng, floor) for _ in range(TRIES)]) for _ in range(frames)]
+    )
 
 
 def _best_of(stage: Stage, poses: list[np.ndarray]) -> np.ndarray:
@@ -44,4 +46,3 @@ def _held(rng: np.random.Generator, floor: Floor) -> np.ndarray:
     T[:3, 1] = np.cos(roll) * down - np.sin(roll) * level
     T[:3, 2], T[:3, 3] = forward, (x, y, rng.uniform(*HEIGHTS))
     return T
-
