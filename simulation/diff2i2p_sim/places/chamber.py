@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One room under construction: its walls and openings, and where furniture goes without overlap."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,6 +12,7 @@ from diff2i2p_sim.office.primitives import QUARTER, rounded
 from diff2i2p_sim.places.palette import Look
 from diff2i2p_sim.places.solids import Parts, Piece
 
+Builders = Sequence[Callable[[Look], Piece]]
 DOORS = ("doorway", "door")
 SWING = 1.0  # metres kept free before a door
 AISLE = 0.3  # metres kept free around what stands in the middle
@@ -123,6 +125,18 @@ class Chamber:
                 self.put(turned.moved(*(at - (low + high) / 2)))
                 return True
         return False
+
+    def line(self, count: int, builders: Builders, before: float = 0.35) -> None:
+        """Up to `count` pieces along the walls, any of the builders each time."""
+        for _ in range(count):
+            self.stand(self.look.choose(*builders)(self.look), before)
+
+    def scatter(
+        self, count: int, builders: Builders, aisle: float = AISLE, square: float = 0.5
+    ) -> None:
+        """Up to `count` pieces on the floor, any of the builders each time."""
+        for _ in range(count):
+            self.float(self.look.choose(*builders)(self.look), aisle, square=square)
 
     def at(self, piece: Piece, x: float, y: float, yaw: float, aisle: float = 0.0) -> bool:
         """At a point of the map, if that is free."""

@@ -45,8 +45,7 @@ def build_corridor(rng: np.random.Generator) -> Built:
         _doors(chamber)
         enclose(chamber, ceiling, wall, floor)
         add_lamps(chamber, look.choose("panel", "tube", "disc"), most=6)
-        for _ in range(int(chamber.area / 3)):
-            chamber.stand(look.choose(*FURNITURE)(look), min(0.9, 0.3 * width))
+        chamber.line(int(chamber.area / 3), FURNITURE, min(0.9, 0.3 * width))
         decorate(chamber, PUBLIC, 1.6)
     return gather(chambers)
 

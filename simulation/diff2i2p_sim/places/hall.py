@@ -28,8 +28,7 @@ def build_hall(rng: np.random.Generator) -> Built:
     _pillars(hall)
     if look.chance(0.7):
         _gallery(hall)
-    for _ in range(3):
-        hall.stand(look.choose(p.counter, p.machine, p.bench)(look), 0.7)
+    hall.line(3, (p.counter, p.machine, p.bench), 0.7)
     _fill(hall, int(hall.area / 6))
     decorate(hall, PUBLIC, 1.0)
     return gather([hall])
@@ -69,25 +68,14 @@ def _gallery(hall: Chamber) -> None:
 
 
 def _fill(hall: Chamber, count: int) -> None:
-    look = hall.look
-    loose = (
-        p.bench,
-        p.stand,
-        p.planter,
-        p.vitrine,
-        p.rope_line,
-        f.low_table,
-        seating.armchair,
-        seating.sofa,
-        f.house_plant,
-        f.heap,
-        f.bin,
-        seating.chair,
-    )
-    favourites = [loose[k] for k in look.rng.permutation(len(loose))[:7]]
-    for _ in range(count):
-        hall.float(look.choose(*favourites)(look), 0.45, square=0.8)
-    for _ in range(count // 3):
-        hall.stand(
-            look.choose(p.bench, p.machine, p.planter, seating.sofa, f.sideboard, f.bin)(look)
-        )
+    """Some kinds of furniture only, so that a hall has a use."""
+    order = hall.look.rng.permutation(len(LOOSE))
+    hall.scatter(count, [LOOSE[k] for k in order[:7]], 0.45, square=0.8)
+    hall.line(count // 3, WALLS)
+
+
+LOOSE = (
+    *(p.bench, p.stand, p.planter, p.vitrine, p.rope_line, f.low_table),
+    *(seating.armchair, seating.sofa, f.house_plant, f.heap, f.bin, seating.chair),
+)
+WALLS = (p.bench, p.machine, p.planter, seating.sofa, f.sideboard, f.bin)

@@ -21,10 +21,8 @@ def build_home(rng: np.random.Generator) -> Built:
     look, count = Look.of(rng), int(rng.choice([1, 2, 3], p=[0.35, 0.4, 0.25]))
     area, stretch = rng.uniform(*AREAS[count]), rng.uniform(0.75, 1.5)
     rooms = divide(rng, np.sqrt(area * stretch), np.sqrt(area / stretch), count)
-    kinds = (
-        ["kitchen", "living", "bedroom"] if rng.random() < 0.75 else ["living", "bedroom", "study"]
-    )
-    kinds = [str(kind) for kind in rng.permutation(kinds)][:count]
+    others = "kitchen" if rng.random() < 0.75 else "study"
+    kinds = [str(kind) for kind in rng.permutation(["living", "bedroom", others])][:count]
     if count < 3 and "kitchen" not in kinds and rng.random() < 0.5:
         kinds[0] = "kitchen"
     chambers = make_chambers(look, rooms, kinds, look.between(2.3, 3.3))
@@ -32,19 +30,12 @@ def build_home(rng: np.random.Generator) -> Built:
     for chamber in chambers:
         add_windows(chamber)
         slope = chamber.room.height > 2.8 and look.chance(0.25)
-        enclose(
-            chamber, "slope" if slope else look.choose("flat", "flat", "flat", "beams", "panels")
-        )
+        level = look.choose("flat", "flat", "flat", "beams", "panels")
+        enclose(chamber, "slope" if slope else level)
         add_lamps(chamber, look.choose("pendant", "pendant", "disc", "panel", "tube"), most=3)
         FURNISH[chamber.room.kind](chamber)
         decorate(chamber, HOME, 2.0)
     return gather(chambers)
-
-
-def _some(chamber: Chamber, count: int, *builders) -> None:
-    """Stand up to `count` pieces along the walls, any of the builders each time."""
-    for _ in range(count):
-        chamber.stand(chamber.look.choose(*builders)(chamber.look))
 
 
 def seat_around(chamber: Chamber, table: Piece, chairs: int, build) -> None:
@@ -70,31 +61,11 @@ def furnish_living(chamber: Chamber) -> None:
         x, y = chamber.room.centre
         chamber.put(f.rug(look).moved(x, y, 0, look.rng.uniform(-0.4, 0.4)))
     chamber.stand(seating.sofa(look), 0.6)
-    _some(chamber, 2, f.television, f.bookcase, f.sideboard)
-    if not look.chance(0.3):
+    chamber.line(2, (f.television, f.bookcase, f.sideboard))
+    if look.chance(0.7):
         chamber.float(f.low_table(look), 0.25)
-    _some(
-        chamber,
-        int(chamber.area / 2),
-        seating.sofa,
-        seating.armchair,
-        f.bookcase,
-        f.sideboard,
-        f.house_plant,
-        f.floor_lamp,
-        f.desk,
-    )
-    for _ in range(int(chamber.area / 3)):
-        chamber.float(
-            look.choose(
-                seating.armchair,
-                seating.beanbag,
-                seating.stool,
-                f.house_plant,
-                f.heap,
-                seating.chair,
-            )(look)
-        )
+    chamber.line(int(chamber.area / 2), LIVING_WALLS)
+    chamber.scatter(int(chamber.area / 3), LIVING_FLOOR)
     if chamber.area > 18:
         seat_around(chamber, f.dining_table(look), int(look.rng.integers(2, 7)), seating.chair)
 
@@ -103,70 +74,68 @@ def furnish_kitchen(chamber: Chamber) -> None:
     look = chamber.look
     fit_counters(chamber)
     chamber.stand(fridge(look), 0.5)
-    _some(
-        chamber,
-        int(chamber.area / 2),
-        fridge,
-        cooker,
-        washer,
-        f.bookcase,
-        f.sideboard,
-        trolley,
-        f.bin,
-        f.wardrobe,
-        f.house_plant,
-    )
+    chamber.line(int(chamber.area / 2), KITCHEN_WALLS)
     if chamber.area > 13 and look.chance(0.4):
         chamber.float(island(look), 0.5)
-    table = f.dining_table(look)
-    seat_around(
-        chamber, table, int(look.rng.integers(1, 7)), look.choose(seating.chair, seating.stool)
-    )
+    seat = look.choose(seating.chair, seating.stool)
+    seat_around(chamber, f.dining_table(look), int(look.rng.integers(1, 7)), seat)
     if chamber.area > 16 and look.chance(0.6):
-        _some(chamber, 3, seating.sofa, seating.armchair, f.bookcase)
-    for _ in range(int(look.rng.integers(2, 8))):
-        chamber.float(look.choose(f.heap, f.bin, seating.stool)(look), 0.2)
+        chamber.line(3, (seating.sofa, seating.armchair, f.bookcase))
+    chamber.scatter(int(look.rng.integers(2, 8)), (f.heap, f.bin, seating.stool), 0.2)
 
 
 def furnish_bedroom(chamber: Chamber) -> None:
     look = chamber.look
     chamber.stand(seating.bed(look), 0.4, tries=60)
-    _some(chamber, 2, f.nightstand)
-    _some(
-        chamber,
-        int(chamber.area / 2),
-        f.wardrobe,
-        f.wardrobe,
-        f.sideboard,
-        f.bookcase,
-        f.desk,
-        seating.chair,
-        f.house_plant,
-        f.floor_lamp,
-    )
-    for _ in range(int(look.rng.integers(2, 8))):
-        chamber.float(look.choose(f.heap, seating.stool, seating.beanbag)(look), 0.2)
+    chamber.line(2, (f.nightstand,))
+    chamber.line(int(chamber.area / 2), BEDROOM_WALLS)
+    chamber.scatter(int(look.rng.integers(2, 8)), (f.heap, seating.stool, seating.beanbag), 0.2)
 
 
 def furnish_study(chamber: Chamber) -> None:
-    look = chamber.look
-    for _ in range(2):
-        chamber.stand(f.desk(look, 2), 0.8)
-    _some(
-        chamber,
-        int(chamber.area / 2),
-        f.bookcase,
-        f.bookcase,
-        f.sideboard,
-        seating.armchair,
-        f.house_plant,
-        f.floor_lamp,
-        f.bin,
-    )
-    for _ in range(3):
-        chamber.float(look.choose(seating.chair, seating.chair, f.heap, seating.stool)(look), 0.2)
+    chamber.line(2, (two_screens,), 0.8)
+    chamber.line(int(chamber.area / 2), STUDY_WALLS)
+    chamber.scatter(4, (seating.chair, seating.chair, f.heap, seating.stool), 0.2)
 
 
+def two_screens(look: Look) -> Piece:
+    return f.desk(look, 2)
+
+
+LIVING_WALLS = (
+    seating.sofa,
+    seating.armchair,
+    f.bookcase,
+    f.sideboard,
+    f.house_plant,
+    f.floor_lamp,
+    f.desk,
+)
+LIVING_FLOOR = (
+    seating.armchair,
+    seating.beanbag,
+    seating.stool,
+    f.house_plant,
+    f.heap,
+    seating.chair,
+)
+KITCHEN_WALLS = (
+    *(fridge, cooker, washer, trolley),
+    *(f.bookcase, f.sideboard, f.bin, f.wardrobe, f.house_plant),
+)
+BEDROOM_WALLS = (
+    *(f.wardrobe, f.wardrobe, f.sideboard, f.bookcase, f.desk),
+    *(seating.chair, f.house_plant, f.floor_lamp),
+)
+STUDY_WALLS = (
+    f.bookcase,
+    f.bookcase,
+    f.sideboard,
+    seating.armchair,
+    f.house_plant,
+    f.floor_lamp,
+    f.bin,
+)
 FURNISH = {
     "living": furnish_living,
     "kitchen": furnish_kitchen,

@@ -16,8 +16,8 @@ from diff2i2p_sim.office.primitives import (
     plain,
 )
 from diff2i2p_sim.places.palette import Look
-from diff2i2p_sim.places.tableware import roll
 from diff2i2p_sim.places.solids import Parts, ball, grounded, moved, rod, tray, turned
+from diff2i2p_sim.places.tableware import roll
 
 
 def carton(look: Look) -> Parts:

@@ -46,7 +46,9 @@ def counter_run(look: Look, width: float) -> Piece:
                 things.append(moved(clutter.pan(look), x, 0, top + 0.02))
         else:
             kinds = clutter.KITCHEN if look.chance(0.9) else [clutter.basket]
-            upon = clutter.strewn(look, kinds, unit, depth - 0.1, top, int(look.rng.integers(0, 9)))
+            upon = clutter.strewn(
+                look, kinds, unit, depth - 0.1, top, int(look.rng.integers(1, 11))
+            )
             things += [moved(thing, x, 0) for thing in upon]
     upper, more = _above(look, width, depth, top)
     return Piece("counter", [*parts, *upper], [*things, *more])

@@ -32,13 +32,7 @@ def build_lecture(rng: np.random.Generator) -> Built:
         x0, y0 = room.room.low
         at = look.between(x0 + 1.2, x0 + width - 1.4), y0 + look.between(0.9, STAGE - 0.6)
         room.at(build(look), *at, np.pi + look.rng.normal(0, 0.2), 0.1)
-    for _ in range(6):
-        room.stand(
-            look.choose(f.sideboard, f.house_plant, p.stand, f.bin, seating.chair, f.bookcase)(
-                look
-            ),
-            0.3,
-        )
+    room.line(6, (f.sideboard, f.house_plant, p.stand, f.bin, seating.chair, f.bookcase), 0.3)
     decorate(room, OFFICE, 1.0)
     return gather([room])
 

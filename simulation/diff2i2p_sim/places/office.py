@@ -9,7 +9,7 @@ from diff2i2p_sim.places import clutter, seating
 from diff2i2p_sim.places import furnishings as f
 from diff2i2p_sim.places.chamber import Built, Chamber, gather
 from diff2i2p_sim.places.decoration import OFFICE, decorate
-from diff2i2p_sim.places.home import furnish_kitchen, furnish_living, seat_around
+from diff2i2p_sim.places.home import furnish_kitchen, furnish_living, seat_around, two_screens
 from diff2i2p_sim.places.layout import add_entrance, add_windows, divide, make_chambers
 from diff2i2p_sim.places.palette import Look
 from diff2i2p_sim.places.public import pillar
@@ -61,11 +61,6 @@ def partition(look: Look) -> Piece:
     return Piece("partition", [box(0, 0, 0.05, w, 0.05, h, look.cloth()), *feet], movable=True)
 
 
-def _standing(chamber: Chamber, count: int, *builders) -> None:
-    for _ in range(count):
-        chamber.stand(chamber.look.choose(*builders)(chamber.look))
-
-
 def copier(look: Look) -> Piece:
     return Piece("copier", standard.copier(look))
 
@@ -80,79 +75,43 @@ def moving_boxes(look: Look) -> Piece:
 
 def binders(look: Look) -> Piece:
     """A shelf full of binders and boxes."""
-    return f.shelves(
-        look,
-        [clutter.books, clutter.case, clutter.carton],
-        look.between(0.8, 1.6),
-        0.36,
-        look.between(0.8, 2.2),
-    )
+    kinds = [clutter.books, clutter.case, clutter.carton]
+    return f.shelves(look, kinds, look.between(0.8, 1.6), 0.36, look.between(0.8, 2.2))
 
 
 def _furnish_open(chamber: Chamber) -> None:
-    look = chamber.look
-    if chamber.area > 40 and look.chance(0.6):
-        chamber.float(pillar(look, chamber.room.height), 0.1)
-    for _ in range(max(1, int(chamber.area / 12))):
-        chamber.float(bench_of_desks(look), 0.35, square=1.0)
-    _standing(
-        chamber,
-        int(chamber.area / 2),
-        binders,
-        f.bookcase,
-        f.sideboard,
-        f.desk,
-        copier,
-        f.house_plant,
-        f.bin,
-        moving_boxes,
-        f.wardrobe,
-    )
-    for _ in range(int(chamber.area / 5)):
-        chamber.float(
-            look.choose(partition, seating.chair, f.house_plant, f.heap, f.bin)(look), 0.25
-        )
+    if chamber.area > 40 and chamber.look.chance(0.6):
+        chamber.float(pillar(chamber.look, chamber.room.height), 0.1)
+    chamber.scatter(max(1, int(chamber.area / 12)), (bench_of_desks,), 0.35, square=1.0)
+    chamber.line(int(chamber.area / 2), OPEN_WALLS)
+    chamber.scatter(int(chamber.area / 5), OPEN_FLOOR, 0.25)
 
 
 def _furnish_cells(chamber: Chamber) -> None:
-    look = chamber.look
-    for _ in range(3):
-        chamber.stand(f.desk(look, 2), 0.8)
-        chamber.float(seating.chair(look), 0.15)
-    _standing(
-        chamber,
-        int(chamber.area / 2),
-        binders,
-        f.bookcase,
-        f.sideboard,
-        rack,
-        f.house_plant,
-        f.bin,
-        moving_boxes,
-        seating.armchair,
-    )
-    chamber.float(f.heap(look), 0.2)
+    chamber.line(3, (two_screens,), 0.8)
+    chamber.line(int(chamber.area / 2), CELL_WALLS)
+    chamber.scatter(4, (seating.chair, seating.chair, f.heap), 0.15)
 
 
 def _furnish_meeting(chamber: Chamber) -> None:
     look = chamber.look
     long = min(look.between(1.6, 3.4), max(chamber.size) - 1.8)
-    table = f.table(
-        look, clutter.OFFICE, long, look.between(0.9, 1.3), 0.74, int(look.rng.integers(2, 12))
-    )
+    things = int(look.rng.integers(2, 12))
+    table = f.table(look, clutter.OFFICE, long, look.between(0.9, 1.3), 0.74, things)
     seat_around(chamber, table, int(look.rng.integers(4, 11)), seating.chair)
-    _standing(
-        chamber,
-        int(chamber.area / 3),
-        f.sideboard,
-        f.house_plant,
-        f.television,
-        f.bookcase,
-        f.floor_lamp,
-        f.bin,
-    )
+    chamber.line(int(chamber.area / 3), MEETING_WALLS)
 
 
+OPEN_WALLS = (
+    *(binders, f.bookcase, f.sideboard, f.desk, copier),
+    *(f.house_plant, f.bin, moving_boxes, f.wardrobe),
+)
+OPEN_FLOOR = (partition, seating.chair, f.house_plant, f.heap, f.bin)
+CELL_WALLS = (
+    *(binders, f.bookcase, f.sideboard, rack),
+    *(f.house_plant, f.bin, moving_boxes, seating.armchair),
+)
+MEETING_WALLS = (f.sideboard, f.house_plant, f.television, f.bookcase, f.floor_lamp, f.bin)
 FURNISH = {
     "open": _furnish_open,
     "cells": _furnish_cells,

@@ -66,7 +66,7 @@ def _window(look: Look, gap: Gap, thick: float) -> Parts:
     """A pane deep in the wall, its bars, a sill, and what hangs before it."""
     w, h, z, back = gap.width, gap.top - gap.bottom, gap.bottom, 0.8 * thick
     bar = look.choose(plain(WHITE), look.trim, look.wood)
-    parts = [front(0, back, z + h / 2, w, h, picture("window", look.rng))]
+    parts = [front(0, back, z + h / 2, w, h, picture(look.choose("window", "outside"), look.rng))]
     for x in np.linspace(-w / 2, w / 2, int(look.rng.integers(2, 5))):
         parts.append(box(x, back - 0.03, z, 0.06, 0.05, h, bar))
     for level in {z, z + h - 0.05, *([z + look.between(0.3, 0.7) * h] if look.chance(0.4) else [])}:

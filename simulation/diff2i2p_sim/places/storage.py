@@ -43,19 +43,8 @@ def build_storage(rng: np.random.Generator) -> Built:
     _shell(room)
     if large:
         _aisles(room)
-    for _ in range(int(room.area / 2.5)):
-        room.stand(
-            look.choose(
-                store_shelf, store_shelf, moving_boxes, f.wardrobe, cabinet, cylinders, pallet
-            )(look),
-            0.25,
-        )
-    for _ in range(int(room.area / 4)):
-        room.float(
-            look.choose(pallet, moving_boxes, drum, trolley, ladder, f.heap, f.bin)(look),
-            0.3,
-            square=0.7,
-        )
+    room.line(int(room.area / 2.5), STORE_WALLS, 0.25)
+    room.scatter(int(room.area / 4), STORE_FLOOR, 0.3, square=0.7)
     decorate(room, WORK, 1.0)
     return gather([room])
 
@@ -68,29 +57,8 @@ def build_workshop(rng: np.random.Generator) -> Built:
     chambers = make_chambers(look, rooms, ["workshop", "store"][:count], look.between(2.6, 4.5))
     for room in chambers:
         _shell(room)
-        for _ in range(int(room.area / 2)):
-            room.stand(
-                look.choose(
-                    workbench, workbench, lathe, cabinet, store_shelf, drum, cylinders, f.desk
-                )(look),
-                0.5,
-            )
-        for _ in range(int(room.area / 4)):
-            room.float(
-                look.choose(
-                    workbench,
-                    lathe,
-                    pallet,
-                    trolley,
-                    seating.stool,
-                    drum,
-                    f.heap,
-                    ladder,
-                    seating.chair,
-                )(look),
-                0.35,
-                square=0.8,
-            )
+        room.line(int(room.area / 2), WORK_WALLS, 0.5)
+        room.scatter(int(room.area / 4), WORK_FLOOR, 0.35, square=0.8)
         decorate(room, WORK, 2.0)
     return gather(chambers)
 
@@ -121,3 +89,12 @@ def _aisles(room: Chamber) -> None:
         for x in np.arange(x0 + 1.6, x0 + wide - long - 1.0, long + 0.05):
             if look.chance(0.85):
                 room.at(pallet_rack(look, long, high), x + long / 2, y, look.choose(0.0, np.pi))
+
+
+STORE_WALLS = (store_shelf, store_shelf, moving_boxes, f.wardrobe, cabinet, cylinders, pallet)
+STORE_FLOOR = (pallet, moving_boxes, drum, trolley, ladder, f.heap, f.bin)
+WORK_WALLS = (workbench, workbench, lathe, cabinet, store_shelf, drum, cylinders, f.desk)
+WORK_FLOOR = (
+    *(workbench, lathe, pallet, trolley, ladder, drum),
+    *(seating.stool, f.heap, seating.chair),
+)

@@ -12,8 +12,15 @@ from diff2i2p_sim.textures import fixtures, materials, pictures, surfaces  # noq
 from diff2i2p_sim.textures.painter import bitmap
 
 RECTANGLE, DISK, SHELL = 0, 1, 2
-EMISSIVE = {"lamp": 1.25, "window": 1.0, "screen": 0.75, "exit_sign": 0.8, "sky": 1.0}  # kind -> brightness of the picture's white
-GLASS = ("window", "pane", "sky")  # no echo comes back from these
+EMISSIVE = {  # kind -> brightness of the picture's white
+    "lamp": 1.25,
+    "window": 1.0,
+    "outside": 1.15,
+    "sky": 1.0,
+    "screen": 0.75,
+    "exit_sign": 0.8,
+}
+GLASS = ("window", "outside", "pane", "sky")  # no echo comes back from these
 LEVELS = 6  # halvings of every texture
 
 

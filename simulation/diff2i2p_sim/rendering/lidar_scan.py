@@ -25,7 +25,7 @@ FULL_RANGE = 4.0  # metres up to which an uncorrected intensity does not fall of
 
 
 @dataclass(frozen=True)
-class Look:
+class SensorView:
     """One pinhole view of the sensor and the rays (x, y, 1) that it measures there."""
 
     axes: np.ndarray  # (3, 3) columns x right, y down, z forward, map frame
@@ -48,9 +48,9 @@ def scan(
     positions = _come_by(rng, np.asarray(positions, float), style.seen)
     strays = _strays(rng, len(positions), style.drift)
     parts = [
-        _measure(stage, rng, position, look, lighting, style, stray)
+        _measure(stage, rng, position, view, lighting, style, stray)
         for position, stray in zip(positions, strays, strict=True)
-        for look in LOOKS[style.sensor](rng, style)
+        for view in SENSORS[style.sensor](rng, style)
     ]
     points, colours, intensity = (np.concatenate(column) for column in zip(*parts, strict=True))
     return PointCloud(points, colours, intensity).voxel_downsample(style.voxel)
@@ -83,19 +83,19 @@ def _turned_axes(rng, tilt: float = 0.0) -> list[np.ndarray]:
     return [turn @ axes for axes in CUBE_AXES]
 
 
-def _sphere(rng, style: ScanStyle) -> Iterator[Look]:
+def _sphere(rng, style: ScanStyle) -> Iterator[SensorView]:
     """A grid of rays on each side of a cube around the sensor."""
     for axes in _turned_axes(rng, style.tilt):
         centre = rng.uniform(-0.5, 0.5, 2) + style.rays / 2 - 0.5
         yield _grid(axes, Pinhole(style.rays, style.rays, style.rays / 2, style.rays / 2, *centre))
 
 
-def _grid(axes: np.ndarray, view: Pinhole) -> Look:
+def _grid(axes: np.ndarray, view: Pinhole) -> SensorView:
     us, vs = view.axes
-    return Look(axes, view, np.tile(us, view.height), np.repeat(vs, view.width))
+    return SensorView(axes, view, np.tile(us, view.height), np.repeat(vs, view.width))
 
 
-def _rings(rng, style: ScanStyle) -> Iterator[Look]:
+def _rings(rng, style: ScanStyle) -> Iterator[SensorView]:
     """Beams at fixed heights that turn around the upright axis of the sensor."""
     rise = np.repeat(np.linspace(*RING_RISE, style.rays), RING_STEPS)
     turn = np.tile(np.linspace(0, 2 * np.pi, RING_STEPS, endpoint=False), style.rays)
@@ -107,10 +107,10 @@ def _rings(rng, style: ScanStyle) -> Iterator[Look]:
         ahead = (z > 1e-6) & (np.maximum(np.abs(x), np.abs(y)) <= z)
         if ahead.any():
             slopes = np.stack([x[ahead], y[ahead]]) / z[ahead]
-            yield Look(axes, view, *slopes.astype(np.float32))
+            yield SensorView(axes, view, *slopes.astype(np.float32))
 
 
-def _depth_views(rng, style: ScanStyle) -> Iterator[Look]:
+def _depth_views(rng, style: ScanStyle) -> Iterator[SensorView]:
     """A depth camera held in several directions."""
     width, height = style.rays, round(0.75 * style.rays)
     focal = width / 2 / DEPTH_SLOPE
@@ -121,17 +121,17 @@ def _depth_views(rng, style: ScanStyle) -> Iterator[Look]:
         yield _grid(nod @ ahead, view)
 
 
-LOOKS = {"sphere": _sphere, "rings": _rings, "depth": _depth_views}
+SENSORS = {"sphere": _sphere, "rings": _rings, "depth": _depth_views}
 
 
-def _measure(stage, rng, position, look: Look, lighting, style: ScanStyle, stray) -> tuple:
+def _measure(stage, rng, position, view: SensorView, lighting, style: ScanStyle, stray) -> tuple:
     """Points, colours and intensities of the echoes of one view."""
     T = np.eye(4)
-    T[:3, :3], T[:3, 3] = look.axes, position
-    first, _, seen = cast(stage.faces, look.grid, T, style.reach)
-    face = first[_pixels(look)]
-    hits = stage.shade(seen, face, look.x, look.y, 1 / look.grid.fx, lighting)
-    ray = np.stack([look.x, look.y, np.ones_like(look.x)], 1)
+    T[:3, :3], T[:3, 3] = view.axes, position
+    first, _, seen = cast(stage.faces, view.grid, T, style.reach)
+    face = first[_pixels(view)]
+    hits = stage.shade(seen, face, view.x, view.y, 1 / view.grid.fx, lighting)
+    ray = np.stack([view.x, view.y, np.ones_like(view.x)], 1)
     length = np.linalg.norm(ray, axis=1)
     distance = hits.depth * length
     echo = (face >= 0) & ~stage.faces.glass[face] & (hits.cosine >= style.grazing)
@@ -141,21 +141,21 @@ def _measure(stage, rng, position, look: Look, lighting, style: ScanStyle, stray
     spread = style.noise + style.noise_growth * distance / 10
     measured = distance + spread * rng.standard_normal(len(face))
     if style.mixed:
-        measured = _mixed(rng, measured, distance, look, style.mixed)
+        measured = _mixed(rng, measured, distance, view, style.mixed)
     turn = Rotation.from_euler("z", stray[3]).as_matrix()
     points = (
-        (ray / length[:, None] * measured[:, None]) @ (turn @ look.axes).T + position + stray[:3]
+        (ray / length[:, None] * measured[:, None]) @ (turn @ view.axes).T + position + stray[:3]
     )
     colours = np.clip(hits.picture * hits.light, 0, 255).astype(np.uint8)
     intensity = _intensity(reflected, hits.cosine, distance, style)
     return points[echo].astype(np.float32), colours[echo], intensity[echo].astype(np.float32)
 
 
-def _pixels(look: Look) -> tuple[np.ndarray, np.ndarray]:
+def _pixels(view: SensorView) -> tuple[np.ndarray, np.ndarray]:
     """Row and column of the grid nearest to each ray."""
-    grid = look.grid
-    column = np.round(look.x * grid.fx + grid.cx).astype(int)
-    row = np.round(look.y * grid.fy + grid.cy).astype(int)
+    grid = view.grid
+    column = np.round(view.x * grid.fx + grid.cx).astype(int)
+    row = np.round(view.y * grid.fy + grid.cy).astype(int)
     return np.clip(row, 0, grid.height - 1), np.clip(column, 0, grid.width - 1)
 
 
@@ -175,11 +175,11 @@ def _intensity(reflected, cosine, distance, style: ScanStyle) -> np.ndarray:
     return np.clip(intensity, 0, 1)
 
 
-def _mixed(rng, measured, distance, look: Look, share: float) -> np.ndarray:
+def _mixed(rng, measured, distance, view: SensorView, share: float) -> np.ndarray:
     """On outlines some echoes come from between what is before and what is behind."""
     behind = np.roll(distance, -1)
     step = np.abs(behind - distance)
-    outline = (step > 0.1) & (step < 2.0) & (np.abs(np.roll(look.x, -1) - look.x) < 0.1)
+    outline = (step > 0.1) & (step < 2.0) & (np.abs(np.roll(view.x, -1) - view.x) < 0.1)
     outline &= rng.random(len(distance)) < share
     return np.where(outline, measured + rng.random(len(distance)) * (behind - distance), measured)
 

@@ -278,3 +278,17 @@ def facade(rng, colour):
             cv2.rectangle(image, low, high, hue(rng, 0.2, rng.uniform(0.1, 0.6)).tolist(), -1)
             cv2.rectangle(image, low, high, (colour * 0.6).tolist(), 1)
     return image
+
+
+@painter
+def outside(rng, colour):
+    """What is behind a window: glare, a garden, a wall, or dusk; the frame is geometry."""
+    light = hue(rng, rng.uniform(0, 0.35), rng.choice([0.98, 0.98, 0.7, 0.25]))
+    image = tint(light, 0.03 * noise(rng, (128, 192), 1.8))
+    if rng.random() < 0.6:
+        trees = noise(rng, (128, 192), rng.uniform(0.9, 1.6)) > rng.uniform(-0.8, 0.8)
+        green = np.array([0.3, 0.42, 0.22]) * rng.uniform(0.4, 2.0)
+        image[trees] = (green * (1 + 0.25 * noise(rng, (128, 192), 0.6)[..., None]))[trees]
+    if rng.random() < 0.4:
+        image[int(rng.integers(30, 120)) :] = hue(rng, 0.3, rng.uniform(0.3, 0.9))
+    return image
