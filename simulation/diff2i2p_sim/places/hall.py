@@ -41,9 +41,12 @@ def _pillars(hall: Chamber) -> None:
         return
     piece, pitch = p.pillar(look, hall.room.height), look.between(3.0, 5.5)
     nx, ny = np.maximum((hall.size / pitch).astype(int), 1)
+    off = 0.5 + look.choose(-1, 1) * look.rng.uniform(
+        0.12, 0.25, 2
+    )  # light is baked from the middles
     for i in range(nx):
         for j in range(ny):
-            x, y = hall.room.low + hall.size * ((i + 0.5) / nx, (j + 0.5) / ny)
+            x, y = hall.room.low + hall.size * ((i + off[0]) / nx, (j + off[1]) / ny)
             hall.at(piece, x, y, look.choose(0, np.pi / 2), 0.3)
 
 
