@@ -151,7 +151,10 @@ def test_scan_points_lie_on_surfaces_up_to_the_noise(office, noise):
 
 
 def test_a_scan_is_the_same_for_the_same_seed_and_thinner_for_a_larger_voxel(office):
-    first, again, thin = (office.scan(np.random.default_rng(7), [[*office.rooms[1].centre, 1.2]], ScanStyle(voxel=voxel)) for voxel in (0.1, 0.1, 0.2))
+    at = [[*office.rooms[1].centre, 1.2]]
+    first, again, thin = (
+        office.scan(np.random.default_rng(7), at, ScanStyle(voxel=voxel)) for voxel in (0.1, 0.1, 0.2)
+    )
     assert np.array_equal(first.points, again.points)
     assert len(thin) < 0.5 * len(first)
 
