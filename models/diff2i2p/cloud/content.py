@@ -23,9 +23,16 @@ PLAIN_COLUMNS = {  # columns of a text file without a header line
     3: ("x", "y", "z"),
     4: ("x", "y", "z", "intensity"),
     6: ("x", "y", "z", "red", "green", "blue"),
-    7: ("x", "y", "z", "intensity", "red", "green", "blue"),
+    7: ("x", "y", "z", "red", "green", "blue", "intensity"),
 }
+INTENSITY_FIRST = ("x", "y", "z", "intensity", "red", "green", "blue")  # as Leica's .pts has them
 LAS_COLOURS = {2: 20, 3: 28, 5: 28, 7: 30, 8: 30, 10: 30}  # point format -> where red, green and blue begin in a record
+LOW_NOISE = 7  # ASPRS LAS 1.4 table 17
+LONGEST_HEAD = 1 << 20  # bytes of a LAS file's head that are looked at
+GEO_KEYS, WKT = 34735, 2112  # records of a LAS file's head that tell the projection
+LINEAR_UNITS = 3076  # GeoTIFF key ProjLinearUnitsGeoKey
+EPSG_UNITS = {9001: 1.0, 9002: 0.3048, 9003: 1200 / 3937}  # metre, foot, US survey foot
+FOOT = re.compile(rb'UNIT\["[^"]*foot[^"]*",\s*(0\.3048\d*)', re.IGNORECASE)
 UNPACK = """
 import resource, sys, laspy
 resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[3]),) * 2)
@@ -116,15 +123,47 @@ def _read_las(path: Path) -> Columns:
     if form & 0xC0:  # LAZ marks its point format
         return _read_laz(path, content.size)
     colours = LAS_COLOURS.get(form)
-    names = ["x", "y", "z", "intensity"] + (["red", "green", "blue"] if colours else [])
-    places = [0, 4, 8, 12] + ([colours, colours + 2, colours + 4] if colours else [])
+    kinds = dict.fromkeys("xyz", "<i4") | {"intensity": "<u2", "flags": "u1", "classification": "u1"}
+    places = [0, 4, 8, 12, 15, 15 if form < 6 else 16]
+    if colours:
+        kinds |= dict.fromkeys(("red", "green", "blue"), "<u2")
+        places += [colours, colours + 2, colours + 4]
     if record < places[-1] + 2:
         raise CloudError(f"has points of {record} bytes, too few for its LAS point format {form}: {TRUNCATED}")
     content.at = start
-    layout = {"names": names, "formats": ["<i4"] * 3 + ["<u2"] * (len(names) - 3), "offsets": places, "itemsize": record}
+    layout = {
+        "names": list(kinds), "formats": list(kinds.values()), "offsets": places, "itemsize": record,
+    }  # fmt: skip
     columns = content.binary(np.dtype(layout), count)
-    scales, origin = struct.unpack_from("<3d", head, 131), struct.unpack_from("<3d", head, 155)
-    return columns | {axis: columns[axis] * scale + shift for axis, scale, shift in zip("xyz", scales, origin, strict=True)}
+    scales, shifts = struct.unpack_from("<3d", head, 131), struct.unpack_from("<3d", head, 155)
+    for axis, scale, shift in zip("xyz", scales, shifts, strict=True):
+        columns[axis] = columns[axis] * scale + shift
+    columns["classification"] = _las_classes(columns.pop("flags"), columns["classification"], form)
+    metres = _las_unit(path, struct.unpack_from("<H", head, 94)[0], extras, start)
+    return columns if metres is None else columns | {"unit": np.broadcast_to(metres, count)}
+
+
+def _las_classes(flags: np.ndarray, classes: np.ndarray, form: int) -> np.ndarray:
+    """(N,) uint8 classes; a point that is withheld counts as noise."""
+    withheld = classes & 0x80 if form < 6 else flags & 0x04
+    return np.where(withheld, LOW_NOISE, classes & 0x1F if form < 6 else classes).astype(np.uint8)
+
+
+def _las_unit(path: Path, at: int, count: int, end: int) -> float | None:
+    """Metres of the unit that the records of a LAS file's head say: GeoTIFF keys, or WKT."""
+    with open(path, "rb") as file:
+        head = file.read(min(end, LONGEST_HEAD))
+    for _ in range(min(count, len(head) // 54)):
+        record, size = struct.unpack_from("<HH", head[at : at + 54].ljust(54, b"\0"), 18)
+        body, at = head[at + 54 : at + 54 + size], at + 54 + size
+        if record == GEO_KEYS:
+            keys = np.frombuffer(body[: len(body) // 8 * 8], "<u2").reshape(-1, 4)
+            said = next((int(value) for key, _, _, value in keys if key == LINEAR_UNITS), None)
+            if said in EPSG_UNITS:
+                return EPSG_UNITS[said]
+        elif record == WKT and (foot := FOOT.search(body)):
+            return float(foot[1])
+    return None
 
 
 def _read_laz(path: Path, size: int) -> Columns:
@@ -146,14 +185,30 @@ def _read_text(path: Path) -> Columns:
     first = next((i for i, row in enumerate(rows) if len(row) >= 3 and all(map(_is_number, row))), None)
     if first is None:
         raise CloudError("is no table of numbers: expected lines 'x y z', 'x y z intensity' or 'x y z r g b'")
-    width = len(rows[first])
-    names = [re.sub(r"[^a-z_0-9]", "", word.lower()) for word in rows[first - 1]] if first else []
-    if len(names) != width or not {"x", "y", "z"} <= set(names):
-        names = PLAIN_COLUMNS.get(width, PLAIN_COLUMNS[3])
-    columns = dict(zip(names, content.table(first).T, strict=False))
+    width, table = len(rows[first]), content.table(first)
+    headings = ([re.sub(r"[^a-z_0-9]", "", word.lower()) for word in row] for row in rows[:first])
+    headed = [names for names in headings if len(names) == width and {"x", "y", "z"} <= {*names}]
+    names = headed[-1] if headed else _plain_columns(table, path.suffix.lower())
+    columns = dict(zip(names, table.T, strict=False))
     if width == 6 and "red" in columns and min(columns[c].min() for c in ("red", "green", "blue")) < 0:
-        return {axis: columns[axis] for axis in "xyz"}  # six columns with negatives are normals, not colours
+        return {axis: columns[axis] for axis in "xyz"}  # negatives are normals, not colours
     return columns
+
+
+def _plain_columns(table: np.ndarray, suffix: str) -> tuple[str, ...]:
+    """Names of the columns of a table (N, C) without a heading: of four beside x, y, z, that one
+
+    is intensity which no colour can be; where both could, .pts has it first, CloudCompare last.
+    """
+    if table.shape[1] != 7:
+        return PLAIN_COLUMNS.get(table.shape[1], PLAIN_COLUMNS[3])
+    first, last = (_could_be_colour(table[:, column]) for column in (3, 6))
+    intensity_first = suffix == ".pts" if first == last else last
+    return INTENSITY_FIRST if intensity_first else PLAIN_COLUMNS[7]
+
+
+def _could_be_colour(values: np.ndarray) -> bool:
+    return bool(((values >= 0) & (values <= 255) & (values == np.floor(values))).all())
 
 
 READERS = {".ply": _read_ply, ".pcd": _read_pcd, ".las": _read_las, ".laz": _read_las} | dict.fromkeys(
