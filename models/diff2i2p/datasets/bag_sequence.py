@@ -11,7 +11,7 @@ import numpy as np
 from diff2i2p.camera import Camera
 from diff2i2p.datasets.bag import CAMERA_INFO, COMPRESSED, IMAGE, ODOMETRY, TF, Bag, BagError, Message, seconds
 from diff2i2p.datasets.bag_truth import find_truth, named_truth, pose_row
-from diff2i2p.datasets.image_messages import decode_image
+from diff2i2p.datasets.image_messages import decode_image, is_rectified
 from diff2i2p.datasets.sequences import Frame, Sequence
 from diff2i2p.datasets.transform_tree import TransformTree
 
@@ -147,13 +147,16 @@ def _cameras(bag: Bag, image_topic: str, choice: BagChoice) -> tuple[str, list[t
     if choice.camera:
         return "given", [(0.0, choice.camera)]
     topic = _info_topic(bag, image_topic, choice.camera_info_topic)
+    told, rectified = topic, is_rectified(image_topic)
     cameras: list[tuple[float, Camera]] = []
     for message in bag.messages(topic):
         info = message.content
-        camera = Camera.from_calibration(info.width, info.height, info.k, info.d, info.distortion_model)
+        camera = Camera.from_camera_info(info, rectified)
+        if rectified and np.any(info.d):
+            told = f"{topic}, P of it: {image_topic} says that its images are rectified"
         if not cameras or camera != cameras[-1][1]:
             cameras.append((seconds(info.header.stamp) or message.received * 1e-9, camera))
-    return topic, cameras
+    return told, cameras
 
 
 def _info_topic(bag: Bag, image_topic: str, wanted: str) -> str:

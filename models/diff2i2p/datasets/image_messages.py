@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pixels of ROS image messages; ROS itself is not needed, only the fields of its messages."""
 
+import re
 import sys
 
 import cv2
@@ -13,6 +14,12 @@ from diff2i2p.datasets.image_bytes import ImageError, decode_bytes
 # what drivers call their OpenCV matrices; OpenCV keeps colour as BGR
 PLAIN_ENCODINGS = {"8UC1": "mono8", "8UC3": "bgr8", "8UC4": "bgra8"}
 GREY_ENCODINGS = ("mono8", "mono16")
+
+
+def is_rectified(topic: str) -> bool:
+    """Whether a topic's name says that its images are undistorted, as image_proc names them."""
+    words = re.split("[_/]", topic.removesuffix("/compressed").rpartition("/")[2])
+    return not {"rect", "rectified"}.isdisjoint(words)
 
 
 def decode_image(message) -> np.ndarray:

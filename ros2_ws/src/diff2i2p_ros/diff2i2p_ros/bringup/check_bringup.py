@@ -14,7 +14,7 @@ from rclpy.utilities import remove_ros_args
 from rich.console import Console
 
 from diff2i2p.camera import CameraError, rectify
-from diff2i2p.datasets.image_messages import ImageError
+from diff2i2p.datasets.image_messages import ImageError, is_rectified
 from diff2i2p.doctor import Finding
 from diff2i2p_ros import convert
 from diff2i2p_ros.bringup.probe import Heard, Probe, ProbeError, use_dds_profile
@@ -105,12 +105,17 @@ def _calibration(heard: Heard) -> Finding:
         remedy = "start the driver with its calibration file, or name the topic with --camera-info"
         return Finding("calibration", False, True, f"Nothing came on {heard.camera.info}: {remedy}.")
     try:
-        camera = convert.camera(heard.info)
+        rectified = is_rectified(heard.camera.name)
+        camera = convert.camera(heard.info, rectified)
         rectify(convert.image(heard.image), camera, 320)
     except (CameraError, ImageError) as error:
         return Finding("calibration", False, True, f"{heard.camera.info}: {error}.")
     distortion = camera.model if camera.D else "no distortion"
-    return Finding("calibration", True, True, f"{heard.camera.info}: {camera.width}x{camera.height}, fx {camera.K[0]:.1f}, {distortion}.")
+    told = f"{heard.camera.info}: {camera.width}x{camera.height}, fx {camera.K[0]:.1f}, {distortion}"
+    if rectified and any(heard.info.d):
+        doubt = "its D is for raw images, and the topic's name says that these are rectified"
+        return Finding("calibration", True, True, f"{told}: {doubt}, so P is used.")
+    return Finding("calibration", True, True, f"{told}.")
 
 
 def _tf(probe: Probe, heard: Heard, options: argparse.Namespace) -> Finding:

@@ -11,6 +11,7 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from diff2i2p.camera import CameraError
+from diff2i2p.image_messages import is_rectified
 from diff2i2p_ros import convert
 from diff2i2p_ros.parameters import NodeConfig
 
@@ -28,11 +29,13 @@ class CameraTopics:
         """
         self._node, self._settings, self._deliver, self._say = node, settings, on_image, say
         self._info: CameraInfo | None = None
+        self._noted: set[str] = set()
         self._early: ImageMessage | None = None
         self._waiting: ImageMessage | None = None  # for its depth
         self._depths: deque[Image] = deque(maxlen=5)
         compressed = settings.image_transport == "compressed"
         self.topic = node.resolve_topic_name("image") + ("/compressed" if compressed else "")  # as image_transport names it
+        self.rectified = is_rectified(self.topic)
         self._infos = self._subscribe(CameraInfo, "camera_info", self._on_info)
         self._images = self._subscribe(CompressedImage if compressed else Image, self.topic, self._on_image)
         self._depth = self._subscribe(Image, "depth", self._on_depth) if settings.use_depth else None
@@ -56,11 +59,17 @@ class CameraTopics:
 
     def _on_info(self, info: CameraInfo) -> None:
         self._say(f"qos of {self._infos.topic_name}", "")
-        problem = _problem_of(info)
-        is_ignored = bool(problem) and self._info is not None and not _problem_of(self._info)
-        self._say("calibration", f"a damaged camera_info is ignored, the one before it holds: {problem}" if is_ignored else "")
+        problem = self._problem_of(info)
+        is_ignored = bool(problem) and self._info is not None and not self._problem_of(self._info)
+        told = f"a damaged camera_info is ignored, the one before it holds: {problem}"
+        self._say("calibration", told if is_ignored else "")
         if is_ignored:
             return
+        if self.rectified and any(info.d):
+            self._note(
+                f"{self.topic} says that its images are rectified, {self._infos.topic_name} has a"
+                " distortion: P is used, as for rectified images"
+            )
         self._info = info
         if self._early:
             self._on_image(self._early)
@@ -92,11 +101,16 @@ class CameraTopics:
         self._say("depth", "" if depth else f"nothing on {self._depth.topic_name} within {TOGETHER} s of the image: localizing without")
         self._deliver(message, self._info, depth)
 
+    def _problem_of(self, info: CameraInfo) -> str:
+        """Why images cannot be looked at with this calibration; empty: they can."""
+        try:
+            convert.camera(info, self.rectified)
+        except CameraError as error:
+            return str(error)
+        return ""
 
-def _problem_of(info: CameraInfo) -> str:
-    """Why images cannot be looked at with this calibration; empty: they can."""
-    try:
-        convert.camera(info)
-    except CameraError as error:
-        return str(error)
-    return ""
+    def _note(self, text: str) -> None:
+        """Into the log, once."""
+        if text not in self._noted:
+            self._noted.add(text)
+            self._node.get_logger().warning(text)

@@ -26,6 +26,7 @@ class Job(NamedTuple):
     tracker: Tracker
     guess: np.ndarray | None  # T_map_camera (4, 4) to look at first while the tracker is lost
     odom_is_level: bool
+    rectified: bool  # the images are undistorted already
     wants_picture: bool
     age: int  # nanoseconds between the image's stamp and its arrival, by the node's clock
     arrived: float  # time.perf_counter
@@ -95,6 +96,7 @@ def _localize(job: Job, localizer, odometry: Callable[..., np.ndarray | None]) -
     if job.odom_is_level and T_odom_camera is not None:
         evidence["up"] = T_odom_camera[2, :3]  # z of odom in the camera's axes
     return job.tracker.localize(
-        localizer, convert.image(job.message), convert.camera(job.info), convert.seconds(stamp),
+        localizer, convert.image(job.message), convert.camera(job.info, job.rectified),
+        convert.seconds(stamp),
         lambda: odometry(stamp, job.camera_frame), job.guess, **evidence,
     )  # fmt: skip

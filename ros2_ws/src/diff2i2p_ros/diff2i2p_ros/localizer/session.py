@@ -130,7 +130,11 @@ class Session:
         frame = self._settings.camera_frame or message.header.frame_id.lstrip("/")
         guess, wants_picture = self._guesses.guess(frame), self._picture.get_subscription_count() > 0
         level, age = self._settings.odom_is_level, (now - stamp).nanoseconds
-        self._worker.put(Job(message, info, depth, frame, self._tracker, guess, level, wants_picture, age, arrived))
+        job = Job(
+            message, info, depth, frame, self._tracker, guess, level, self._camera.rectified,
+            wants_picture, age, arrived,
+        )  # fmt: skip
+        self._worker.put(job)
 
     def _is_overtaken(self, stamp: float) -> bool:
         """Whether this image or a newer one has come before. A stamp far back is the clock's or the bag's new start."""
