@@ -12,7 +12,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from diff2i2p.camera import Camera, CameraError
-from diff2i2p.datasets.image_bytes import ImageError, decode_bytes
+from diff2i2p.datasets.image_bytes import ImageError, decode_bytes, to_8_bits
 from diff2i2p.datasets.trajectory import Trajectory
 
 MAX_GAP = 0.02  # seconds between an image and the truth or depth that is taken for it
@@ -92,7 +92,8 @@ def read_sequence(directory: Path | str, start: int | None = None, stop: int | N
 
 def read_image(path: Path | str) -> np.ndarray:
     """(H, W, 3) uint8 RGB of a JPEG or PNG. Raises SequenceError when it is missing or cut off."""
-    return cv2.cvtColor(_decode(Path(path), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    pixels = _decode(Path(path), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    return cv2.cvtColor(to_8_bits(pixels), cv2.COLOR_BGR2RGB)
 
 
 def read_trajectory(path: Path | str) -> Trajectory:
