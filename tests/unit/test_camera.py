@@ -3,7 +3,6 @@
 
 import numpy as np
 import pytest
-
 from bags import info, new
 
 from diff2i2p.camera import Camera, CameraError, rectify

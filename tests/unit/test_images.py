@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from bags import header, new
 
-from diff2i2p.evaluation.sequences import read_image
-from diff2i2p.image_bytes import ImageError
-from diff2i2p.image_messages import decode_image, is_rectified
+from diff2i2p.datasets.image_bytes import ImageError
+from diff2i2p.datasets.image_messages import decode_image, is_rectified
+from diff2i2p.datasets.sequences import read_image
 
 SMOOTH = cv2.resize(np.random.default_rng(0).integers(0, 256, (6, 8), np.uint8), (64, 48))
 SMOOTH[0, :2] = 0, 255  # the whole range is used

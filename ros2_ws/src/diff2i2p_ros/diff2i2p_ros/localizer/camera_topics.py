@@ -11,7 +11,7 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from diff2i2p.camera import CameraError
-from diff2i2p.image_messages import is_rectified
+from diff2i2p.datasets.image_messages import is_rectified
 from diff2i2p_ros import convert
 from diff2i2p_ros.parameters import NodeConfig
 
