@@ -58,6 +58,10 @@ def evaluate_bag(
     ] = False,
     track: Annotated[bool, typer.Option("--track", help="Track as the node does, with odometry where the bag has it.")] = False,
     odom_frame: Annotated[str, typer.Option(help="Frame of the odometry that --track uses.")] = "odom",
+    odom_topic: Annotated[
+        str, typer.Option(help="Odometry used, of several topics that tell of the same frames.")
+    ] = "",
+    robot: Annotated[str, typer.Option(help="Namespace of the robot whose TF is used.")] = "",
     start: Annotated[int | None, typer.Option(help="First image used.")] = None,
     stop: Annotated[int | None, typer.Option(help="Image before which to stop.")] = None,
     every: Annotated[int, typer.Option(help="Use every so many images.", min=1)] = 1,
@@ -74,8 +78,9 @@ def evaluate_bag(
     from diff2i2p.evaluation.run import Evaluation
 
     choice = BagChoice(
-        image_topic, camera_info_topic, Camera.from_yaml(camera) if camera else None, truth, truth_frame, odom_frame, start, stop, every
-    )
+        image_topic, camera_info_topic, Camera.from_yaml(camera) if camera else None, truth,
+        truth_frame, odom_frame, odom_topic, robot, start, stop, every,
+    )  # fmt: skip
     evaluation = Evaluation.open(map_file, weights, read_config(settings, matcher), alone)
     with notes.status(f"reading {bag}"):
         sequence = read_bag(bag, choice, evaluation.site.frame_id)

@@ -136,3 +136,15 @@ def jazzy():
 def seconds(stamp) -> float:
     """Seconds of a builtin_interfaces/Time."""
     return stamp.sec + stamp.nanosec * 1e-9
+
+
+def pose_row(message: Message) -> tuple:
+    """Stamp tx ty tz qx qy qz qw of a message with a header and a pose, with covariance or without.
+
+    Without a stamp it is of when it was received.
+    """
+    content = message.content
+    pose = getattr(content.pose, "pose", content.pose)
+    p, q = pose.position, pose.orientation
+    stamp = seconds(content.header.stamp) or message.received * 1e-9
+    return (stamp, p.x, p.y, p.z, q.x, q.y, q.z, q.w)

@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from diff2i2p.camera import Camera
-from diff2i2p.datasets.bag import CAMERA_INFO, COMPRESSED, IMAGE, ODOMETRY, TF, Bag, BagError, Message, seconds
-from diff2i2p.datasets.bag_truth import find_truth, named_truth, pose_row
+from diff2i2p.datasets.bag import CAMERA_INFO, COMPRESSED, IMAGE, Bag, BagError, Message, seconds
+from diff2i2p.datasets.bag_motion import MotionTopics, read_tree
+from diff2i2p.datasets.bag_truth import find_truth, named_truth
 from diff2i2p.datasets.image_messages import decode_image, is_rectified
+from diff2i2p.datasets.odometry import NO_OPTICAL_FRAME, is_body_frame
 from diff2i2p.datasets.sequences import Frame, Sequence
 from diff2i2p.datasets.transform_tree import TransformTree
 
@@ -28,6 +30,8 @@ class BagChoice:
     truth: str = ""  # topic, `tf`, `tf:PARENT:CHILD`, TUM file or `none`
     truth_frame: str = ""  # frame whose pose the truth gives
     odom_frame: str = "odom"
+    odom_topic: str = ""  # of several that tell of the same frames
+    robot: str = ""  # namespace of the robot whose TF is used, of several
     start: int | None = None  # image numbers: start <= number < stop, every so many
     stop: int | None = None
     every: int = 1
@@ -66,7 +70,8 @@ def read_bag(path: Path | str, choice: BagChoice = BagChoice(), map_frame: str =
     images = BagImages(bag, topic)
     info_topic, cameras = _cameras(bag, topic, choice)
     wanted = choice.truth or named_truth(bag)
-    tree = read_tree(bag, choice.odom_frame, wanted)
+    used = MotionTopics(choice.odom_frame.lstrip("/"), choice.odom_topic, choice.robot, wanted)
+    tree, by = read_tree(bag, used, topic)
     frames = [frame for frame in _frames(bag.path, images, cameras) if frame.index in _range(choice)]
     frames = frames[:: choice.every]
     if not frames:
@@ -77,8 +82,14 @@ def read_bag(path: Path | str, choice: BagChoice = BagChoice(), map_frame: str =
     sequence = BagSequence(
         bag.path.resolve().stem, frames[0].camera, tuple(frames), tree, choice.odom_frame, images.frame_id, sources
     )  # fmt: skip
-    if any(sequence.odometry(frame.stamp) is not None for frame in frames):
-        sources["odometry"] = f"{choice.odom_frame} -> {images.frame_id}"
+    known = (sequence.odometry(frame.stamp) for frame in frames)
+    T_odom_camera = next((T for T in known if T is not None), None)
+    if T_odom_camera is not None:
+        sources["odometry"] = f"{choice.odom_frame} -> {images.frame_id}{by}"
+        if is_body_frame(T_odom_camera):
+            sources["camera frame"] = f"{images.frame_id}, {NO_OPTICAL_FRAME}"
+    elif by:
+        sources["odometry"] += by
     return sequence
 
 
@@ -177,21 +188,3 @@ def _frames(path: Path, images: BagImages, cameras: list[tuple[float, Camera]]) 
     for index, stamp in enumerate(images.stamps):
         camera = cameras[max(bisect_right(changes, stamp + 1e-6) - 1, 0)][1]
         yield BagFrame(index, f"{stamp:.6f}", stamp, path, camera=camera, images=images)
-
-
-def read_tree(bag: Bag, odom_frame: str, truth: str = "") -> TransformTree:
-    """The transforms of a bag; odometry messages in `odom_frame` that are not the truth count where TF lacks what they tell."""
-    tree, odometry = TransformTree(), []
-    for message in bag.messages(*(topic for topic in bag.named(TF, ODOMETRY) if topic != truth)):
-        if hasattr(message.content, "transforms"):
-            for transform in message.content.transforms:
-                t, q = transform.transform.translation, transform.transform.rotation
-                row = (seconds(transform.header.stamp), t.x, t.y, t.z, q.x, q.y, q.z, q.w)
-                tree.add(transform.header.frame_id, transform.child_frame_id, row, static=message.topic.endswith("tf_static"))
-        elif message.content.header.frame_id.lstrip("/") == odom_frame:
-            odometry.append(message.content)
-    known = set(tree.children)
-    for content in odometry:
-        if content.child_frame_id.lstrip("/") not in known:
-            tree.add(content.header.frame_id, content.child_frame_id, pose_row(content))
-    return tree

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from diff2i2p.datasets.bag import ODOMETRY, Bag, BagError, seconds
+from diff2i2p.datasets.bag import ODOMETRY, Bag, BagError, pose_row
 from diff2i2p.datasets.sequences import read_trajectory
 from diff2i2p.datasets.trajectory import Trajectory
 from diff2i2p.datasets.transform_tree import TransformTree
@@ -64,10 +64,11 @@ def _tf_frames(wanted: str, map_frame: str, camera_frame: str) -> tuple[str, str
 def _recorded(bag: Bag, wanted: str, map_frame: str) -> tuple[Trajectory, str, str, str]:
     """Trajectory of a topic or a TUM file, its parent frame, the frame it tells of where that is known, and its name for people."""
     if wanted in bag.named(*POSE_TYPES):
-        contents = [message.content for message in bag.messages(wanted)]
-        child = getattr(contents[0], "child_frame_id", "").lstrip("/")
-        rows = [pose_row(content) for content in contents]
-        return Trajectory.from_rows(rows), contents[0].header.frame_id.lstrip("/"), child, wanted
+        messages = list(bag.messages(wanted))
+        first = messages[0].content
+        child = getattr(first, "child_frame_id", "").lstrip("/")
+        rows = [pose_row(message) for message in messages]
+        return Trajectory.from_rows(rows), first.header.frame_id.lstrip("/"), child, wanted
     if Path(wanted).is_file():
         return read_trajectory(wanted), map_frame, "", Path(wanted).name
     raise BagError(f"there is no truth '{wanted}': no such file, and {bag.path} has poses on {bag.listed(*POSE_TYPES)}")
@@ -86,10 +87,3 @@ def _offsets(tree: TransformTree, child: str, camera_frame: str, stamps: list[fl
 
 def _product(*chain: np.ndarray | None) -> np.ndarray | None:
     return None if any(T is None for T in chain) else np.linalg.multi_dot(chain)
-
-
-def pose_row(content) -> tuple:
-    """Stamp tx ty tz qx qy qz qw of a message with a header and a pose, with covariance or without."""
-    pose = getattr(content.pose, "pose", content.pose)
-    p, q = pose.position, pose.orientation
-    return (seconds(content.header.stamp), p.x, p.y, p.z, q.x, q.y, q.z, q.w)
