@@ -12,7 +12,6 @@ from diff2i2p.datasets.transform_tree import TransformTree
 
 POSE_TYPES = ("geometry_msgs/msg/PoseStamped", "geometry_msgs/msg/PoseWithCovarianceStamped", ODOMETRY)
 TRUE_NAMES = ("truth", "gt")  # parts of a topic's name that say it is one
-GAP = 0.1  # seconds between an image and the truth before and after it
 
 
 def named_truth(bag: Bag) -> str:
@@ -40,7 +39,7 @@ def find_truth(
     else:
         trajectory, parent, child, told = _recorded(bag, wanted, map_frame)
         child = body.lstrip("/") or child or camera_frame
-        poses = [trajectory.at(stamp, GAP) for stamp in stamps]
+        poses = [trajectory.at(stamp, trajectory.gap) for stamp in stamps]
         span = f"it lasts from {trajectory.stamps[0]:.3f} s to {trajectory.stamps[-1]:.3f} s" if len(trajectory) else "it is empty"
     if all(pose is None for pose in poses):
         raise BagError(

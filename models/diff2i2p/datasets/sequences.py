@@ -15,7 +15,8 @@ from diff2i2p.camera import Camera, CameraError
 from diff2i2p.datasets.image_bytes import ImageError, decode_bytes, to_8_bits
 from diff2i2p.datasets.trajectory import Trajectory
 
-MAX_GAP = 0.02  # seconds between an image and the truth or depth that is taken for it
+MAX_GAP = 0.02  # seconds between an image and the depth that is taken for it
+UNITS = {1e17: 1e-9, 1e14: 1e-6, 1e11: 1e-3}  # times since 1970 from here on are in ns, us, ms
 SEVEN_SCENES = Camera(640, 480, (585.0, 585.0, 320.0, 240.0))  # what the data set's page gives
 SEVEN_SCENES_RATE = 30.0  # Hz
 IMAGES = (".jpg", ".jpeg", ".png")
@@ -138,9 +139,26 @@ def _read_tum(directory: Path) -> list[Frame]:
     for index, (stamp, path) in enumerate(images):
         nearest = int(np.abs(depth_stamps - stamp).argmin()) if depths else -1
         depth = depths[nearest][1] if depths and abs(depth_stamps[nearest] - stamp) <= MAX_GAP else None
-        T_map_camera = truth.at(stamp, MAX_GAP) if truth else None
+        T_map_camera = truth.at(stamp, truth.gap) if truth else None
         frames.append(Frame(index, path.stem, float(stamps[index]), path, T_map_camera, depth, scale))
+    if frames and truth and all(frame.T_map_camera is None for frame in frames):
+        raise SequenceError(
+            f"no image of {directory / 'rgb'} has a pose in {directory / 'groundtruth.txt'}: the"
+            f" images are named {_span(stamps)}, the poses are of {_span(truth.stamps)}; are both in"
+            " seconds (or nanoseconds) of the same clock?"
+        )
     return frames
+
+
+def _span(stamps: np.ndarray) -> str:
+    return f"{stamps[0]:.3f} to {stamps[-1]:.3f} s" if len(stamps) else "no time"
+
+
+def in_seconds(text: str) -> float:
+    """Seconds of a time as it is written: in seconds, or in ns, us or ms since 1970. Raises ValueError."""
+    value = float(text)
+    unit = next((unit for least, unit in UNITS.items() if abs(value) >= least), 1.0)
+    return int(text) * unit if unit == 1e-9 and text.strip().isdigit() else value * unit
 
 
 def _read_seven_scenes(directory: Path, folder: Path) -> list[Frame]:
@@ -163,7 +181,7 @@ def _stamped(folder: Path) -> list[tuple[float, Path]]:
     """(stamp, path) of the images of a folder that is named by time."""
     paths = [path for path in folder.glob("*") if path.suffix.lower() in IMAGES] if folder.is_dir() else []
     try:
-        return sorted((float(path.stem), path) for path in paths)
+        return sorted((in_seconds(path.stem), path) for path in paths)
     except ValueError as error:
         raise SequenceError(f"{folder} has an image that is not named by its time in seconds ({error})") from error
 
@@ -199,7 +217,9 @@ def _pose_table(path: Path) -> np.ndarray | None:
         return None
     try:
         lines = [line for line in path.read_text().splitlines() if line.strip() and not line.lstrip().startswith("#")]
-        table = np.array([[float(word) for word in line.replace(",", " ").split()] for line in lines]).reshape(len(lines), -1)
+        rows = [line.replace(",", " ").split() for line in lines]
+        numbers = [[in_seconds(row[0]), *map(float, row[1:])] for row in rows]
+        table = np.array(numbers).reshape(len(lines), -1)
     except (OSError, ValueError) as error:
         raise SequenceError(f"{path} is no table of poses 'time tx ty tz qx qy qz qw' ({str(error)[:80]})") from error
     if len(table) and (table.shape[1] != 8 or not np.isfinite(table[:, 0]).all()):
