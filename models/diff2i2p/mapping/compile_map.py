@@ -55,7 +55,7 @@ def compile_map(
             looks["photographs"] = build_photographs(photographs, dense, config, progress)
         tensors |= {f"{group}.{name}": torch.from_numpy(array) for group, index in looks.items() for name, array in index.items()}
     header = {
-        "format": FORMAT, "cloud_sha256": _fingerprint(cloud), "weights_sha256": weights_sha256, "frame_id": frame_id,
+        "format": FORMAT, "cloud_sha256": _fingerprint(cloud), "weights_sha256": weights_sha256, "frame_id": frame_id.lstrip("/") or "map",
         "up": list(map(float, up)), "colour": colour, "voxel": config.map.fine_voxel, "levels": config.map.levels,
         "spacing": dense.spacing,
     }  # fmt: skip

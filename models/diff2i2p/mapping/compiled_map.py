@@ -116,7 +116,8 @@ class CompiledMap:
 
     @property
     def frame_id(self) -> str:
-        return self.header["frame_id"]
+        """TF frame of the map's coordinates, as tf2 wants it: without the slash of ROS 1."""
+        return self.header["frame_id"].lstrip("/") or "map"
 
     @property
     def appearance(self) -> dict[str, np.ndarray]:

@@ -147,7 +147,9 @@ def cloud(message: PointCloud2) -> PointCloud:
 def _point_type(message: PointCloud2) -> np.dtype:
     """The fields of one point; those that are arrays, or of no known type, are left out."""
     order = ">" if message.is_bigendian else "<"
-    fields = {f.name: (order + FIELD_TYPES[f.datatype - 1], f.offset) for f in message.fields if 1 <= f.datatype <= 8 and f.count == 1}
+    # a count of 0 is that of a publisher who left it out
+    known = (f for f in message.fields if 1 <= f.datatype <= 8 and f.count in (0, 1))
+    fields = {f.name: (order + FIELD_TYPES[f.datatype - 1], f.offset) for f in known}
     kinds, offsets = zip(*fields.values(), strict=True) if fields else ((), ())
     try:
         return np.dtype({"names": list(fields), "formats": kinds, "offsets": offsets, "itemsize": message.point_step})

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from diff2i2p.localization.result import Localization
@@ -22,6 +23,7 @@ class Job(NamedTuple):
     message: Image | CompressedImage
     info: CameraInfo
     depth: Image | None  # of the same moment
+    stamp: Time  # of the image; of its arrival where it has none
     camera_frame: str
     tracker: Tracker
     guess: np.ndarray | None  # T_map_camera (4, 4) to look at first while the tracker is lost
@@ -90,7 +92,7 @@ def look(job: Job, localizer, odometry: Callable) -> Answer:
 
 
 def _localize(job: Job, localizer, odometry: Callable[..., np.ndarray | None]) -> Localization:
-    stamp = job.message.header.stamp
+    stamp = job.stamp
     evidence = {} if job.depth is None else {"depth": convert.depth(job.depth)}
     T_odom_camera = odometry(stamp, job.camera_frame)
     if job.odom_is_level and T_odom_camera is not None:
