@@ -4,7 +4,7 @@
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -14,6 +14,7 @@ from scipy.spatial.transform import Rotation
 from diff2i2p.camera import Camera, CameraError
 from diff2i2p.datasets.image_bytes import ImageError, decode_bytes, to_8_bits
 from diff2i2p.datasets.trajectory import Trajectory
+from diff2i2p.geometry import translated
 
 MAX_GAP = 0.02  # seconds between an image and the depth that is taken for it
 UNITS = {1e17: 1e-9, 1e14: 1e-6, 1e11: 1e-3}  # times since 1970 from here on are in ns, us, ms
@@ -39,6 +40,11 @@ class Frame:
     depth_scale: float = 1000.0  # units per metre
     camera: Camera | None = None  # of this image, where it may differ from the sequence's
 
+    def moved(self, offset: np.ndarray) -> "Frame":
+        """In a frame whose coordinates are `offset` (3,), metres, larger."""
+        known = self.T_map_camera is not None
+        return replace(self, T_map_camera=translated(self.T_map_camera, offset)) if known else self
+
     def image(self) -> np.ndarray:
         """(H, W, 3) uint8 RGB. Raises SequenceError when the file is missing or cut off."""
         return read_image(self.image_path)
@@ -60,6 +66,12 @@ class Sequence:
     name: str
     camera: Camera
     frames: tuple[Frame, ...]
+
+    def moved(self, offset: np.ndarray) -> "Sequence":
+        """In a frame whose coordinates are `offset` (3,), metres, larger."""
+        if not np.any(offset):
+            return self
+        return replace(self, frames=tuple(frame.moved(offset) for frame in self.frames))
 
     def __len__(self) -> int:
         return len(self.frames)
