@@ -187,7 +187,7 @@ def _near_zero(points: np.ndarray, source: str) -> tuple[np.ndarray, tuple[float
             " subtract an origin near the site"
         )
     middle = np.median(points[:: max(len(points) // 100_000, 1)].astype(float), axis=0)
-    origin = np.round(middle, -2)  # metres; a number that people can read
+    origin = np.round(middle, -3)  # metres; a number that people can read
     width = np.abs(points - origin).max()
     if width > FARTHEST:
         raise CloudError(
