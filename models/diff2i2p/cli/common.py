@@ -38,6 +38,16 @@ notes = Console(stderr=True, highlight=False)  # what people read; stdout is for
 Weights = Annotated[str | None, typer.Option(help="Weights file, or the name of shipped weights. Without, only appearance can match.")]
 Matcher = Annotated[str | None, typer.Option(help="Who finds correspondences: network, appearance or both.")]
 Settings = Annotated[Path | None, typer.Option("--config", help="YAML of parameters that differ from the defaults.")]
+Truth = Annotated[
+    str,
+    typer.Option(help="Poses of a bag: a topic, tf, tf:PARENT:CHILD or a TUM file; default: a topic so named."),
+]
+TruthFrame = Annotated[
+    str, typer.Option(help="Frame whose pose that is; default: what odometry says, else the camera.")
+]
+ImageTopic = Annotated[
+    str, typer.Option(help="Topic of a bag's images, raw or compressed; needed where there are several.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -69,3 +79,12 @@ def progress_bar(title: str) -> Iterator:
             progress.update(task, total=total, what=what, **({"advance": 1} if done is None else {"completed": done}))
 
         yield update
+
+
+def tell_sources(sequence) -> None:
+    """What of a bag was taken from where, and how many images; nothing of a folder."""
+    sources = getattr(sequence, "sources", {})
+    for what, source in sources.items():
+        notes.print(f"{what}: {source}")
+    if sources:
+        notes.print(f"{len(sequence)} images used")

@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from diff2i2p.cli.common import Json, Settings, Weights, app, notes, progress_bar, read_config
+from diff2i2p.cli.common import (
+    ImageTopic,
+    Json,
+    Settings,
+    Truth,
+    TruthFrame,
+    Weights,
+    app,
+    notes,
+    progress_bar,
+    read_config,
+    tell_sources,
+)  # fmt: skip
 
 
 @app.command()
@@ -17,9 +29,15 @@ def compile_map(
     weights: Weights = None,
     sequence: Annotated[
         Path | None,
-        typer.Option(help="Posed images of the mapping run: appearance matches to them, too, and a cloud without colour takes theirs."),
+        typer.Option(
+            help="Posed images of the mapping run, a folder or a bag: appearance matches to them, too,"
+            " and a cloud without colour takes theirs."
+        ),
     ] = None,
     stop: Annotated[int | None, typer.Option(help="Use its images before this number only.")] = None,
+    truth: Truth = "",
+    truth_frame: TruthFrame = "",
+    image_topic: ImageTopic = "",
     colour: Annotated[bool, typer.Option("--colour/--no-colour", help="Use the cloud's colour or intensity.")] = True,
     up: Annotated[str | None, typer.Option(help="Up axis of the cloud: z, -y, ...; found from its floor unless given.")] = None,
     unit: Annotated[
@@ -31,6 +49,7 @@ def compile_map(
 ):
     """Make a point cloud ready to localize in: once per cloud and weights."""
     from diff2i2p.cloud import axis_up, find_up, read_cloud
+    from diff2i2p.datasets.bag_sequence import BagChoice
     from diff2i2p.weights import find_weights
 
     if sequence and not colour:
@@ -42,7 +61,8 @@ def compile_map(
     with notes.status(f"reading {cloud}"):
         points = read_cloud(cloud, unit)
         axis = find_up(points) if axis is None else axis
-        photographs = _photographs(sequence, stop) if sequence else []
+    choice = BagChoice(image_topic, truth=truth, truth_frame=truth_frame, stop=stop)
+    photographs = _photographs(sequence, choice, frame_id) if sequence else []
     _tell(points, f"{_axis_name(axis)}{'' if up else ' (found from the cloud; --up says otherwise)'}")
     from diff2i2p.mapping.compile_map import compile_map as compile_cloud
 
@@ -67,15 +87,15 @@ def _tell(points, up: str) -> None:
         notes.print(remark)
 
 
-def _photographs(directory: Path, stop: int | None) -> list:
-    """The posed images of a sequence folder. Raises SequenceError."""
-    from diff2i2p.datasets.sequences import SequenceError, read_sequence
+def _photographs(run: Path, choice, map_frame: str) -> list:
+    """The posed images of a mapping run. Raises SequenceError, BagError, CameraError."""
+    from diff2i2p.datasets.mapping_run import open_mapping_run
     from diff2i2p.mapping.keyframes import photographs_of
 
-    posed = photographs_of(read_sequence(directory, stop=stop))
-    if not posed:
-        raise SequenceError(f"no image of {directory} has a pose: give the mapping run with its poses in the cloud's frame")
-    return posed
+    with notes.status(f"reading {run}"):
+        sequence = open_mapping_run(run, choice, map_frame.lstrip("/") or "map")
+    tell_sources(sequence)
+    return photographs_of(sequence)
 
 
 def _axis_name(up) -> str:

@@ -9,7 +9,20 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from diff2i2p.cli.common import Json, Matcher, Settings, Weights, app, notes, progress_bar, read_config
+from diff2i2p.cli.common import (
+    ImageTopic,
+    Json,
+    Matcher,
+    Settings,
+    Truth,
+    TruthFrame,
+    Weights,
+    app,
+    notes,
+    progress_bar,
+    read_config,
+    tell_sources,
+)  # fmt: skip
 
 MapFile = Annotated[Path, typer.Option("--map", help="Compiled map, .i2pmap.")]
 Out = Annotated[Path, typer.Option(help="Folder for metrics.json, frames.csv, estimate.tum, truth.tum and report.html.")]
@@ -20,10 +33,13 @@ Rerun = Annotated[Path | None, typer.Option(help="Also write a .rrd recording fo
 @app.command()
 def evaluate(
     map_file: MapFile,
-    sequence: Annotated[Path, typer.Option(help="Sequence folder with true poses: TUM or 7-Scenes layout.")],
+    sequence: Annotated[Path, typer.Option(help="Folder with true poses, TUM or 7-Scenes layout, or a bag.")],
     out: Out,
     start: Annotated[int | None, typer.Option(help="First frame number used.")] = None,
     stop: Annotated[int | None, typer.Option(help="Frame number before which to stop.")] = None,
+    truth: Truth = "",
+    truth_frame: TruthFrame = "",
+    image_topic: ImageTopic = "",
     weights: Weights = None,
     matcher: Matcher = None,
     alone: Alone = False,
@@ -32,12 +48,15 @@ def evaluate(
     as_json: Json = False,
 ):
     """Localize every frame of a sequence on its own, and compare with the truth."""
-    from diff2i2p.datasets.sequences import read_sequence
+    from diff2i2p.datasets.bag_sequence import BagChoice
+    from diff2i2p.datasets.mapping_run import open_sequence
     from diff2i2p.evaluation.metrics import with_truth
     from diff2i2p.evaluation.run import Evaluation
 
     config = read_config(settings, matcher)
-    frames = with_truth(read_sequence(sequence, start, stop))
+    choice = BagChoice(image_topic, truth=truth, truth_frame=truth_frame, start=start, stop=stop)
+    frames = with_truth(open_sequence(sequence, choice))
+    tell_sources(frames)
     _run(Evaluation.open(map_file, weights, config, alone), frames, {}, out, rerun, as_json)
 
 
@@ -46,13 +65,11 @@ def evaluate_bag(
     bag: Annotated[Path, typer.Argument(help="ROS 2 bag, sqlite3 or mcap: its folder, or the .mcap or .db3 file.")],
     map_file: MapFile,
     out: Out,
-    image_topic: Annotated[str, typer.Option(help="Topic of the images, raw or compressed; needed where there are several.")] = "",
+    image_topic: ImageTopic = "",
     camera_info_topic: Annotated[str, typer.Option(help="Topic of the calibration; default: the image topic's neighbour.")] = "",
     camera: Annotated[Path | None, typer.Option(help="Calibration as ROS camera_info YAML, instead of a topic.")] = None,
-    truth: Annotated[
-        str, typer.Option(help="True poses: a topic, tf, tf:PARENT:CHILD, a TUM file, or none; default: a topic so named.")
-    ] = "",
-    truth_frame: Annotated[str, typer.Option(help="Frame whose pose the truth is; default: what odometry says, else the camera.")] = "",
+    truth: Truth = "",
+    truth_frame: TruthFrame = "",
     align: Annotated[
         bool, typer.Option("--align", help="The truth is in a frame of its own, such as motion capture's: fit it first.")
     ] = False,
@@ -84,8 +101,7 @@ def evaluate_bag(
     evaluation = Evaluation.open(map_file, weights, read_config(settings, matcher), alone)
     with notes.status(f"reading {bag}"):
         sequence = read_bag(bag, choice, evaluation.site.frame_id)
-    for what, source in sequence.sources.items():
-        notes.print(f"{what}: {source}")
+    tell_sources(sequence)
     _run(evaluation, sequence, {"track": track, "align": align}, out, rerun, as_json)
 
 

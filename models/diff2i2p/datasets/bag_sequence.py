@@ -11,7 +11,7 @@ import numpy as np
 from diff2i2p.camera import Camera
 from diff2i2p.datasets.bag import CAMERA_INFO, COMPRESSED, IMAGE, Bag, BagError, Message, seconds
 from diff2i2p.datasets.bag_motion import MotionTopics, read_tree
-from diff2i2p.datasets.bag_truth import find_truth, named_truth
+from diff2i2p.datasets.bag_truth import Truth, find_truth, named_truth
 from diff2i2p.datasets.image_messages import decode_image, is_rectified
 from diff2i2p.datasets.odometry import NO_OPTICAL_FRAME, is_body_frame
 from diff2i2p.datasets.sequences import Frame, Sequence
@@ -35,6 +35,7 @@ class BagChoice:
     start: int | None = None  # image numbers: start <= number < stop, every so many
     stop: int | None = None
     every: int = 1
+    poses_from_tf: bool = False  # where neither a truth is given nor a topic named so
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class BagSequence(Sequence):
     odom_frame: str
     camera_frame: str
     sources: dict[str, str]  # what was taken from where, for people
+    truth: Truth  # at any stamp, not only of images
 
     def odometry(self, stamp: float) -> np.ndarray | None:
         """T_odom_camera (4, 4) at `stamp`, seconds, or None; an odom frame that never moves is no odometry."""
@@ -76,11 +78,14 @@ def read_bag(path: Path | str, choice: BagChoice = BagChoice(), map_frame: str =
     frames = frames[:: choice.every]
     if not frames:
         raise BagError(f"{bag.path} has {len(images)} images on {topic}, none in the range asked for")
+    if wanted == "none" and choice.poses_from_tf:
+        wanted = "tf"
     told, truth = find_truth(bag, tree, wanted, choice.truth_frame, map_frame, images.frame_id, [f.stamp for f in frames])
-    frames = [replace(frame, T_map_camera=T) for frame, T in zip(frames, truth, strict=True)]
+    frames = [replace(frame, T_map_camera=truth(frame.stamp)) for frame in frames]
     sources = {"images": topic, "camera": info_topic, "truth": told, "odometry": "none"}
     sequence = BagSequence(
-        bag.path.resolve().stem, frames[0].camera, tuple(frames), tree, choice.odom_frame, images.frame_id, sources
+        bag.path.resolve().stem, frames[0].camera, tuple(frames), tree, choice.odom_frame,
+        images.frame_id, sources, truth,
     )  # fmt: skip
     known = (sequence.odometry(frame.stamp) for frame in frames)
     T_odom_camera = next((T for T in known if T is not None), None)

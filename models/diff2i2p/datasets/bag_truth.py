@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where the camera of a bag really was: from a topic, from TF, or from a TUM file."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ from diff2i2p.datasets.sequences import read_trajectory
 from diff2i2p.datasets.trajectory import Trajectory
 from diff2i2p.datasets.transform_tree import TransformTree
 
+Truth = Callable[[float], np.ndarray | None]  # T_map_camera (4, 4) at a stamp
 POSE_TYPES = ("geometry_msgs/msg/PoseStamped", "geometry_msgs/msg/PoseWithCovarianceStamped", ODOMETRY)
 TRUE_NAMES = ("truth", "gt")  # parts of a topic's name that say it is one
 
@@ -24,33 +27,48 @@ def named_truth(bag: Bag) -> str:
 
 def find_truth(
     bag: Bag, tree: TransformTree, wanted: str, body: str, map_frame: str, camera_frame: str, stamps: list[float]
-) -> tuple[str, list[np.ndarray | None]]:  # fmt: skip
-    """Where the truth is from, and T_map_camera (4, 4) or None at each of the `stamps`.
+) -> tuple[str, Truth]:  # fmt: skip
+    """Where the truth is from, and what gives T_map_camera (4, 4) or None at any stamp.
 
-    wanted: a topic, `tf`, `tf:PARENT:CHILD`, a TUM file, or `none`. body: frame whose pose it gives; the camera, or what an
-    odometry message says, unless given. Raises BagError, SequenceError.
+    wanted: a topic, `tf`, `tf:PARENT:CHILD`, a TUM file, or `none`. body: frame whose pose it gives;
+    the camera, or what an odometry message says, unless given. stamps: of the images, at some of
+    which it must be known. Raises BagError, SequenceError.
     """
     if wanted == "none":
-        return "none", [None] * len(stamps)
+        return "none", lambda stamp: None
     if wanted.partition(":")[0] == "tf":
         parent, child = _tf_frames(wanted, map_frame, camera_frame)
-        poses = [tree.lookup(parent, child, stamp) for stamp in stamps]
-        told, span = f"TF {parent} -> {child}", f"TF has the frames {', '.join(tree.frames) or 'none'}"
+        pose_at = partial(tree.lookup, parent, child)
+        told, span = f"TF {parent} -> {child}", f"TF has the frames {_names(tree)}"
     else:
         trajectory, parent, child, told = _recorded(bag, wanted, map_frame)
-        child = body.lstrip("/") or child or camera_frame
-        poses = [trajectory.at(stamp, trajectory.gap) for stamp in stamps]
+        child, gap = body.lstrip("/") or child or camera_frame, trajectory.gap
+        pose_at = partial(trajectory.at, gap=gap)
         span = f"it lasts from {trajectory.stamps[0]:.3f} s to {trajectory.stamps[-1]:.3f} s" if len(trajectory) else "it is empty"
-    if all(pose is None for pose in poses):
+    if all(pose_at(stamp) is None for stamp in stamps):
         raise BagError(
             f"the truth {told} says nothing about the time of the images, {stamps[0]:.3f} s to {stamps[-1]:.3f} s: {span};"
             " were both stamped by the same clock?"
         )
-    links = [tree.lookup(map_frame, parent, stamp) for stamp in stamps]
-    if all(link is None for link in links):
-        told, links = f"{told}, its frame '{parent}' taken for the map's '{map_frame}'", [np.eye(4)] * len(stamps)
-    offsets = _offsets(tree, child, camera_frame, stamps)
-    return told, [_product(*chain) for chain in zip(links, poses, offsets, strict=True)]
+    link_at = partial(tree.lookup, map_frame, parent)
+    if all(link_at(stamp) is None for stamp in stamps):
+        told = f"{told}, its frame '{parent}' taken for the map's '{map_frame}'"
+        link_at = _nowhere_else
+    offset_at = partial(tree.lookup, child, camera_frame)
+    if all(offset_at(stamp) is None for stamp in stamps):
+        raise BagError(
+            f"the truth is the pose of '{child}', and TF does not connect it with the camera '{camera_frame}' (frames:"
+            f" {_names(tree)}): name the frame that it is the pose of with --truth-frame"
+        )
+    return told, lambda stamp: _product(link_at(stamp), pose_at(stamp), offset_at(stamp))
+
+
+def _names(tree: TransformTree) -> str:
+    return ", ".join(tree.frames) or "none"
+
+
+def _nowhere_else(stamp: float) -> np.ndarray:
+    return np.eye(4)
 
 
 def _tf_frames(wanted: str, map_frame: str, camera_frame: str) -> tuple[str, str]:
@@ -71,17 +89,6 @@ def _recorded(bag: Bag, wanted: str, map_frame: str) -> tuple[Trajectory, str, s
     if Path(wanted).is_file():
         return read_trajectory(wanted), map_frame, "", Path(wanted).name
     raise BagError(f"there is no truth '{wanted}': no such file, and {bag.path} has poses on {bag.listed(*POSE_TYPES)}")
-
-
-def _offsets(tree: TransformTree, child: str, camera_frame: str, stamps: list[float]) -> list[np.ndarray | None]:
-    """T_child_camera at each of the stamps, where it is known."""
-    offsets = [tree.lookup(child, camera_frame, stamp) for stamp in stamps]
-    if all(offset is None for offset in offsets):
-        raise BagError(
-            f"the truth is the pose of '{child}', and TF does not connect it with the camera '{camera_frame}' (frames:"
-            f" {', '.join(tree.frames) or 'none'}): name the frame that it is the pose of with --truth-frame"
-        )
-    return offsets
 
 
 def _product(*chain: np.ndarray | None) -> np.ndarray | None:
