@@ -299,7 +299,7 @@ def _intensity(columns: Columns) -> np.ndarray | None:
     if white <= black:  # most are the same, and the others reflectors
         black, white = values[known].min(), values[known].max()
     values = np.where(known, values, black)
-    return ((values - black) / (white - black)).clip(0, 1).astype(np.float32)
+    return np.nan_to_num((values - black) / (white - black)).clip(0, 1).astype(np.float32)
 
 
 def _ply_header(cloud: PointCloud) -> tuple[np.ndarray, str]:

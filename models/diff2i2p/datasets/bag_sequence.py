@@ -78,8 +78,9 @@ def read_bag(path: Path | str, choice: BagChoice = BagChoice(), map_frame: str =
     frames = frames[:: choice.every]
     if not frames:
         raise BagError(f"{bag.path} has {len(images)} images on {topic}, none in the range asked for")
-    if wanted == "none" and choice.poses_from_tf:
-        wanted = "tf"
+    if choice.poses_from_tf and wanted == "none" != choice.truth:
+        placed = (tree.lookup(map_frame, images.frame_id, frame.stamp) for frame in frames)
+        wanted = "tf" if any(T is not None for T in placed) else wanted
     told, truth = find_truth(bag, tree, wanted, choice.truth_frame, map_frame, images.frame_id, [f.stamp for f in frames])
     frames = [replace(frame, T_map_camera=truth(frame.stamp)) for frame in frames]
     sources = {"images": topic, "camera": info_topic, "truth": told, "odometry": "none"}

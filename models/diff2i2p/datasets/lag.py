@@ -15,6 +15,7 @@ TURNING = 0.05  # rad/s that the camera must turn with in the mean
 ALIKE, DISTINCT = 0.8, 0.05  # correlation at the lag, and how much more it is than beside it
 BESIDE = 0.2  # seconds
 FEATURES, FEWEST = 150, 20  # points followed from one image to the next, and those that must be
+GRID = 0.005  # seconds between the poses of the trajectory that are looked at
 PAIR = 0.25  # seconds between two images, beyond which nothing is followed
 
 View = tuple[float, np.ndarray, Camera]  # stamp, image as `Frame.image` gives it, its camera
@@ -29,9 +30,9 @@ def estimate_lag(views: Iterable[View], pose_at: Callable[[float], np.ndarray | 
     turns = _turns(views)
     if len(turns) < FEWEST:
         return None
-    seen = np.array([turn for _, _, turn in turns])
+    path = _Turning(turns, pose_at)
     lags = np.arange(-LONGEST, LONGEST + STEP / 2, STEP)
-    scores = np.array([_likeness(turns, seen, pose_at, lag) for lag in lags])
+    scores = np.array([path.likeness(lag) for lag in lags])
     best = int(scores.argmax())
     apart = np.abs(lags - lags[best]) > BESIDE
     if not 0 < best < len(lags) - 1 or scores[best] < max(ALIKE, scores[apart].max() + DISTINCT):
@@ -73,17 +74,33 @@ def _turn(first, second) -> np.ndarray | None:
     return rotation.as_rotvec()
 
 
-def _likeness(turns: list, seen: np.ndarray, pose_at: Callable, lag: float) -> float:
-    """Correlation of the turns (N, 3) that are seen and those of the trajectory that much later."""
-    told = np.full(seen.shape, np.nan)
-    for row, (first, second, _) in enumerate(turns):
-        poses = [pose_at(stamp + lag) for stamp in (first, second)]
-        if poses[0] is not None and poses[1] is not None:
-            turn = poses[0][:3, :3].T @ poses[1][:3, :3]
-            told[row] = Rotation.from_matrix(turn).as_rotvec() / (second - first)
-    known = np.isfinite(told[:, 0])
-    told, seen = told[known], seen[known]
-    if len(told) < FEWEST or np.linalg.norm(told, axis=1).mean() < TURNING:
-        return -1.0
-    norms = np.linalg.norm(seen) * np.linalg.norm(told)
-    return float((seen * told).sum() / norms) if norms else -1.0
+class _Turning:
+    """How a trajectory turns, beside what is seen of it in N pairs of images."""
+
+    def __init__(self, turns: list[tuple[float, float, np.ndarray]], pose_at: Callable):
+        self._first, self._second = (np.array([turn[end] for turn in turns]) for end in (0, 1))
+        self._seen = np.array([turn[2] for turn in turns])
+        self._begin = self._first[0] - LONGEST
+        times = np.arange(self._begin, self._second[-1] + LONGEST + GRID, GRID)
+        poses = [pose_at(time) for time in times]
+        self._known = np.array([pose is not None for pose in poses])
+        self._rotations = np.array([np.eye(3) if T is None else T[:3, :3] for T in poses])
+
+    def likeness(self, lag: float) -> float:
+        """Correlation of the turns that are seen and those of the trajectory that much later."""
+        first, second = (self._places(stamps + lag) for stamps in (self._first, self._second))
+        known = self._known[first] & self._known[second]
+        if known.sum() < FEWEST:
+            return -1.0
+        first, second, seen = first[known], second[known], self._seen[known]
+        between = self._rotations[first].transpose(0, 2, 1) @ self._rotations[second]
+        apart = (self._second - self._first)[known, None]
+        told = Rotation.from_matrix(between).as_rotvec() / apart
+        norms = np.linalg.norm(seen) * np.linalg.norm(told)
+        if np.linalg.norm(told, axis=1).mean() < TURNING or not norms:
+            return -1.0
+        return float((seen * told).sum() / norms)
+
+    def _places(self, stamps: np.ndarray) -> np.ndarray:
+        """Where in the grid of poses these stamps are."""
+        return np.rint((stamps - self._begin) / GRID).astype(int).clip(0, len(self._known) - 1)

@@ -2,6 +2,7 @@
 """The mapping run of a site, a folder or a bag: its poses in time with its images, the best of these chosen."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,13 +11,14 @@ import numpy as np
 
 from diff2i2p.datasets.bag import STORAGE
 from diff2i2p.datasets.bag_sequence import BagChoice, BagSequence, read_bag
+from diff2i2p.datasets.image_bytes import ImageError
 from diff2i2p.datasets.lag import View, estimate_lag
 from diff2i2p.datasets.sequences import Frame, Sequence, SequenceError, read_sequence
 
 NEAR, TURNED = 0.1, np.cos(np.radians(5))  # metres, cosine: images from nearer show the same
+UNREADABLE = -1.0  # sharpness of an image that cannot be decoded
 TRIED = 5  # images of one place, whose sharpness is compared
-WATCHED = 20.0  # seconds of the run by which the lag is estimated, those that turn most
-GRID = 0.01  # seconds between the poses that the lag is looked for in
+WATCHED = 12.0  # seconds of the run by which the lag is estimated, those that turn most
 LEAST_LAG = 0.005  # seconds that matter
 
 Progress = Callable[[list], "Iterator"]  # as rich's track
@@ -74,7 +76,9 @@ def sharpest(frames: list[Frame], progress: Progress = iter) -> list[Frame]:
         if not stretches or _is_apart(stretches[-1][0], frame):
             stretches.append([])
         stretches[-1].append(frame)
-    return [max(_some(stretch), key=_sharpness) for stretch in progress(stretches)]
+    ranked = ([(_sharpness(f), f) for f in _some(stretch)] for stretch in progress(stretches))
+    best = (max(stretch, key=lambda pair: pair[0]) for stretch in ranked)
+    return [frame for sharpness, frame in best if sharpness > UNREADABLE]
 
 
 def _is_apart(first: Frame, second: Frame) -> bool:
@@ -89,7 +93,10 @@ def _some(stretch: list[Frame]) -> list[Frame]:
 
 def _sharpness(frame: Frame) -> float:
     """Variance of the Laplacian, of the contrast that is there: light comes and goes."""
-    image = frame.image()
+    try:
+        image = frame.image()
+    except ImageError:
+        return UNREADABLE
     grey = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     return float(cv2.Laplacian(grey, cv2.CV_32F).var() / max(float(grey.var()), 1.0))
 
@@ -99,21 +106,13 @@ def _lag(sequence: BagSequence) -> float | None:
     frames = _most_turning(sequence)
     if not frames:
         return None
-    stamps = np.arange(frames[0].stamp - 1, frames[-1].stamp + 1, GRID)
-    known = [(stamp, T) for stamp in stamps if (T := sequence.truth(stamp)) is not None]
-    if not known:
-        return None
-    times, poses = np.array([stamp for stamp, _ in known]), [T for _, T in known]
-
-    def pose_at(stamp: float) -> np.ndarray | None:
-        nearest = int(np.abs(times - stamp).argmin())
-        return poses[nearest] if abs(times[nearest] - stamp) <= GRID else None
 
     def views() -> Iterator[View]:
         for frame in frames:
-            yield frame.stamp, frame.image(), frame.camera or sequence.camera
+            with suppress(ImageError):
+                yield frame.stamp, frame.image(), frame.camera or sequence.camera
 
-    return estimate_lag(views(), pose_at)
+    return estimate_lag(views(), sequence.truth)
 
 
 def _most_turning(sequence: BagSequence) -> list[Frame]:
