@@ -18,7 +18,10 @@ NAMES = {  # what drivers and calibration tools call them
     "fisheye": "equidistant", "kannala_brandt": "equidistant", "kannala_brandt4": "equidistant",
 }  # fmt: skip
 NO_DISTORTION = (0.0,) * 4
-LONGEST, SLIMMEST = 16384, 16  # pixels of a side, and how many times the other one; beyond, memory is wasted on a mistake
+LONGEST, SLIMMEST = (
+    16384,
+    16,
+)  # pixels of a side, and how many times the other one; beyond, memory is wasted on a mistake
 
 
 UNTURNED = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
@@ -46,9 +49,13 @@ class Camera:
 
     def __post_init__(self):
         if self.width <= 0 or self.height <= 0:
-            raise CameraError(f"the camera has no image size ({self.width}x{self.height}): is camera_info filled in?")
+            raise CameraError(
+                f"the camera has no image size ({self.width}x{self.height}): is camera_info filled in?"
+            )
         if max(self.width, self.height) > min(LONGEST, SLIMMEST * min(self.width, self.height)):
-            raise CameraError(f"no camera takes images of {self.width}x{self.height} pixels: check width and height in camera_info")
+            raise CameraError(
+                f"no camera takes images of {self.width}x{self.height} pixels: check width and height in camera_info"
+            )
         if not np.abs(self.K).max() < 1e6 or min(self.K[:2]) < 1e-3:
             raise CameraError(
                 f"focal length {self.K[0]:g}, {self.K[1]:g}: the camera is not calibrated; calibrate it and publish K in camera_info"
@@ -109,7 +116,9 @@ class Camera:
             raise CameraError(f"{path}: {error}") from error
         except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
             why = f"it has no {error}" if isinstance(error, KeyError) else str(error)
-            raise CameraError(f"{path} is not a camera_info YAML (camera_calibration writes one): {why:.200}") from error
+            raise CameraError(
+                f"{path} is not a camera_info YAML (camera_calibration writes one): {why:.200}"
+            ) from error
 
     def to_yaml(self, path: Path | str) -> None:
         """Write the ROS camera_info YAML that `from_yaml` reads."""
@@ -217,7 +226,9 @@ class View:
 
     grey: np.ndarray
     camera: Camera
-    depth: np.ndarray | None = None  # (H, W) metres, 0 = unknown; only weights of mode rgbd look at it
+    depth: np.ndarray | None = (
+        None  # (H, W) metres, 0 = unknown; only weights of mode rgbd look at it
+    )
 
 
 def rectify(image: np.ndarray, camera: Camera, width: int, max_fov: float = 100.0) -> View:
@@ -233,8 +244,14 @@ def rectify(image: np.ndarray, camera: Camera, width: int, max_fov: float = 100.
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if image.ndim == 3 else image
     pinhole, maps = _rectification(camera, width, max_fov)
     if maps is None:
-        return View(cv2.resize(grey, (pinhole.width, pinhole.height), interpolation=cv2.INTER_AREA), pinhole)
-    smooth = cv2.GaussianBlur(grey, (0, 0), 0.4 * camera.width / width) if camera.width >= 1.5 * width else grey
+        return View(
+            cv2.resize(grey, (pinhole.width, pinhole.height), interpolation=cv2.INTER_AREA), pinhole
+        )
+    smooth = (
+        cv2.GaussianBlur(grey, (0, 0), 0.4 * camera.width / width)
+        if camera.width >= 1.5 * width
+        else grey
+    )
     return View(cv2.remap(smooth, *maps, cv2.INTER_LINEAR), pinhole)
 
 
@@ -245,7 +262,14 @@ def _rectification(camera: Camera, width: int, max_fov: float):
     fx, fy, cx, cy = small.K
     zoom = max(1.0, widest / fx)
     pinhole = Camera(
-        width, small.height, (fx * zoom, fy * zoom, (width - 1) / 2 if zoom > 1 else cx, (small.height - 1) / 2 if zoom > 1 else cy)
+        width,
+        small.height,
+        (
+            fx * zoom,
+            fy * zoom,
+            (width - 1) / 2 if zoom > 1 else cx,
+            (small.height - 1) / 2 if zoom > 1 else cy,
+        ),
     )
     if camera.is_pinhole and zoom == 1.0:
         return pinhole, None

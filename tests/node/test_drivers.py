@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What drivers and launch files get wrong: topics, stamps and frames are understood, or named with the remedy."""
+"""What drivers get wrong: topics, stamps, frames are understood, or named with the remedy."""
 
 import time
 
@@ -75,7 +75,9 @@ def test_rectified_images_are_seen_with_the_projection_matrix(graph, robot):
         cameras.append(camera) or localize(image, camera, *rest, **more)
     )
     graph.start(wait=False, remap=("image:=/cam/image_rect",))
-    robot.image = robot.create_publisher(type(convert.image_message(np.zeros((2, 2)), Header())), "/cam/image_rect", 10)
+    robot.image = robot.create_publisher(
+        type(convert.image_message(np.zeros((2, 2)), Header())), "/cam/image_rect", 10
+    )
     assert graph.until(robot.image.get_subscription_count)
     raw = {"d": [-0.3, 0.1, 0.0, 0.0, 0.0], "p": [50.0, 0.0, 31, 0, 0, 51.0, 24, 0, 0, 0, 1, 0]}
     send, robot.send_info = robot.send_info, lambda: send(**raw)

@@ -91,7 +91,9 @@ def test_a_bag_that_is_compressed_whole_is_read(tmp_path, storage, metadata):
         plain = next((tmp_path / "bag").iterdir())
         plain.with_name(f"{plain.name}.zstd").write_bytes(zstd.compress(plain.read_bytes()))
         plain.unlink()
-    assert [path.suffix for path in (tmp_path / "bag").iterdir() if path.suffix != ".yaml"] == [".zstd"]
+    assert [path.suffix for path in (tmp_path / "bag").iterdir() if path.suffix != ".yaml"] == [
+        ".zstd"
+    ]
     assert_whole(tmp_path / "bag")
 
 
@@ -113,7 +115,10 @@ def record(code: int, content: bytes) -> bytes:
 
 
 def mcap(path, profile: str = "ros2", extra: tuple = ()) -> None:
-    """A file of plain records: `whole` and, of another recorder, channels (schema, encoding, data, encoding of messages)."""
+    """A file of plain records: `whole`, and channels of another recorder.
+
+    extra: schema, its encoding and data, encoding of the messages.
+    """
     parts = [b"\x89MCAP0\r\n", record(1, text(profile) + text("by hand"))]
     topics = {topic: (m[0][1].__msgtype__, "ros2msg", None, "cdr") for topic, m in whole().items()}
     topics |= {f"/extra{n}": channel for n, channel in enumerate(extra)}

@@ -13,7 +13,11 @@ from diff2i2p.datasets.trajectory import Trajectory
 
 
 def test_truth_is_found_by_its_name_and_interpolated(tmp_path):
-    path = write(tmp_path / "bag", film() | {"/ground_truth/pose": between(), "/ekf/pose": between(lambda t, T: posed(t, np.eye(4)))})
+    path = write(
+        tmp_path / "bag",
+        film()
+        | {"/ground_truth/pose": between(), "/ekf/pose": between(lambda t, T: posed(t, np.eye(4)))},
+    )
     sequence = read_bag(path)
     assert sequence.sources["truth"] == "/ground_truth/pose"
     np.testing.assert_allclose([frame.T_map_camera for frame in sequence], POSES, atol=1e-6)
@@ -22,7 +26,9 @@ def test_truth_is_found_by_its_name_and_interpolated(tmp_path):
 def test_poses_whose_name_promises_nothing_are_no_truth_unless_they_are_chosen(tmp_path):
     path = write(tmp_path / "bag", film() | {"/ekf/pose": between()})
     assert all(frame.T_map_camera is None for frame in read_bag(path))
-    np.testing.assert_allclose([f.T_map_camera for f in read_bag(path, BagChoice(truth="/ekf/pose"))], POSES, atol=1e-6)
+    np.testing.assert_allclose(
+        [f.T_map_camera for f in read_bag(path, BagChoice(truth="/ekf/pose"))], POSES, atol=1e-6
+    )
 
 
 def test_true_odometry_is_of_the_robot_and_tf_leads_to_the_camera(tmp_path):
@@ -43,31 +49,55 @@ def test_truth_in_another_frame_goes_through_tf_or_is_said_to_be_taken_for_the_m
     lift[:3, 3] = 5, 6, 7
     link = {"/tf_static": [(99.0, transform(99.0, "map", "hall", lift))]}
     hall = {"/truth": between(lambda t, T: posed(t, np.linalg.inv(lift) @ T, "hall"))}
-    np.testing.assert_allclose(read_bag(write(tmp_path / "a", film() | hall | link)).frames[2].T_map_camera, POSES[2], atol=1e-6)
+    np.testing.assert_allclose(
+        read_bag(write(tmp_path / "a", film() | hall | link)).frames[2].T_map_camera,
+        POSES[2],
+        atol=1e-6,
+    )
     alone = read_bag(write(tmp_path / "b", film() | hall))
     assert "'hall' taken for the map's 'map'" in alone.sources["truth"]
-    np.testing.assert_allclose(alone.frames[2].T_map_camera, np.linalg.inv(lift) @ POSES[2], atol=1e-6)
+    np.testing.assert_allclose(
+        alone.frames[2].T_map_camera, np.linalg.inv(lift) @ POSES[2], atol=1e-6
+    )
 
 
 def test_truth_comes_from_tf(tmp_path):
     path = write(
         tmp_path / "bag",
-        film() | STATIC | {"/tf": between(lambda t, T: transform(t, "map", "base_link", T @ np.linalg.inv(T_BODY_OPTICAL)))},
+        film()
+        | STATIC
+        | {
+            "/tf": between(
+                lambda t, T: transform(t, "map", "base_link", T @ np.linalg.inv(T_BODY_OPTICAL))
+            )
+        },
     )
     for choice in ("tf", "tf:map:eye"):
-        np.testing.assert_allclose([f.T_map_camera for f in read_bag(path, BagChoice(truth=choice))], POSES, atol=1e-6)
+        np.testing.assert_allclose(
+            [f.T_map_camera for f in read_bag(path, BagChoice(truth=choice))], POSES, atol=1e-6
+        )
 
 
 def test_truth_comes_from_a_tum_file(bag, tmp_path):
     raised = POSES.copy()
     raised[:, 1, 3] = 9
     write_trajectory(tmp_path / "mocap.tum", Trajectory(STAMPS, raised))
-    assert read_bag(bag, BagChoice(truth=str(tmp_path / "mocap.tum"))).frames[3].T_map_camera[1, 3] == 9
+    assert (
+        read_bag(bag, BagChoice(truth=str(tmp_path / "mocap.tum"))).frames[3].T_map_camera[1, 3]
+        == 9
+    )
 
 
 def test_frames_far_from_any_truth_have_none(tmp_path):
     path = write(tmp_path / "bag", film() | {"/truth": between()[:3]})
-    assert [frame.T_map_camera is None for frame in read_bag(path)] == [False, False, True, True, True, True]
+    assert [frame.T_map_camera is None for frame in read_bag(path)] == [
+        False,
+        False,
+        True,
+        True,
+        True,
+        True,
+    ]
 
 
 def test_odometry_messages_count_where_tf_has_none(tmp_path):
@@ -80,7 +110,12 @@ def test_odometry_messages_count_where_tf_has_none(tmp_path):
 
 
 def test_an_odom_frame_that_never_moves_is_no_odometry(tmp_path):
-    still = {"/tf_static": [*STATIC["/tf_static"], (99.0, transform(99.0, "odom", "base_link", np.eye(4)))]}
+    still = {
+        "/tf_static": [
+            *STATIC["/tf_static"],
+            (99.0, transform(99.0, "odom", "base_link", np.eye(4))),
+        ]
+    }
     sequence = read_bag(write(tmp_path / "bag", film() | still))
     assert sequence.odometry(STAMPS[3]) is None and sequence.sources["odometry"] == "none"
 
@@ -119,7 +154,9 @@ def test_of_two_odometries_one_is_used_and_the_choice_told(tmp_path):
     other = read_bag(path, BagChoice(odom_topic="/filtered"))
     np.testing.assert_allclose(steps(other), 0.1, atol=1e-6)
     assert other.odometry(STAMPS[0])[2, 3] == pytest.approx(7.0)
-    with pytest.raises(BagError, match="no odometry on /gps that TF lacks; there is: /filtered, /wh"):
+    with pytest.raises(
+        BagError, match="no odometry on /gps that TF lacks; there is: /filtered, /wh"
+    ):
         read_bag(path, BagChoice(odom_topic="/gps"))
 
 
@@ -136,7 +173,10 @@ def test_of_two_robots_the_one_that_carries_the_camera_or_is_named_is_used(tmp_p
 
 
 def test_of_two_robots_that_do_not_carry_the_camera_by_name_one_must_be_named(tmp_path):
-    robots = {"/a/tf": moving(OFTEN, message=base_in_odom), "/b/tf": moving(SELDOM, 7.0, base_in_odom)}
+    robots = {
+        "/a/tf": moving(OFTEN, message=base_in_odom),
+        "/b/tf": moving(SELDOM, 7.0, base_in_odom),
+    }
     sequence = read_bag(write(tmp_path / "bag", film() | STATIC | robots))
     assert sequence.odometry(STAMPS[2]) is None
     said = "none; TF is of several robots, choose with --robot: /a, /b"
@@ -150,13 +190,17 @@ def test_poses_and_transforms_without_a_stamp_are_of_when_they_were_received(tmp
         (stamp, odometry(0.0, T @ np.linalg.inv(T_BODY_OPTICAL)))
         for stamp, T in zip(STAMPS, POSES, strict=True)
     ]
-    sequence = read_bag(write(tmp_path / "bag", film() | STATIC | {"/truth": truth, "/odom": moved}))
+    sequence = read_bag(
+        write(tmp_path / "bag", film() | STATIC | {"/truth": truth, "/odom": moved})
+    )
     np.testing.assert_allclose([frame.T_map_camera for frame in sequence], POSES, atol=1e-6)
     np.testing.assert_allclose(steps(sequence), 0.1, atol=1e-6)
 
 
 def test_frames_may_begin_with_a_slash(tmp_path):
-    wheels = between(lambda t, T: odometry(t, T @ np.linalg.inv(T_BODY_OPTICAL), "/odom", "/base_link"))
+    wheels = between(
+        lambda t, T: odometry(t, T @ np.linalg.inv(T_BODY_OPTICAL), "/odom", "/base_link")
+    )
     path = write(tmp_path / "bag", film() | STATIC | {"/odom": wheels})
     sequence = read_bag(path, BagChoice(odom_frame="/odom"))
     np.testing.assert_allclose(sequence.odometry(STAMPS[3]), POSES[3], atol=1e-6)
@@ -164,7 +208,9 @@ def test_frames_may_begin_with_a_slash(tmp_path):
 
 def test_images_stamped_in_a_body_frame_are_told(tmp_path):
     level = np.linalg.inv(T_BODY_OPTICAL)  # poses of level cameras in a level odom
-    rise = [(t, odometry(t, T_BODY_OPTICAL @ T @ level)) for t, T in zip(STAMPS, POSES, strict=True)]
+    rise = [
+        (t, odometry(t, T_BODY_OPTICAL @ T @ level)) for t, T in zip(STAMPS, POSES, strict=True)
+    ]
     optical = read_bag(write(tmp_path / "a", film() | STATIC | {"/odom": rise}))
     assert optical.sources["odometry"] == "odom -> eye" and "camera frame" not in optical.sources
     mount = {"/tf_static": [(99.0, transform(99.0, "base_link", "eye", np.eye(4)))]}

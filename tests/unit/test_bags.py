@@ -67,7 +67,7 @@ def test_every_image_has_the_calibration_of_its_time(tmp_path):
     assert [frame.camera.K[0] for frame in read_bag(write(tmp_path / "bag", changed))] == [60, 60, 60, 80, 80, 80]
 
 
-def test_images_whose_topic_says_that_they_are_rectified_are_seen_with_the_projection_matrix(tmp_path):
+def test_images_that_are_rectified_by_name_are_seen_with_the_projection_matrix(tmp_path):
     raw = info(100.0)
     raw.d, raw.p = np.array([-0.3, 0.1, 0, 0, 0]), np.array([55.0, 0, 31, 0, 0, 56, 24, 0, 0, 0, 1, 0])
     shots, infos = film()["/cam/image_raw"], {"/cam/camera_info": [(100.0, raw)]}

@@ -10,7 +10,13 @@ from diff2i2p.camera import Camera, CameraError, rectify
 LENSES = [
     Camera(640, 480, (525.0, 525.0, 320.0, 240.0)),
     Camera(640, 480, (517.0, 516.0, 318.0, 255.0), (0.26, -0.95, -0.005, 0.0026, 1.16)),
-    Camera(1280, 720, (640.0, 640.0, 639.5, 359.5), (-0.2, 0.05, 0.001, -0.001, 0.0, 0.1, 0.02, 0.0), "rational_polynomial"),
+    Camera(
+        1280,
+        720,
+        (640.0, 640.0, 639.5, 359.5),
+        (-0.2, 0.05, 0.001, -0.001, 0.0, 0.1, 0.02, 0.0),
+        "rational_polynomial",
+    ),
     Camera(848, 800, (285.0, 286.0, 424.0, 398.0), (-0.01, 0.04, -0.03, 0.006), "equidistant"),
 ]
 
@@ -99,7 +105,9 @@ def test_a_fisheye_whose_coefficients_are_zero_is_no_pinhole():
     tiny = Camera.from_calibration(848, 800, K, (1e-9, 0, 0, 0), "equidistant")
     point = np.array([[1.0, 0.0, 1.0]])
     u = fisheye.project(point)[0, 0]
-    assert u == pytest.approx(424 + 285 * np.pi / 4) and u == pytest.approx(tiny.project(point)[0, 0])
+    assert u == pytest.approx(424 + 285 * np.pi / 4) and u == pytest.approx(
+        tiny.project(point)[0, 0]
+    )
 
 
 def calibration(**fields):
@@ -160,7 +168,10 @@ def test_a_region_of_interest_outside_the_image_is_refused():
 @pytest.mark.parametrize(
     "fields, message",
     [
-        ({"distortion_model": "none", "d": np.full(5, 0.1)}, "'none' has coefficients .* name their"),
+        (
+            {"distortion_model": "none", "d": np.full(5, 0.1)},
+            "'none' has coefficients .* name their",
+        ),
         ({"r": np.full(9, 0.5)}, "is no rotation"),
         ({"distortion_model": "plumb_bob", "d": np.full(6, 0.1)}, "takes 0 or 4 or 5 finite"),
     ],

@@ -109,7 +109,9 @@ def test_intensity_that_is_the_same_everywhere_is_none(tmp_path):
 
 @pytest.mark.parametrize("flat", [(255, 255, 255), (128, 128, 128), (0, 90, 200)])
 def test_one_flat_colour_gives_way_to_an_intensity_that_says_something(tmp_path, flat):
-    colours = {n: np.full(2000, v, "u1") for n, v in zip(("red", "green", "blue"), flat, strict=True)}
+    colours = {
+        n: np.full(2000, v, "u1") for n, v in zip(("red", "green", "blue"), flat, strict=True)
+    }
     looks = colours | {"intensity": (255 * SHADES).astype("f4")}
     write_ply(tmp_path / "a.ply", xyz(room()) | looks)
     cloud = read_cloud(tmp_path / "a.ply")

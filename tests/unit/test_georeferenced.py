@@ -23,7 +23,10 @@ UP = np.array([0, 0, 1.0])
 @pytest.fixture(scope="module")
 def queries(corner, looking, photograph):
     """Three images of the corner, with their poses in its own coordinates."""
-    poses = [looking(place, turn) for place, turn in (((1, 1, 1), 40), ((1.5, 1, 1.2), 55), ((1, 2, 1), 30))]
+    poses = [
+        looking(place, turn)
+        for place, turn in (((1, 1, 1), 40), ((1.5, 1, 1.2), 55), ((1, 2, 1), 30))
+    ]
     return [(photograph(corner, T), T) for T in poses]
 
 
@@ -81,7 +84,9 @@ def test_an_evaluation_in_utm_is_that_of_the_corner(far, queries, eye, diff2i2p,
     poses[:, :3, 3] += UTM
     write_sequence(tmp_path / "run", eye, [image for image, _ in queries], [1.0, 2.0, 3.0], poses)
     command = ("evaluate", "--map", far / "utm.i2pmap", "--sequence", tmp_path / "run")
-    code, out, err = diff2i2p(*command, "--out", tmp_path / "out", "--matcher", "appearance", "--json")
+    code, out, err = diff2i2p(
+        *command, "--out", tmp_path / "out", "--matcher", "appearance", "--json"
+    )
     assert code == 0, err
     metrics = json.loads(out)
     assert metrics["recall"]["5cm_5deg"] == 1 and metrics["recall"]["rmse_10cm"] == 1

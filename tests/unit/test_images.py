@@ -23,7 +23,9 @@ def raw(encoding: str, pixels: np.ndarray):
 
 def compressed(data: bytes, kind: str = "jpeg"):
     content = np.frombuffer(data, np.uint8)
-    return new("sensor_msgs/msg/CompressedImage", header=header(1.0, "eye"), format=kind, data=content)
+    return new(
+        "sensor_msgs/msg/CompressedImage", header=header(1.0, "eye"), format=kind, data=content
+    )
 
 
 @pytest.mark.parametrize("bits", [10, 12, 14, 16])
@@ -52,7 +54,9 @@ def test_colour_of_sixteen_bits_is_that_of_eight(encoding, bits):
     assert found.shape == (48, 64, 3) and np.abs(found - expected).max() <= 2
 
 
-@pytest.mark.parametrize("padding", [b"", bytes(3), bytes(63), bytes(100_000), JPEG[-900:-2], b"\xff" * 99])
+@pytest.mark.parametrize(
+    "padding", [b"", bytes(3), bytes(63), bytes(100_000), JPEG[-900:-2], b"\xff" * 99]
+)
 def test_a_jpeg_that_its_driver_pads_is_whole(padding):
     assert np.abs(decode_image(compressed(JPEG + padding)).astype(int) - SMOOTH).mean() < 3
 

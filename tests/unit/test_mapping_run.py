@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A mapping bag is a sequence: its images chosen, its poses in time with them, wherever --sequence is taken."""
+"""A mapping bag is a sequence, wherever --sequence is taken: images chosen, poses in time."""
 
 import cv2
 import numpy as np
@@ -19,7 +19,9 @@ from diff2i2p.mapping.compiled_map import MapError
 EYE = Camera(128, 96, (110.0, 110.0, 63.5, 47.5))
 RATE = 15.0  # Hz
 STAMPS = 100.0 + np.arange(120) / RATE
-SKY = cv2.GaussianBlur(np.random.default_rng(0).normal(size=(512, 1024)).astype(np.float32), (0, 0), 3)
+SKY = cv2.GaussianBlur(
+    np.random.default_rng(0).normal(size=(512, 1024)).astype(np.float32), (0, 0), 3
+)
 SKY = np.rint(128 + 110 * SKY / np.abs(SKY).max()).astype(np.uint8)
 
 
@@ -96,7 +98,9 @@ def test_a_camera_that_does_not_turn_tells_no_lag(pictures):
 
 
 @pytest.mark.parametrize("late", [0.0, 0.1])
-def test_the_images_of_a_mapping_bag_have_the_poses_of_when_they_were_taken(pictures, tmp_path, late):
+def test_the_images_of_a_mapping_bag_have_the_poses_of_when_they_were_taken(
+    pictures, tmp_path, late
+):
     topics = shots(pictures) | {"/slam/pose": trajectory(late)}
     run = open_mapping_run(write(tmp_path / "bag", topics), BagChoice(truth="/slam/pose"))
     off = [np.abs(f.T_map_camera - pose(f.stamp)).max() for f in run]
@@ -127,7 +131,9 @@ def test_the_poses_come_from_tf_with_the_mount_where_no_topic_is_named_so(pictur
     def base(stamp, T):
         return transform(stamp, "map", "base_link", T @ np.linalg.inv(T_BODY_OPTICAL))
 
-    run = open_mapping_run(write(tmp_path / "bag", shots(pictures) | STATIC | {"/tf": trajectory(0, base)}))
+    run = open_mapping_run(
+        write(tmp_path / "bag", shots(pictures) | STATIC | {"/tf": trajectory(0, base)})
+    )
     assert run.sources["truth"] == "TF map -> eye"
     np.testing.assert_allclose(run.frames[5].T_map_camera, pose(run.frames[5].stamp), atol=0.01)
 
@@ -167,14 +173,20 @@ def test_what_is_a_bag_is_told_by_its_files(walk, bag, tmp_path):
 def test_evaluate_and_adapt_take_a_bag_for_their_sequence(bag, tmp_path, diff2i2p, monkeypatch):
     seen = []
     monkeypatch.setattr("diff2i2p.evaluation.run.Evaluation.open", lambda *arguments: None)
-    monkeypatch.setattr("diff2i2p.cli.evaluate._run", lambda nothing, frames, *rest: seen.append(frames))
-    code, _, err = diff2i2p("evaluate", "--map", "x", "--sequence", bag, "--out", tmp_path, "--truth", "/truth")
+    monkeypatch.setattr(
+        "diff2i2p.cli.evaluate._run", lambda nothing, frames, *rest: seen.append(frames)
+    )
+    code, _, err = diff2i2p(
+        "evaluate", "--map", "x", "--sequence", bag, "--out", tmp_path, "--truth", "/truth"
+    )
     assert code == 0 and len(seen[0]) == 6 and "truth: /truth" in err
     from diff2i2p_training import cli as training
 
     cloud = tmp_path / "a.xyz"
     np.savetxt(cloud, np.random.default_rng(0).uniform(0, 1, (50, 3)))
-    monkeypatch.setattr("diff2i2p_training.adapt.adapt", lambda points, run, *rest: seen.append(run))
+    monkeypatch.setattr(
+        "diff2i2p_training.adapt.adapt", lambda points, run, *rest: seen.append(run)
+    )
     words = ["adapt", "--cloud", cloud, "--sequence", bag, "--out", tmp_path / "w", "--stop", "4"]
     monkeypatch.setattr("sys.argv", ["diff2i2p-train", *map(str, words)])
     with pytest.raises(SystemExit) as ended:

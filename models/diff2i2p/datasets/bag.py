@@ -17,7 +17,11 @@ from diff2i2p.datasets.bag_files import open_files
 
 STORAGE = (".mcap", ".db3", ".mcap.zstd", ".db3.zstd")
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
-CAMERA_INFO, TF, ODOMETRY = "sensor_msgs/msg/CameraInfo", "tf2_msgs/msg/TFMessage", "nav_msgs/msg/Odometry"
+CAMERA_INFO, TF, ODOMETRY = (
+    "sensor_msgs/msg/CameraInfo",
+    "tf2_msgs/msg/TFMessage",
+    "nav_msgs/msg/Odometry",
+)
 
 
 class BagError(ValueError):
@@ -44,7 +48,9 @@ class Bag:
             found = [connection for reader in self._readers for connection in reader.connections]
         except BagError:
             raise
-        except Exception as error:  # of the reader, of sqlite, zstd, yaml: whatever the damage runs into
+        except (
+            Exception
+        ) as error:  # of the reader, of sqlite, zstd, yaml: whatever the damage runs into
             raise self._damaged(error) from error
         self.connections = [c for c in found if c.msgcount and c.ext.serialization_format == "cdr"]
         self._stores: dict[str, Any] = {}
@@ -58,7 +64,9 @@ class Bag:
         """Topics of these message types, sorted."""
         return sorted(topic for topic, msgtype in self.topics.items() if msgtype in types)
 
-    def serialized(self, connections: list[Connection], start: int | None = None) -> Iterator[tuple[Connection, int, bytes]]:
+    def serialized(
+        self, connections: list[Connection], start: int | None = None
+    ) -> Iterator[tuple[Connection, int, bytes]]:
         """(connection, nanoseconds received, bytes) of every message received from `start` on."""
         try:
             readers = [(r, [c for c in connections if c.owner is r]) for r in self._readers]
@@ -68,7 +76,7 @@ class Bag:
             raise self._damaged(error) from error
 
     def messages(self, *topics: str, start: int | None = None) -> Iterator[Message]:
-        """Messages of these topics in the order they were received, from `start` (nanoseconds) on."""
+        """Messages of these topics as they were received, from `start` (nanoseconds) on."""
         chosen = [connection for connection in self.connections if connection.topic in topics]
         for connection, received, data in self.serialized(chosen, start):
             try:
@@ -94,7 +102,10 @@ class Bag:
 
     def _damaged(self, error: Exception) -> BagError:
         reason = " ".join(str(error).split()).rstrip(".")[:200] or type(error).__name__
-        return BagError(f"the bag {self.path} is truncated or damaged ({reason}): repair it with `mcap recover` or `ros2 bag reindex`")
+        return BagError(
+            f"the bag {self.path} is truncated or damaged ({reason}): repair it with"
+            " `mcap recover` or `ros2 bag reindex`"
+        )
 
 
 def _storage(path: Path) -> tuple[Path | None, list[Path]]:

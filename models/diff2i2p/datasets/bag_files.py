@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files of a bag as recorders really leave them: cut short, split, compressed, with more in them."""
+"""The files of a bag as recorders leave them: cut short, split, compressed, with more in them."""
 
 import io
 import shutil
@@ -100,7 +100,7 @@ class _Mcap(McapReader):
 
 
 class _Sqlite(Sqlite3Reader):
-    """A database that was not closed is read with the journal beside it, in a copy: the bag stays as it is."""
+    """A database that was not closed is read with its journal, in a copy: the bag stays as it is."""
 
     def __init__(self, path: Path):
         super().__init__(path)

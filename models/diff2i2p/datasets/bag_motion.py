@@ -65,7 +65,7 @@ def _add_transforms(tree: TransformTree, message: Message) -> None:
 
 
 def _odometry(bag: Bag, used: MotionTopics, known: set[str]) -> dict[str, list[Message]]:
-    """Messages by topic that tell where something is in the odom frame that is not `known` from TF."""
+    """Messages by topic that tell where something is in odom that is not `known` from TF."""
     found: dict[str, list[Message]] = defaultdict(list)
     for message in bag.messages(*(topic for topic in bag.named(ODOMETRY) if topic != used.truth)):
         content = message.content

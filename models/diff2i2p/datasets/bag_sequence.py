@@ -65,7 +65,9 @@ class BagSequence(Sequence):
         return self.tree.lookup(self.odom_frame, self.camera_frame, stamp) if moves else None
 
 
-def read_bag(path: Path | str, choice: BagChoice = BagChoice(), map_frame: str = "map") -> BagSequence:
+def read_bag(
+    path: Path | str, choice: BagChoice = BagChoice(), map_frame: str = "map"
+) -> BagSequence:
     """Read a bag; images stay on disk until they are asked for. Raises BagError, CameraError, SequenceError."""
     bag = Bag(path)
     topic = _image_topic(bag, choice.image_topic)
@@ -74,14 +76,20 @@ def read_bag(path: Path | str, choice: BagChoice = BagChoice(), map_frame: str =
     wanted = choice.truth or named_truth(bag)
     used = MotionTopics(choice.odom_frame.lstrip("/"), choice.odom_topic, choice.robot, wanted)
     tree, by = read_tree(bag, used, topic)
-    frames = [frame for frame in _frames(bag.path, images, cameras) if frame.index in _range(choice)]
+    frames = [
+        frame for frame in _frames(bag.path, images, cameras) if frame.index in _range(choice)
+    ]
     frames = frames[:: choice.every]
     if not frames:
-        raise BagError(f"{bag.path} has {len(images)} images on {topic}, none in the range asked for")
+        raise BagError(
+            f"{bag.path} has {len(images)} images on {topic}, none in the range asked for"
+        )
     if choice.poses_from_tf and wanted == "none" != choice.truth:
         placed = (tree.lookup(map_frame, images.frame_id, frame.stamp) for frame in frames)
         wanted = "tf" if any(T is not None for T in placed) else wanted
-    told, truth = find_truth(bag, tree, wanted, choice.truth_frame, map_frame, images.frame_id, [f.stamp for f in frames])
+    told, truth = find_truth(
+        bag, tree, wanted, choice.truth_frame, map_frame, images.frame_id, [f.stamp for f in frames]
+    )
     frames = [replace(frame, T_map_camera=truth(frame.stamp)) for frame in frames]
     sources = {"images": topic, "camera": info_topic, "truth": told, "odometry": "none"}
     sequence = BagSequence(
@@ -134,7 +142,9 @@ class BagImages:
     def _from(self, number: int) -> Iterator[Message]:
         received = self._received[number]
         ahead = self._bag.messages(self._topic, start=received)
-        for _ in range(number - self._received.index(received)):  # received in the same nanosecond, before it
+        for _ in range(
+            number - self._received.index(received)
+        ):  # received in the same nanosecond, before it
             next(ahead)
         return ahead
 
@@ -143,23 +153,38 @@ def _image_topic(bag: Bag, wanted: str) -> str:
     topics = bag.named(IMAGE, COMPRESSED)
     if wanted:
         if wanted not in topics:
-            raise BagError(f"{bag.path} has no images on {wanted}; image topics: {bag.listed(IMAGE, COMPRESSED)}")
+            raise BagError(
+                f"{bag.path} has no images on {wanted}; image topics: {bag.listed(IMAGE, COMPRESSED)}"
+            )
         return wanted
-    cameras = [topic for topic in topics if topic.removesuffix("/compressed") not in topics or topic.removesuffix("/compressed") == topic]
-    cameras = [topic for topic in cameras if not _is_depth(bag, topic)] if len(cameras) > 1 else cameras
+    cameras = [
+        topic
+        for topic in topics
+        if topic.removesuffix("/compressed") not in topics
+        or topic.removesuffix("/compressed") == topic
+    ]
+    cameras = (
+        [topic for topic in cameras if not _is_depth(bag, topic)] if len(cameras) > 1 else cameras
+    )
     if not cameras:
         raise BagError(f"{bag.path} has no images; its topics: {bag.listed()}")
     if len(cameras) > 1:
-        raise BagError(f"{bag.path} has several image topics, choose one with --image-topic: {', '.join(cameras)}")
+        raise BagError(
+            f"{bag.path} has several image topics, choose one with --image-topic: {', '.join(cameras)}"
+        )
     return cameras[0]
 
 
 def _is_depth(bag: Bag, topic: str) -> bool:
     first = next(bag.messages(topic)).content
-    return getattr(first, "encoding", "") in DEPTH_ENCODINGS or "compressedDepth" in getattr(first, "format", "")
+    return getattr(first, "encoding", "") in DEPTH_ENCODINGS or "compressedDepth" in getattr(
+        first, "format", ""
+    )
 
 
-def _cameras(bag: Bag, image_topic: str, choice: BagChoice) -> tuple[str, list[tuple[float, Camera]]]:
+def _cameras(
+    bag: Bag, image_topic: str, choice: BagChoice
+) -> tuple[str, list[tuple[float, Camera]]]:
     """Where the calibration is from, and (stamp, camera) of every change of it."""
     if choice.camera:
         return "given", [(0.0, choice.camera)]
@@ -183,12 +208,18 @@ def _info_topic(bag: Bag, image_topic: str, wanted: str) -> str:
     if chosen in topics:
         return chosen
     if not topics:
-        raise BagError(f"{bag.path} has no camera_info for {image_topic}: give the calibration with --camera camera.yaml")
+        raise BagError(
+            f"{bag.path} has no camera_info for {image_topic}: give the calibration with --camera camera.yaml"
+        )
     found = f"no camera_info on {wanted}" if wanted else f"no {sibling} for {image_topic}"
-    raise BagError(f"{bag.path} has {found}, choose one with --camera-info-topic: {', '.join(topics)}")
+    raise BagError(
+        f"{bag.path} has {found}, choose one with --camera-info-topic: {', '.join(topics)}"
+    )
 
 
-def _frames(path: Path, images: BagImages, cameras: list[tuple[float, Camera]]) -> Iterator[BagFrame]:
+def _frames(
+    path: Path, images: BagImages, cameras: list[tuple[float, Camera]]
+) -> Iterator[BagFrame]:
     """Every image with the camera_info that was in force, as a node would know it: the newest not after it, else the first."""
     changes = [stamp for stamp, _ in cameras]
     for index, stamp in enumerate(images.stamps):

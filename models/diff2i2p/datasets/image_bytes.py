@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""JPEG and PNG bytes -> pixels. Looked at before OpenCV decodes them: it takes half an image for a whole one, and any size."""
+"""JPEG and PNG bytes -> pixels. Looked at first: OpenCV takes half an image for a whole one."""
 
 import re
 import struct
@@ -7,7 +7,9 @@ import struct
 import cv2
 import numpy as np
 
-MOST_PIXELS = 1 << 26  # 8192 x 8192: no robot's camera has more, and a kilobyte of PNG can claim a gigabyte
+MOST_PIXELS = (
+    1 << 26
+)  # 8192 x 8192: no robot's camera has more, and a kilobyte of PNG can claim a gigabyte
 JPEG, PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
 DEPTHS = (8, 10, 12, 14, 16)  # bits of a pixel that sensors have
 END = 0xD9  # JPEG marker that ends an image
@@ -20,7 +22,10 @@ class ImageError(ValueError):
 
 
 def decode_bytes(data: bytes, flags: int) -> np.ndarray:
-    """Pixels as `cv2.imdecode` gives them with these flags. Raises ImageError, whose text goes on from the image's name."""
+    """Pixels as `cv2.imdecode` gives them with these flags.
+
+    Raises ImageError, whose text goes on from the image's name.
+    """
     if not data.startswith((JPEG, PNG)):
         raise ImageError("is neither JPEG nor PNG")
     if not (b"IEND" in data[-64:] if data.startswith(PNG) else _jpeg_ends(data)):
@@ -49,7 +54,7 @@ def to_8_bits(pixels: np.ndarray) -> np.ndarray:
 
 
 def _jpeg_ends(data: bytes) -> bool:
-    """Whether the image that begins these bytes ends in them; drivers pad their buffers with more."""
+    """Whether the image that begins these bytes ends in them; drivers pad their buffers."""
     at = 2
     while found := MARKER.search(data, at):
         at = found.end()

@@ -21,7 +21,9 @@ PAIR = 0.25  # seconds between two images, beyond which nothing is followed
 View = tuple[float, np.ndarray, Camera]  # stamp, image as `Frame.image` gives it, its camera
 
 
-def estimate_lag(views: Iterable[View], pose_at: Callable[[float], np.ndarray | None]) -> float | None:
+def estimate_lag(
+    views: Iterable[View], pose_at: Callable[[float], np.ndarray | None]
+) -> float | None:
     """Seconds by which a trajectory is late, to about 5 ms; None where the motion does not tell.
 
     views: consecutive images. pose_at: T_map_camera (4, 4) at a stamp by the trajectory, or None.
@@ -64,7 +66,9 @@ def _turn(first, second) -> np.ndarray | None:
     kept = found.ravel() == 1
     if kept.sum() < FEWEST:
         return None
-    a, b = (view.camera.rays(points[kept, 0]) for view, points in ((first, corners), (second, moved)))
+    a, b = (
+        view.camera.rays(points[kept, 0]) for view, points in ((first, corners), (second, moved))
+    )
     a, b = (rays / np.linalg.norm(rays, axis=1, keepdims=True) for rays in (a, b))
     for _ in range(3):  # what moves otherwise, being near or moving itself, is left out
         rotation = Rotation.align_vectors(a, b)[0]

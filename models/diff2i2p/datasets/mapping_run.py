@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The mapping run of a site, a folder or a bag: its poses in time with its images, the best of these chosen."""
+"""The mapping run of a site, a folder or a bag: poses in time with images, the best of these."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -24,8 +24,10 @@ LEAST_LAG = 0.005  # seconds that matter
 Progress = Callable[[list], "Iterator"]  # as rich's track
 
 
-def open_sequence(path: Path | str, choice: BagChoice = BagChoice(), map_frame: str = "map") -> Sequence:
-    """A sequence folder, or a bag as `read_bag` reads it. Raises SequenceError, BagError, CameraError."""
+def open_sequence(
+    path: Path | str, choice: BagChoice = BagChoice(), map_frame: str = "map"
+) -> Sequence:
+    """A sequence folder, or a bag by `read_bag`. Raises SequenceError, BagError, CameraError."""
     if is_bag(Path(path)):
         sequence = read_bag(path, choice, map_frame)
         return _told(sequence, _lag(sequence), "poses are left as they are")
@@ -35,7 +37,8 @@ def open_sequence(path: Path | str, choice: BagChoice = BagChoice(), map_frame: 
 
 
 def open_mapping_run(
-    path: Path | str, choice: BagChoice = BagChoice(), map_frame: str = "map", progress: Progress = iter
+    path: Path | str, choice: BagChoice = BagChoice(), map_frame: str = "map",
+    progress: Progress = iter,
 ) -> Sequence:  # fmt: skip
     """The images of a mapping run that have a pose. Raises SequenceError, BagError, CameraError.
 
