@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A mapping bag is a sequence, wherever --sequence is taken: images chosen, poses in time."""
 
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 import pytest
@@ -173,6 +175,8 @@ def test_what_is_a_bag_is_told_by_its_files(walk, bag, tmp_path):
 def test_evaluate_and_adapt_take_a_bag_for_their_sequence(bag, tmp_path, diff2i2p, monkeypatch):
     seen = []
     monkeypatch.setattr("diff2i2p.evaluation.run.Evaluation.open", lambda *arguments: None)
+    site = SimpleNamespace(frame_id="map")
+    monkeypatch.setattr("diff2i2p.mapping.compiled_map.CompiledMap.open", lambda path: site)
     monkeypatch.setattr(
         "diff2i2p.cli.evaluate._run", lambda nothing, frames, *rest: seen.append(frames)
     )

@@ -49,14 +49,19 @@ def evaluate(
 ):
     """Localize every frame of a sequence on its own, and compare with the truth."""
     from diff2i2p.datasets.bag_sequence import BagChoice
-    from diff2i2p.datasets.mapping_run import open_sequence
+    from diff2i2p.datasets.mapping_run import is_bag, open_sequence
     from diff2i2p.evaluation.metrics import with_truth
     from diff2i2p.evaluation.run import Evaluation
+    from diff2i2p.mapping.compiled_map import CompiledMap
 
     config = read_config(settings, matcher)
     choice = BagChoice(image_topic, truth=truth, truth_frame=truth_frame, start=start, stop=stop)
-    frames = with_truth(open_sequence(sequence, choice))
+    frame_id = CompiledMap.open(map_file).frame_id if is_bag(sequence) else ""
+    found = open_sequence(sequence, choice, frame_id)
+    frames = with_truth(found)
     tell_sources(frames)
+    if len(frames) < len(found):
+        notes.print(f"{len(found) - len(frames)} of {len(found)} images have no pose: left out")
     _run(Evaluation.open(map_file, weights, config, alone), frames, {}, out, rerun, as_json)
 
 

@@ -114,11 +114,19 @@ class _Sqlite(Sqlite3Reader):
             for file in (self.path, *journals):
                 shutil.copy(file, self._scratch.name)
             self.path = Path(self._scratch.name) / self.path.name
-            _close_properly(self.path)
-        super().open()
+        try:
+            if journals:
+                _close_properly(self.path)
+            super().open()
+        except BaseException:
+            self._forget()
+            raise
 
     def close(self) -> None:
         super().close()
+        self._forget()
+
+    def _forget(self) -> None:
         if self._scratch:
             self._scratch.cleanup()
 
