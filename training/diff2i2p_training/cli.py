@@ -6,7 +6,15 @@ from typing import Annotated
 
 import typer
 
-from diff2i2p.cli.common import ImageTopic, Truth, TruthFrame, tell_sources
+from diff2i2p.cli.common import (
+    CameraFile,
+    ImageTopic,
+    InfoTopic,
+    Truth,
+    TruthFrame,
+    bag_choice,
+    tell_sources,
+)
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -41,6 +49,8 @@ def adapt(
     truth: Truth = "",
     truth_frame: TruthFrame = "",
     image_topic: ImageTopic = "",
+    camera_info_topic: InfoTopic = "",
+    camera: CameraFile = None,
     unit: Annotated[str | None, typer.Option(help="Unit of the cloud: m, cm, mm or ft.")] = None,
     minutes: Annotated[float, typer.Option(min=0.001, help="Training time.")] = 60,
     colour: Annotated[bool, typer.Option(help="Use the cloud's colour or intensity.")] = True,
@@ -55,7 +65,6 @@ def adapt(
 
     from diff2i2p.cloud import read_cloud
     from diff2i2p.config import Config
-    from diff2i2p.datasets.bag_sequence import BagChoice
     from diff2i2p.datasets.mapping_run import open_mapping_run
     from diff2i2p_training.adapt import adapt as adapt_site
     from diff2i2p_training.recipe import Recipe, load_recipe
@@ -64,7 +73,9 @@ def adapt(
     if not colour:
         points = dataclasses.replace(points, colours=None, intensity=None)
     settings, recipe = load_recipe(config) if config else (Config(), Recipe())
-    choice = BagChoice(image_topic, truth=truth, truth_frame=truth_frame, start=start, stop=stop)
+    choice = bag_choice(
+        image_topic, camera_info_topic, camera, truth, truth_frame, start=start, stop=stop
+    )
     run = open_mapping_run(sequence, choice)
     tell_sources(run)
     adapt_site(points, run, out, minutes, settings, weights, seed, recipe)

@@ -48,6 +48,12 @@ TruthFrame = Annotated[
 ImageTopic = Annotated[
     str, typer.Option(help="Topic of a bag's images, raw or compressed; needed where there are several.")
 ]
+InfoTopic = Annotated[
+    str, typer.Option(help="Topic of a bag's calibration; default: the image topic's neighbour.")
+]
+CameraFile = Annotated[
+    Path | None, typer.Option("--camera", help="Calibration as ROS camera_info YAML, instead of that.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -88,3 +94,14 @@ def tell_sources(sequence) -> None:
         notes.print(f"{what}: {source}")
     if sources:
         notes.print(f"{len(sequence)} images used")
+
+
+def bag_choice(
+    image_topic: str, info_topic: str, camera: Path | None, truth: str, truth_frame: str, **more
+):  # fmt: skip
+    """The `BagChoice` of these options. Raises CameraError."""
+    from diff2i2p.camera import Camera
+    from diff2i2p.datasets.bag_sequence import BagChoice
+
+    lens = Camera.from_yaml(camera) if camera else None
+    return BagChoice(image_topic, info_topic, lens, truth, truth_frame, **more)

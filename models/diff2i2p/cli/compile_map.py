@@ -8,18 +8,21 @@ from typing import Annotated
 import typer
 
 from diff2i2p.cli.common import (
+    CameraFile,
     ImageTopic,
+    InfoTopic,
     Json,
     Settings,
     Truth,
     TruthFrame,
     Weights,
     app,
+    bag_choice,
     notes,
     progress_bar,
     read_config,
     tell_sources,
-)  # fmt: skip
+)
 
 
 @app.command()
@@ -38,6 +41,8 @@ def compile_map(
     truth: Truth = "",
     truth_frame: TruthFrame = "",
     image_topic: ImageTopic = "",
+    camera_info_topic: InfoTopic = "",
+    camera: CameraFile = None,
     colour: Annotated[bool, typer.Option("--colour/--no-colour", help="Use the cloud's colour or intensity.")] = True,
     up: Annotated[str | None, typer.Option(help="Up axis of the cloud: z, -y, ...; found from its floor unless given.")] = None,
     unit: Annotated[
@@ -49,7 +54,6 @@ def compile_map(
 ):
     """Make a point cloud ready to localize in: once per cloud and weights."""
     from diff2i2p.cloud import axis_up, find_up, read_cloud
-    from diff2i2p.datasets.bag_sequence import BagChoice
     from diff2i2p.weights import find_weights
 
     if sequence and not colour:
@@ -61,7 +65,7 @@ def compile_map(
     with notes.status(f"reading {cloud}"):
         points = read_cloud(cloud, unit)
         axis = find_up(points) if axis is None else axis
-    choice = BagChoice(image_topic, truth=truth, truth_frame=truth_frame, stop=stop)
+    choice = bag_choice(image_topic, camera_info_topic, camera, truth, truth_frame, stop=stop)
     photographs = _photographs(sequence, choice, frame_id) if sequence else []
     _tell(points, f"{_axis_name(axis)}{'' if up else ' (found from the cloud; --up says otherwise)'}")
     from diff2i2p.mapping.compile_map import compile_map as compile_cloud

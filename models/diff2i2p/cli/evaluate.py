@@ -10,7 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from diff2i2p.cli.common import (
+    CameraFile,
     ImageTopic,
+    InfoTopic,
     Json,
     Matcher,
     Settings,
@@ -18,11 +20,12 @@ from diff2i2p.cli.common import (
     TruthFrame,
     Weights,
     app,
+    bag_choice,
     notes,
     progress_bar,
     read_config,
     tell_sources,
-)  # fmt: skip
+)
 
 MapFile = Annotated[Path, typer.Option("--map", help="Compiled map, .i2pmap.")]
 Out = Annotated[Path, typer.Option(help="Folder for metrics.json, frames.csv, estimate.tum, truth.tum and report.html.")]
@@ -40,6 +43,8 @@ def evaluate(
     truth: Truth = "",
     truth_frame: TruthFrame = "",
     image_topic: ImageTopic = "",
+    camera_info_topic: InfoTopic = "",
+    camera: CameraFile = None,
     weights: Weights = None,
     matcher: Matcher = None,
     alone: Alone = False,
@@ -48,14 +53,15 @@ def evaluate(
     as_json: Json = False,
 ):
     """Localize every frame of a sequence on its own, and compare with the truth."""
-    from diff2i2p.datasets.bag_sequence import BagChoice
     from diff2i2p.datasets.mapping_run import is_bag, open_sequence
     from diff2i2p.evaluation.metrics import with_truth
     from diff2i2p.evaluation.run import Evaluation
     from diff2i2p.mapping.compiled_map import CompiledMap
 
     config = read_config(settings, matcher)
-    choice = BagChoice(image_topic, truth=truth, truth_frame=truth_frame, start=start, stop=stop)
+    choice = bag_choice(
+        image_topic, camera_info_topic, camera, truth, truth_frame, start=start, stop=stop
+    )
     frame_id = CompiledMap.open(map_file).frame_id if is_bag(sequence) else ""
     found = open_sequence(sequence, choice, frame_id)
     frames = with_truth(found)
@@ -71,8 +77,8 @@ def evaluate_bag(
     map_file: MapFile,
     out: Out,
     image_topic: ImageTopic = "",
-    camera_info_topic: Annotated[str, typer.Option(help="Topic of the calibration; default: the image topic's neighbour.")] = "",
-    camera: Annotated[Path | None, typer.Option(help="Calibration as ROS camera_info YAML, instead of a topic.")] = None,
+    camera_info_topic: InfoTopic = "",
+    camera: CameraFile = None,
     truth: Truth = "",
     truth_frame: TruthFrame = "",
     align: Annotated[
@@ -95,13 +101,12 @@ def evaluate_bag(
     as_json: Json = False,
 ):
     """Localize the images of a ROS 2 bag at full speed, without ROS; compare with the truth where there is any."""
-    from diff2i2p.camera import Camera
-    from diff2i2p.datasets.bag_sequence import BagChoice, read_bag
+    from diff2i2p.datasets.bag_sequence import read_bag
     from diff2i2p.evaluation.run import Evaluation
 
-    choice = BagChoice(
-        image_topic, camera_info_topic, Camera.from_yaml(camera) if camera else None, truth,
-        truth_frame, odom_frame, odom_topic, robot, start, stop, every,
+    choice = bag_choice(
+        image_topic, camera_info_topic, camera, truth, truth_frame, odom_frame=odom_frame,
+        odom_topic=odom_topic, robot=robot, start=start, stop=stop, every=every,
     )  # fmt: skip
     evaluation = Evaluation.open(map_file, weights, read_config(settings, matcher), alone)
     with notes.status(f"reading {bag}"):
