@@ -262,7 +262,7 @@ def _unnamed(mcap: bytes) -> bytes:
 
 
 def _with_journal(folder: Path, database: bytes, watch: Callable[[Path], None]):
-    """A log of what a recorder that crashed had not put into its database yet, and its reader."""
+    """A database and the log of what a recorder that crashed had not put into it, and its reader."""
     (folder / "open.db3").write_bytes(database)
     connection = sqlite3.connect(folder / "open.db3")
     connection.execute("PRAGMA journal_mode=WAL")
@@ -272,11 +272,11 @@ def _with_journal(folder: Path, database: bytes, watch: Callable[[Path], None]):
     connection.close()
 
     def read(data: bytes) -> None:
-        (folder / "crashed.db3").write_bytes(stored)
-        (folder / "crashed.db3-wal").write_bytes(data)
+        (folder / "crashed.db3").write_bytes(data[: len(stored)])
+        (folder / "crashed.db3-wal").write_bytes(data[len(stored) :])
         watch(folder / "crashed.db3")
 
-    return (journal,), read
+    return (stored + journal,), read
 
 
 # --- messages, as DDS delivers them
