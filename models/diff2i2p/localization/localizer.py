@@ -12,6 +12,7 @@ import torch
 
 from diff2i2p.camera import Camera, View, rectify
 from diff2i2p.config import Config
+from diff2i2p.geometry import translated
 from diff2i2p.localization.hypotheses import Hypothesis, Rival, find_rival, propose, same_place
 from diff2i2p.localization.repetition import find_line, slide
 from diff2i2p.localization.result import Correspondences, Localization, Status
@@ -45,7 +46,9 @@ class Localizer:
         if config.matcher != "network":
             matchers += appearance_matchers(site, config)
         if not matchers:
-            raise MapError(f"nothing can match images to {site.path}: the map has no colour for appearance, and no weights are given")
+            raise MapError(
+                f"nothing can match images to {site.path}: {site.no_looks}, and no weights are given"
+            )
         return cls(site, matchers, config)
 
     def localize(
@@ -58,7 +61,8 @@ class Localizer:
         sees them, 0 where unknown. up: (3,) unit vector against gravity, camera frame, where an IMU knows it. Raises
         CameraError when image and camera do not fit; every other failure is a status of the result.
         """
-        timer = StageTimer()
+        timer, origin = StageTimer(), self.map.origin
+        prior = None if prior is None else translated(prior, -origin)
         with timer("rectify"):
             view = rectify(image, camera, self.config.image.width, self.config.image.max_fov)
             view = view if depth is None else replace(view, depth=rectify_depth(depth, camera, view.camera))
@@ -69,7 +73,7 @@ class Localizer:
                 best = self._look(self.follower, best.doubted.T_map_camera, search)
             if best.ok and (matcher is self.follower or best.confidence >= self.config.track.sure):
                 break  # what verifies where it is expected, or is sure, needs no second opinion
-        return replace(best, milliseconds=timer.milliseconds)
+        return replace(best, milliseconds=timer.milliseconds).moved(origin)
 
     def _look(self, matcher, near: np.ndarray | None, search: "Search") -> Localization:
         """The best answer so far, after `matcher` has been asked, for poses near T_map_camera (4, 4) where that is known."""

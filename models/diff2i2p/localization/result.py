@@ -7,6 +7,8 @@ from enum import Enum
 
 import numpy as np
 
+from diff2i2p.geometry import translated
+
 
 class Status(Enum):
     """The answer, or why there is none."""
@@ -57,6 +59,19 @@ class Localization:
     @property
     def ok(self) -> bool:
         return self.status is Status.OK
+
+    def moved(self, offset: np.ndarray) -> "Localization":
+        """This answer in a frame whose coordinates are `offset` (3,), metres, larger."""
+        if not np.any(offset):
+            return self
+        known, matches = self.T_map_camera is not None, self.correspondences
+        if matches is not None:
+            matches = replace(matches, points=matches.points + offset)
+        return replace(
+            self, correspondences=matches,
+            T_map_camera=translated(self.T_map_camera, offset) if known else None,
+            doubted=self.doubted.moved(offset) if self.doubted else None,
+        )  # fmt: skip
 
     def withheld(self, status: Status) -> "Localization":
         """This answer's rejection, for the reason `status`."""
