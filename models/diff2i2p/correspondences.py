@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Matches between an image and the map: what every matcher gives and every pose solver takes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,3 +23,7 @@ class Correspondences:
 
     def __len__(self) -> int:
         return len(self.pixels)
+
+    def moved(self, offset: np.ndarray) -> "Correspondences":
+        """The same in a frame whose coordinates are `offset` (3,), metres, larger."""
+        return replace(self, points=self.points + offset)

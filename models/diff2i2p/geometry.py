@@ -91,3 +91,10 @@ def visible(points: np.ndarray, camera: Camera, T_map_camera: np.ndarray) -> np.
     nearest = np.full(cells.max(initial=0) + 1, np.inf)
     np.minimum.at(nearest, cells, depth)
     return index[depth <= OCCLUSION_SLACK * nearest[cells]]
+
+
+def translated(T: np.ndarray, offset) -> np.ndarray:
+    """A pose (4, 4) whose place is `offset` (3,) further on, in double precision."""
+    moved = np.array(T, float)
+    moved[:3, 3] += offset
+    return moved

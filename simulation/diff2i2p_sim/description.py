@@ -64,9 +64,9 @@ class Item:
 
 @dataclass(frozen=True)
 class Light:
-    """A lamp or a window as a light source of the size of a point."""
+    """A lamp or a window as a light source of the size of a point, or a sun, far away."""
 
-    kind: str  # "lamp" or "window"
+    kind: str  # "lamp", "window" or "sun"
     position: tuple[float, float, float]
     direction: tuple[float, float, float]  # main direction of emission, unit length
     intensity: float  # relative
@@ -92,6 +92,11 @@ class Room:
     kind: str
     low: tuple[float, float]
     high: tuple[float, float]
+    height: float = 2.7  # metres, floor to ceiling; 0: open to the sky
+
+    @property
+    def outdoors(self) -> bool:
+        return self.height == 0
 
     @property
     def centre(self) -> np.ndarray:

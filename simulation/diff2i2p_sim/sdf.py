@@ -2,7 +2,7 @@
 """Worlds as SDF 1.9 files for Gazebo, and back: geometry and JPEG textures for it, our own parameters in a namespace beside them."""
 
 import math
-from dataclasses import asdict, fields
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -73,7 +73,7 @@ def _write_systems(world) -> None:
 
 
 def _write_light(world, name, light, lighting) -> None:
-    element = ET.SubElement(world, "light", name=name, type="point")
+    element = ET.SubElement(world, "light", name=name, type="directional" if light.kind == "sun" else "point")
     lamp = light.kind == "lamp"
     gain = 0.5 * light.intensity * (lighting.lamps if lamp else lighting.windows)
     colour = np.clip(np.array(lighting.lamp_colour if lamp else lighting.window_colour) * gain, 0, 1).round(3)
@@ -81,6 +81,8 @@ def _write_light(world, name, light, lighting) -> None:
     _add(element, "diffuse", (*colour.tolist(), 1))
     _add(element, "specular", (0.1, 0.1, 0.1, 1))
     _add(element, "cast_shadows", ("false",))
+    if light.kind == "sun":
+        _add(element, "direction", light.direction)
     attenuation = ET.SubElement(element, "attenuation")
     for key, value in (("range", 12), ("constant", 0.3), ("linear", 0.1), ("quadratic", 0.2)):
         _add(attenuation, key, (value,))
@@ -177,8 +179,10 @@ def _attributes(value) -> dict[str, str]:
 
 
 def _parse(kind, element):
+    """A flat dataclass; what an older file does not state has its default."""
     readers = {str: str, int: int, float: float}
-    return kind(**{field.name: readers.get(field.type, _numbers)(element.attrib[field.name]) for field in fields(kind)})
+    stated = [field for field in fields(kind) if field.name in element.attrib or field.default is MISSING]
+    return kind(**{field.name: readers.get(field.type, _numbers)(element.attrib[field.name]) for field in stated})
 
 
 def _numbers(text: str) -> tuple[float, ...]:

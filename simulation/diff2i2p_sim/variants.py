@@ -5,25 +5,49 @@ from dataclasses import replace
 
 import numpy as np
 
-from diff2i2p_sim.description import Item, Lighting, Room
+from diff2i2p_sim.description import Item, Light, Lighting, Room
+from diff2i2p_sim.lighting import random_lighting
 from diff2i2p_sim.office.furniture import boxes
-from diff2i2p_sim.office.primitives import Style, seed
+from diff2i2p_sim.office.primitives import Style, rounded, seed
 
 FRESH = {"screen": 0.9, "paper": 0.6, "whiteboard": 0.4, "corkboard": 0.1}  # chance that a picture shows something else
 PUSHED = {"chair": 0.7, "visitor": 0.6, "bin": 0.5, "boxes": 0.5, "plant": 0.25}  # chance that an item is moved
-GONE = {"chair": 0.08, "bin": 0.1, "boxes": 0.3, "plant": 0.1}
+GONE = {"chair": 0.08, "bin": 0.1, "boxes": 0.3, "plant": 0.1, "thing": 0.3, "car": 0.5, "bicycle": 0.6}
+NUDGED = 0.5  # chance that a small thing is shifted a little
 
 
-def another_day(items: tuple[Item, ...], rooms: tuple[Room, ...], day: int) -> tuple[tuple[Item, ...], Lighting]:
-    """Changed items and lighting; the same day gives the same change."""
+def another_day(
+    items: tuple[Item, ...], lights: tuple[Light, ...], rooms: tuple[Room, ...], day: int
+) -> tuple[tuple[Item, ...], tuple[Light, ...], Lighting]:
+    """Changed items, lights and lighting; the same day gives the same change."""
     rng = np.random.default_rng([day, 13])
     kept = [item for item in items if rng.random() >= GONE.get(_kind(item), 0.0)]
     for k, item in enumerate(kept):
         if item.movable and rng.random() < PUSHED.get(_kind(item), 0.15):
             kept[k] = _pushed(rng, item, kept[:k] + kept[k + 1 :], rooms)
+        elif _kind(item) == "thing" and rng.random() < NUDGED:
+            kept[k] = _nudged(rng, item)
     for k in range(len(rooms) // 2):
         kept += _brought(rng, f"visiting_boxes_{k + 1}", kept, rooms)
-    return tuple(_refreshed(rng, item) for item in kept), _lighting(rng)
+    items = tuple(_refreshed(rng, item) for item in kept)
+    if any(room.outdoors for room in rooms):
+        return items, _other_sun(rng, lights), random_lighting(rng, outdoors=True)
+    return items, lights, _lighting(rng)
+
+
+def _nudged(rng, item: Item) -> Item:
+    """Turned about itself and shifted by a few centimetres, still on its table."""
+    centre = tuple(item.bounds.mean(0)[:2])
+    return item.moved(*rng.uniform(-0.03, 0.03, 2), 0.0, rng.uniform(-0.6, 0.6), about=centre)
+
+
+def _other_sun(rng, lights: tuple[Light, ...]) -> tuple[Light, ...]:
+    """The first light is the sun itself: elsewhere, brighter or behind clouds."""
+    yaw, high = rng.uniform(0, 2 * np.pi), rng.uniform(0.3, 1.1)
+    direction = (-np.cos(high) * np.cos(yaw), -np.cos(high) * np.sin(yaw), -np.sin(high))
+    strength = rng.choice([0.0, rng.uniform(0.6, 3.0)])
+    sun = replace(lights[0], direction=rounded(*direction), intensity=round(float(strength), 3))
+    return (sun, *lights[1:])
 
 
 def _kind(item: Item) -> str:
@@ -75,7 +99,7 @@ def _stands_free(item: Item, others, rooms, margin: float = 0.02) -> bool:
 
 
 def _background(item: Item) -> bool:
-    return item.name.startswith(("shell_", "wall_", "rug_"))
+    return item.name.startswith(("shell_", "wall_", "rug_", "sky_"))
 
 
 def _refreshed(rng, item: Item) -> Item:

@@ -2,9 +2,10 @@
 """Whole samples of every kind of input, and what the project does with each."""
 
 import json
+import sqlite3
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import cv2
@@ -14,7 +15,8 @@ import yaml
 from harness import Target
 from mutated_tensors import mutate_tensors
 from rclpy.serialization import deserialize_message, serialize_message
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
+from rosbags.rosbag2.reader import zstd
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, RegionOfInterest
 from std_msgs.msg import Header
 
 from diff2i2p.camera import Camera, CameraError, rectify
@@ -73,14 +75,21 @@ def _clouds(folder: Path) -> Iterator[Target]:
     cloud = PointCloud(
         rng.uniform(-5, 5, (60, 3)).astype(np.float32), rng.integers(0, 256, (60, 3), np.uint8), rng.random(60, dtype=np.float32)
     )
+    far = replace(cloud, origin=(500_000.0, 4_000_000.0, 300.0))
     table = np.column_stack([cloud.points, cloud.intensity * 255, cloud.colours])
     text = "".join(" ".join(f"{v:.3f}" for v in row) + "\n" for row in table)
     samples = {
-        ".ply": (_file(folder, "a.ply", lambda path: write_cloud(path, cloud)), _big_endian_ply(cloud), _ascii_ply(text)),
+        ".ply": (
+            _file(folder, "a.ply", lambda path: write_cloud(path, cloud)), _big_endian_ply(cloud),
+            _ascii_ply(text), _file(folder, "a.ply", lambda path: write_cloud(path, far)),
+        ),
         ".pcd": (_file(folder, "a.pcd", lambda path: write_cloud(path, cloud)), _ascii_pcd(text), _compressed_pcd(cloud)),
-        ".las": (_file(folder, "a.las", lambda path: _write_las(path, cloud)),),
+        ".las": (
+            _file(folder, "a.las", lambda path: _write_las(path, cloud)),
+            _las_in_feet(_file(folder, "a.las", lambda path: _write_las(path, cloud))),
+        ),
         ".laz": (_file(folder, "a.laz", lambda path: _write_las(path, cloud)),),
-        ".xyz": (text.encode(), text.replace(" ", ";").encode()),
+        ".xyz": (text.encode(), text.replace(" ", ";").encode(), b"//X Y Z I R G B\n60\n" + text.encode()),
         ".csv": (b"x,y,z,intensity,r,g,b\n" + text.replace(" ", ",").encode(),),
     }
     for suffix, whole in samples.items():
@@ -157,6 +166,16 @@ def _write_las(path: Path, cloud: PointCloud) -> None:
     las.write(path)
 
 
+def _las_in_feet(plain: bytes) -> bytes:
+    """The same with a record of its head that says so."""
+    keys = struct.pack("<8H", 1, 1, 0, 1, 3076, 0, 1, 9002)
+    record = struct.pack("<2x16sHH32s", b"LASF_Projection", 34735, len(keys), b"") + keys
+    size, start, count = struct.unpack_from("<HII", plain, 94)
+    head = bytearray(plain[:size])
+    struct.pack_into("<HII", head, 94, size, start + len(record), count + 1)
+    return bytes(head) + record + plain[size:]
+
+
 # --- maps and weights
 
 
@@ -209,6 +228,8 @@ def _look_through(camera: Camera) -> None:
 
 def _images(folder: Path) -> Iterator[Target]:
     whole = tuple(cv2.imencode(suffix, PHOTO)[1].tobytes() for suffix in (".jpg", ".png"))
+    deep = cv2.imencode(".png", PHOTO.astype(np.uint16) * 16)[1].tobytes()
+    whole = (*whole, deep, whole[0] + bytes(300))
     yield Target("image file", whole, _on_file(folder / "damaged.jpg", lambda path: read_image(path)), (SequenceError,), 20)
 
 
@@ -225,7 +246,37 @@ def _bags(folder: Path) -> Iterator[Target]:
     for storage, suffix in (("mcap", ".mcap"), ("sqlite3", ".db3")):
         record_bag(folder / f"bag{suffix}", walk, storage, compressed=True)
         whole = next((folder / f"bag{suffix}").glob(f"*{suffix}")).read_bytes()
-        yield Target(f"bag{suffix}", (whole,), _on_file(folder / f"damaged{suffix}", watch), BAG_REFUSALS, 3)
+        samples = (whole, _unnamed(whole)) if storage == "mcap" else (whole,)
+        read = _on_file(folder / f"damaged{suffix}", watch)
+        yield Target(f"bag{suffix}", samples, read, BAG_REFUSALS, 3)
+        packed = folder / f"packed{suffix}.zstd"
+        yield Target(packed.name, (zstd.compress(whole),), _on_file(packed, watch), BAG_REFUSALS, 1)
+        if storage == "sqlite3":
+            yield Target("write-ahead log", *_with_journal(folder, whole, watch), BAG_REFUSALS, 1)
+
+
+def _unnamed(mcap: bytes) -> bytes:
+    """The same file with a header of the same length that names no profile."""
+    assert mcap[17:25] == b"\x04\0\0\0ros2"
+    return mcap[:17] + bytes(4) + struct.pack("<I", struct.unpack_from("<I", mcap, 25)[0] + 4) + mcap[29:33] + mcap[29:]
+
+
+def _with_journal(folder: Path, database: bytes, watch: Callable[[Path], None]):
+    """A database and the log of what a recorder that crashed had not put into it, and its reader."""
+    (folder / "open.db3").write_bytes(database)
+    connection = sqlite3.connect(folder / "open.db3")
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("UPDATE messages SET timestamp = timestamp + 1")
+    connection.commit()
+    journal, stored = ((folder / f"open.db3{end}").read_bytes() for end in ("-wal", ""))
+    connection.close()
+
+    def read(data: bytes) -> None:
+        (folder / "crashed.db3").write_bytes(data[: len(stored)])
+        (folder / "crashed.db3-wal").write_bytes(data[len(stored) :])
+        watch(folder / "crashed.db3")
+
+    return (stored + journal,), read
 
 
 # --- messages, as DDS delivers them
@@ -236,8 +287,16 @@ def _messages() -> Iterator[Target]:
     raw = [convert.image_message(PHOTO, header), convert.image_message(PHOTO[..., 0], header)]
     for encoding, width, height, rows in (("mono16", 48, 72, 72), ("yuyv", 48, 72, 72), ("bayer_rggb8", 96, 72, 72), ("nv12", 96, 48, 72)):
         raw.append(Image(header=header, width=width, height=height, encoding=encoding, step=96, data=bytes(96 * rows)))
+    mosaic = (PHOTO[..., 0].astype(np.uint16) * 16).tobytes()
+    raw.append(Image(header=header, width=96, height=72, encoding="bayer_rggb16", step=192, data=mosaic))
     packed = [CompressedImage(header=header, format=f, data=cv2.imencode(f".{f}", PHOTO)[1].tobytes()) for f in ("jpeg", "png")]
-    infos = [convert.camera_info(camera, header) for camera in (CAMERA, FISHEYE)]
+    packed.append(CompressedImage(header=header, format="jpeg", data=bytes(packed[0].data) + bytes(300)))
+    infos = [convert.camera_info(camera, header) for camera in (CAMERA, FISHEYE, CAMERA, FISHEYE)]
+    infos[2].binning_x = infos[2].binning_y = 2
+    infos[2].roi = RegionOfInterest(x_offset=8, y_offset=4, width=80, height=60)
+    infos[3].d = [0.0] * 14
+    for info in infos:
+        info.p[0] = info.p[5] = 70.0
 
     def image(message) -> None:
         pixels = convert.image(message)
@@ -250,7 +309,12 @@ def _messages() -> Iterator[Target]:
     yield _message("CompressedImage", CompressedImage, packed, image, (convert.ImageError, CameraError), 20)
     rng = np.random.default_rng(2)
     clouds = [convert.point_cloud(rng.uniform(-5, 5, (50, 3)).astype(np.float32), rng.random(50), header)]
-    yield _message("CameraInfo", CameraInfo, infos, lambda info: _look_through(convert.camera(info)), (CameraError,), 20)
+
+    def calibrate(info: CameraInfo) -> None:
+        for rectified in (False, True):
+            _look_through(convert.camera(info, rectified))
+
+    yield _message("CameraInfo", CameraInfo, infos, calibrate, (CameraError,), 20)
     yield _message("PointCloud2", PointCloud2, clouds, lambda message: _sound(convert.cloud(message)), (CloudError,), 20)
 
 

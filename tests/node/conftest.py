@@ -44,7 +44,9 @@ class StubLocalizer:
     T_map_camera = T_MAP_CAMERA
 
     def __init__(self):
-        self.map = SimpleNamespace(points=np.arange(12, dtype=np.float32).reshape(4, 3), grey=None, frame_id="map", header={})
+        points = np.arange(12, dtype=np.float32).reshape(4, 3)
+        up = T_MAP_CAMERA[:3, 2]  # odometry here has the axes of the camera
+        self.map = SimpleNamespace(points=points, grey=None, frame_id="map", up=up, header={}, origin=np.zeros(3))
         self.status, self.seconds, self.opens = Status.OK, 0.0, lambda map_file: None
         self.images, self.priors, self.evidence = [], [], []
         self.free = threading.Event()  # cleared: an image is looked at until it is set

@@ -2,6 +2,7 @@
 """check_bringup finds the camera that is up, and says in sentences what a localizer would miss."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from conftest import CAMERA
 from sensor_msgs.msg import CameraInfo, CompressedImage
 from std_msgs.msg import Header
 
+from diff2i2p.datasets.odometry import T_BODY_OPTICAL
 from diff2i2p_ros import convert
 from diff2i2p_ros.bringup import check_bringup
 from diff2i2p_ros.bringup.probe import CameraTopic, Heard
@@ -99,6 +101,30 @@ def test_what_keeps_the_localizer_from_working_is_required(changes, subject, sen
 def test_what_only_makes_it_worse_is_a_warning(changes, subject, sentence):
     findings = {finding.subject: finding for finding in check_bringup.of_camera(heard(**changes))}
     assert not findings[subject].good and not findings[subject].required and sentence in findings[subject].sentence
+
+
+def test_a_rectified_topic_beside_a_raw_calibration_is_told():
+    info = convert.camera_info(CAMERA, Header())
+    info.d = [-0.3, 0.1, 0.0, 0.0, 0.0]
+    quiet, told = (
+        check_bringup.of_camera(heard(info=info, camera=CameraTopic.of(topic, "raw")))[-1]
+        for topic in ("/cam/image_raw", "/cam/image_rect")
+    )
+    assert quiet.good and quiet.sentence.endswith("plumb_bob.")
+    assert told.good and "says that these are rectified, so P is used" in told.sentence
+
+
+def test_images_stamped_in_a_body_frame_are_a_warning(monkeypatch):
+    body, optical = np.eye(4), np.eye(4)
+    optical[:3, :3] = T_BODY_OPTICAL[:3, :3]
+    options = SimpleNamespace(camera_frame="", odom_frame="odom")
+    found = {
+        name: check_bringup._frame(SimpleNamespace(transform=lambda a, b, T=T: T), heard(), options)
+        for name, T in (("body", body), ("optical", optical), ("unknown", None))
+    }
+    assert found["optical"] == found["unknown"] == []
+    assert not found["body"][0].good and not found["body"][0].required
+    assert "stamped in camera, whose z axis points up" in found["body"][0].sentence
 
 
 def test_people_see_a_mark_and_a_sentence_each(capsys):

@@ -20,7 +20,7 @@ def field(name: str, offset: int, datatype: int = PointField.FLOAT32, count: int
 
 def packed(order: str = "<", padding: int = 0, **changes) -> PointCloud2:
     """Two points with packed colour and intensity in 22 bytes each, rows of one point, `padding` bytes after each."""
-    rows = [struct.pack(f"{order}xfffIfx", *xyz, 0x00FF8000 + n, 51.0) + bytes(padding) for n, xyz in enumerate(POINTS)]
+    rows = [struct.pack(f"{order}xfffIfx", *xyz, 0x00FF8000 + n, 51.0 + 153 * n) + bytes(padding) for n, xyz in enumerate(POINTS)]
     fields = [field("x", 1), field("y", 5), field("z", 9), field("rgb", 13, PointField.UINT32), field("intensity", 17)]
     message = PointCloud2(height=2, width=1, point_step=22, row_step=22 + padding, fields=fields, data=b"".join(rows))
     message.is_bigendian = order == ">"
@@ -35,7 +35,15 @@ def test_points_colour_and_intensity_are_read_in_any_byte_order_unaligned_and_fr
     cloud = convert.cloud(packed(order, padding))
     np.testing.assert_array_equal(cloud.points, POINTS)
     np.testing.assert_array_equal(cloud.colours, [[255, 128, 0], [255, 128, 1]])
-    np.testing.assert_allclose(cloud.intensity, [0.2, 0.2])
+    np.testing.assert_allclose(cloud.intensity, [0.2, 0.8])
+
+
+def test_a_count_of_zero_is_that_of_a_publisher_who_left_it_out():
+    message = packed()
+    for one in message.fields:
+        one.count = 0
+    np.testing.assert_array_equal(convert.cloud(message).points, POINTS)
+    np.testing.assert_array_equal(convert.cloud(message).colours, convert.cloud(packed()).colours)
 
 
 def test_the_map_that_we_publish_can_be_read_again():

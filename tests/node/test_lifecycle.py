@@ -30,7 +30,10 @@ import numpy as np
 from diff2i2p_ros import localizer_node
 
 class Slow:
-    map = SimpleNamespace(points=np.zeros((1, 3), np.float32), grey=None, frame_id="map", header={})
+    map = SimpleNamespace(
+        points=np.zeros((1, 3), np.float32), grey=None, frame_id="map", header={},
+        up=np.array([0, 0, 1.0]), origin=np.zeros(3),
+    )  # fmt: skip
 
     def localize(self, image, camera, prior=None):
         pathlib.Path(sys.argv[1]).touch()

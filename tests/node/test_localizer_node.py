@@ -39,7 +39,7 @@ def test_compressed_images_are_localized_too(graph, robot):
 
 def test_without_camera_info_there_is_no_pose_and_diagnostics_say_so_and_the_image_is_kept_for_it(graph, robot):
     graph.start()
-    assert graph.until(lambda: robot.send_image(1.0) or robot.said("nobody publishes /camera_info"))
+    assert graph.until(lambda: robot.send_image(1.0) or robot.said("nothing on /camera_info"))
     assert not robot.answers and not robot.poses
     assert graph.until(lambda: robot.send_info() or robot.answers)
     assert robot.answers[-1]["status"] == "OK"

@@ -33,7 +33,10 @@ from diff2i2p.localization.result import Localization, Status
 from diff2i2p_ros import localizer_node
 
 class Stub:
-    map = SimpleNamespace(points=np.zeros((1, 3), np.float32), grey=None, frame_id="map", header={})
+    map = SimpleNamespace(
+        points=np.zeros((1, 3), np.float32), grey=None, frame_id="map", header={},
+        up=np.array([0, 0, 1.0]), origin=np.zeros(3),
+    )  # fmt: skip
 
     def localize(self, image, camera, prior=None):
         status = Status["%s"]

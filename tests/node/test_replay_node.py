@@ -14,10 +14,12 @@ from rosbags.typesys import Stores, get_typestore
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
+from tf2_msgs.msg import TFMessage
 
 from diff2i2p.camera import Camera
 from diff2i2p.datasets.sequences import write_sequence
 from diff2i2p_ros import convert, replay_node
+from diff2i2p_ros.replay_sources import BagSource
 
 STAMPS = 100.0 + 0.1 * np.arange(6)
 
@@ -131,6 +133,22 @@ def write_bag(path, storage, camera: Camera) -> None:
             header = Header(stamp=convert.stamp(stamp), frame_id="camera")
             bag.write(infos, round(stamp * 1e9), serialize_message(convert.camera_info(camera, header)))
             bag.write(images, round(stamp * 1e9), serialize_message(convert.image_message(shade(n), header)))
+
+
+def test_tf_static_of_a_bag_without_qos_profiles_is_latched_as_tf2_wants_it(graph, robot, tmp_path):
+    store = get_typestore(Stores.ROS2_JAZZY)
+    mount = TFMessage(transforms=[convert.transform(np.eye(4), convert.stamp(0.0), "base_link", "eye")])
+    with Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.MCAP) as bag:
+        for topic in ("/tf", "/tf_static", "/robot1/tf_static"):
+            connection = bag.add_connection(topic, "tf2_msgs/msg/TFMessage", typestore=store)
+            bag.write(connection, 10**11, serialize_message(mount))
+    source = BagSource(robot, tmp_path / "bag")
+
+    def durability(topic: str) -> set[str]:
+        return {info.qos_profile.durability.name for info in robot.get_publishers_info_by_topic(topic)}
+
+    assert durability("/tf_static") == durability("/robot1/tf_static") == {"TRANSIENT_LOCAL"}
+    assert "VOLATILE" in durability("/tf") and source.is_heard
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-SELDOM = {"/image/compressed", "/depth", "/map_cloud", "/clock", "/parameter_events"}  # by parameter, or by the middleware
+SELDOM = {  # by parameter, by the map (tf_static), or by the middleware
+    "/image/compressed", "/depth", "/map_cloud", "/clock", "/parameter_events", "/tf_static",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from bags import CAMERA, POSES, STAMPS, between, film, image, info, jpeg, odometry, posed, write
 
+from diff2i2p.camera import Camera
 from diff2i2p.datasets.bag import Bag, BagError
 from diff2i2p.datasets.bag_record import record_bag
 from diff2i2p.datasets.bag_sequence import BagChoice, read_bag
@@ -64,6 +65,19 @@ def test_depth_and_the_compressed_twin_of_a_camera_are_no_other_cameras(tmp_path
 def test_every_image_has_the_calibration_of_its_time(tmp_path):
     changed = film() | {"/cam/camera_info": [(99.0, info(99.0, 60.0)), (100.25, info(100.25, 80.0))]}
     assert [frame.camera.K[0] for frame in read_bag(write(tmp_path / "bag", changed))] == [60, 60, 60, 80, 80, 80]
+
+
+def test_images_that_are_rectified_by_name_are_seen_with_the_projection_matrix(tmp_path):
+    raw = info(100.0)
+    raw.d, raw.p = np.array([-0.3, 0.1, 0, 0, 0]), np.array([55.0, 0, 31, 0, 0, 56, 24, 0, 0, 0, 1, 0])
+    shots, infos = film()["/cam/image_raw"], {"/cam/camera_info": [(100.0, raw)]}
+    rectified = read_bag(write(tmp_path / "a", infos | {"/cam/image_rect": shots}))
+    assert rectified.camera == Camera(64, 48, (55.0, 56.0, 31.0, 24.0))
+    assert rectified.sources["camera"] == (
+        "/cam/camera_info, P of it: /cam/image_rect says that its images are rectified"
+    )
+    distorted = read_bag(write(tmp_path / "b", infos | {"/cam/image_raw": shots}))
+    assert distorted.camera.D == tuple(raw.d) and distorted.sources["camera"] == "/cam/camera_info"
 
 
 def test_a_calibration_that_is_given_needs_no_topic(tmp_path):

@@ -47,7 +47,10 @@ def answers(monkeypatch):
     class Stub:
         points = FLOOR + np.float32([0, 0, 3])
         dense = DenseMap.build(PointCloud(points))
-        map = SimpleNamespace(points=points, grey=None, up=np.array([0, -1.0, 0]), header={"voxel": 0.08}, dense=dense)
+        map = SimpleNamespace(
+            points=points, grey=None, up=np.array([0, -1.0, 0]), header={"voxel": 0.08},
+            dense=dense, origin=np.zeros(3),
+        )  # fmt: skip
         asked = 0
 
         def localize(self, image, camera, prior=None):

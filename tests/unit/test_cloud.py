@@ -196,12 +196,6 @@ def sample_file(path, cloud) -> bytes:
     return path.read_bytes()
 
 
-def test_georeferenced_coordinates_are_refused_with_a_remedy(tmp_path):
-    (tmp_path / "utm.xyz").write_text("689012.25 5336001.5 520.1\n689013.25 5336002.5 520.2\n")
-    with pytest.raises(CloudError, match="subtract an origin"):
-        read_cloud(tmp_path / "utm.xyz")
-
-
 def test_one_point_is_left_per_voxel_at_the_mean_of_what_lay_in_it():
     points = np.array([[0.1, 0.1, 0.1], [0.3, 0.1, 0.1], [2.1, 0.1, 0.1]], np.float32)
     thin = PointCloud(

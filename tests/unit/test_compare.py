@@ -111,6 +111,19 @@ def test_the_frames_that_got_worse_come_worst_first(diff2i2p, run):
     assert code == 0 and "f0: right, 1.0 cm -> false, 200.0 cm" in out and "f1" not in out
 
 
+def test_runs_of_different_images_are_told_with_how_many_each_has(diff2i2p, run):
+    first, second = run("a"), run("b")
+    rows = (second / "frames.csv").read_text().splitlines()
+    (second / "frames.csv").write_text("\n".join([rows[0], *(f"g{row}" for row in rows[2:])]))
+    _, out, _ = diff2i2p("compare", first, second)
+    assert "no frame in common, of 5 in A and 4 in B" in " ".join(out.split())
+    (second / "frames.csv").write_text("\n".join(rows[:4]))
+    _, out, _ = diff2i2p("compare", first, second)
+    assert "0 of 3 common frames got worse, 0 got better (A has 5 frames, B 3)" in " ".join(out.split())
+    _, out, _ = diff2i2p("compare", first, second, "--json")
+    assert json.loads(out)["frames"] == [5, 3]
+
+
 def test_scripts_get_json(diff2i2p, run):
     code, out, _ = diff2i2p("compare", run("a"), run("b", {"false_accepts": 2}, {"f0": ("OK", 2.0, 0.1)}), "--json")
     told = json.loads(out)

@@ -42,7 +42,8 @@ class Knowing:
 
     config = Config()
     map = SimpleNamespace(
-        points=WALL, grey=None, up=np.array([0, -1.0, 0]), header={"voxel": 0.08}, frame_id="map", dense=DenseMap.build(PointCloud(WALL))
+        points=WALL, grey=None, up=np.array([0, -1.0, 0]), header={"voxel": 0.08}, frame_id="map",
+        origin=np.zeros(3), dense=DenseMap.build(PointCloud(WALL)),
     )
 
     def __init__(self):

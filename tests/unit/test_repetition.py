@@ -89,7 +89,7 @@ def test_floors_one_above_the_other_are_a_line_too(dense, view):
 
 def test_a_camera_that_matches_took_for_others_along_a_corridor_is_found(dense, view):
     says = SimpleNamespace(match=lambda *_: [seen_from(TRUTH, -3.6, 60), seen_from(TRUTH, 2.4, 40)])
-    localizer = Localizer(SimpleNamespace(dense=dense, up=np.array([0, 0, 1.0])), [says], Config())
+    localizer = Localizer(SimpleNamespace(dense=dense, up=np.array([0, 0, 1.0]), origin=np.zeros(3)), [says], Config())
     answer = localizer.localize(view.grey, CAMERA)
     metres, degrees = pose_error(TRUTH, answer.T_map_camera)
     assert metres < 0.05 and degrees < 0.5

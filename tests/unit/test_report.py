@@ -35,7 +35,9 @@ GREY = RNG.random(4000).astype(np.float32)
 def site(grey=GREY):
     colours = None if grey is None else np.repeat((255 * grey).astype(np.uint8)[:, None], 3, 1)
     dense = DenseMap.build(PointCloud(POINTS, colours))
-    return SimpleNamespace(points=POINTS, grey=grey, up=np.array([0, -1.0, 0]), header={"voxel": 0.08}, dense=dense)
+    up, header = np.array([0, -1.0, 0]), {"voxel": 0.08}
+    fields = {"up": up, "header": header, "dense": dense, "origin": np.zeros(3)}
+    return SimpleNamespace(points=POINTS, grey=grey, **fields)
 
 
 def record(index: int, off: float | None, confidence: float, matches: bool = True):

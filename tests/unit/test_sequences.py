@@ -55,9 +55,58 @@ def test_truth_between_two_stamps_is_interpolated(tum):
     (tum[0] / "groundtruth.txt").write_text("\n".join(rows))
     truth = [frame.T_map_camera for frame in read_sequence(tum[0])]
     np.testing.assert_allclose(truth[0], pose(1, 10), atol=1e-6)
-    assert truth[1] is None  # nothing within 20 ms
-    np.testing.assert_allclose(truth[2], pose(5, 50), atol=1e-6)
+    np.testing.assert_allclose(truth[1], pose(2 + 3 * 90 / 175, 20 + 30 * 90 / 175), atol=1e-6)
+    np.testing.assert_allclose(truth[2], pose(5 + 2 * 15 / 115, 50 + 20 * 15 / 115), atol=1e-6)
     np.testing.assert_allclose(truth[3], pose(7, 70), atol=1e-6)
+
+
+def write_poses(folder, stamps, unit: float = 1.0) -> None:
+    """The truth of `tum`, x = 10 m/s and 100 deg/s, at other times."""
+    poses = [pose(10 * (stamp - 100), 100 * (stamp - 100)) for stamp in stamps]
+    rows = [
+        f"{stamp / unit:.6f} {T[0, 3]} 0 0 "
+        + " ".join(map(str, Rotation.from_matrix(T[:3, :3]).as_quat()))
+        for stamp, T in zip(stamps, poses, strict=True)
+    ]
+    (folder / "groundtruth.txt").write_text("\n".join(rows))
+
+
+@pytest.mark.parametrize("apart", [0.0167, 0.102, 0.19])
+def test_poses_slower_than_the_camera_are_interpolated(tum, apart):
+    write_poses(tum[0], np.arange(99.87, 100.6, apart))
+    truth = [frame.T_map_camera for frame in read_sequence(tum[0])]
+    np.testing.assert_allclose(truth, [pose(i, 10 * i) for i in range(4)], atol=1e-3)
+
+
+def test_a_hole_in_the_poses_is_not_bridged(tum):
+    write_poses(tum[0], [*np.arange(99.0, 100.05, 0.05), *np.arange(100.28, 101.0, 0.05)])
+    known = [frame.T_map_camera is not None for frame in read_sequence(tum[0])]
+    assert known == [True, False, False, True]
+
+
+@pytest.mark.parametrize("unit", [1e-3, 1e-6, 1e-9])
+def test_times_in_other_units_since_1970_are_understood(tum, unit):
+    began = 1_700_000_000
+    for stamp in STAMPS:
+        name = f"{round((stamp - 100 + began) / unit)}.jpg"
+        (tum[0] / "rgb" / f"{stamp:.6f}.jpg").rename(tum[0] / "rgb" / name)
+    write_poses(tum[0], np.arange(99.9, 100.5, 0.1))
+    rows = [line.split() for line in (tum[0] / "groundtruth.txt").read_text().splitlines()]
+    for kind in (1.0, unit):  # of the file, which may differ from that of the names
+        times = [round((float(row[0]) - 100 + began) / kind, 3) for row in rows]
+        lines = [" ".join([f"{t:.3f}", *row[1:]]) for t, row in zip(times, rows, strict=True)]
+        (tum[0] / "groundtruth.txt").write_text("\n".join(lines))
+        frames = read_sequence(tum[0]).frames
+        np.testing.assert_allclose([f.stamp - began for f in frames], STAMPS - 100, atol=1e-6)
+        truth = [frame.T_map_camera for frame in frames]
+        np.testing.assert_allclose(truth, [pose(i, 10 * i) for i in range(4)], atol=1e-3)
+
+
+def test_poses_of_another_time_are_named_with_the_file_and_both_times(tum):
+    write_poses(tum[0], np.arange(7.0, 9.0, 0.1))
+    said = "no image of .*rgb has a pose in .*groundtruth.txt: the images are named 100.000 to 100.300"
+    with pytest.raises(SequenceError, match=f"{said} s, the poses are of 7.000 to 8.900 s"):
+        read_sequence(tum[0])
 
 
 def test_lost_tracking_is_no_truth(tum):

@@ -9,6 +9,7 @@ import pytest
 from diff2i2p.camera import Camera, CameraError
 from diff2i2p_sim.description import Item, Light, Primitive, Room, Texture
 from diff2i2p_sim.rendering.lidar_scan import scan_positions
+from diff2i2p_sim.rendering.scan_style import ScanStyle
 from diff2i2p_sim.robot.drive import survey
 from diff2i2p_sim.textures.painter import PAINTERS, bitmap
 from diff2i2p_sim.world import World
@@ -141,7 +142,7 @@ def test_a_distorted_camera_is_refused(office):
 
 @pytest.mark.parametrize("noise", [0.0, 0.01])
 def test_scan_points_lie_on_surfaces_up_to_the_noise(office, noise):
-    cloud = office.scan(np.random.default_rng(0), [[*office.rooms[1].centre, 1.2]], noise=noise, voxel=0.001)
+    cloud = office.scan(np.random.default_rng(0), [[*office.rooms[1].centre, 1.2]], ScanStyle(noise=noise, voxel=0.001))
     sample = cloud[np.random.default_rng(1).choice(len(cloud), 2000, replace=False)]
     distance = surface_distance(office, sample.points.astype(float))
     assert np.percentile(distance, 99) < 3 * noise + 1e-3
@@ -150,13 +151,16 @@ def test_scan_points_lie_on_surfaces_up_to_the_noise(office, noise):
 
 
 def test_a_scan_is_the_same_for_the_same_seed_and_thinner_for_a_larger_voxel(office):
-    first, again, thin = (office.scan(np.random.default_rng(7), [[*office.rooms[1].centre, 1.2]], voxel=voxel) for voxel in (0.1, 0.1, 0.2))
+    at = [[*office.rooms[1].centre, 1.2]]
+    first, again, thin = (
+        office.scan(np.random.default_rng(7), at, ScanStyle(voxel=voxel)) for voxel in (0.1, 0.1, 0.2)
+    )
     assert np.array_equal(first.points, again.points)
     assert len(thin) < 0.5 * len(first)
 
 
 def test_glass_gives_no_echo(office):
-    cloud = office.scan(np.random.default_rng(0), [[*office.rooms[1].centre, 1.2]], noise=0.0, voxel=0.001)
+    cloud = office.scan(np.random.default_rng(0), [[*office.rooms[1].centre, 1.2]], ScanStyle(noise=0.0, voxel=0.001))
     for pane in (primitive for primitive in office.primitives if primitive.texture.kind == "window"):
         local = np.abs((cloud.points - pane.pose[:3]) @ pane.rotation)
         assert not (local < [pane.size[0] / 2 - 0.1, pane.size[1] / 2 - 0.1, 0.003]).all(1).any()

@@ -5,6 +5,7 @@ import dataclasses
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import track
@@ -39,6 +40,7 @@ def adapt(
     if start:
         begin(network, start)
     pyramid = build_pyramid(cloud.points, cloud.grey, config.map.fine_voxel, config.map.levels, config.map.neighbours)
+    sequence = sequence.moved(-np.array(cloud.origin))
     console.print(f"map: {' / '.join(str(len(p)) for p in pyramid.points)} points; mapping run: {len(sequence)} images")
     thin = cloud.voxel_downsample(0.25 * config.map.fine_voxel)
     synthesizer = ViewSynthesizer(

@@ -6,6 +6,16 @@ from typing import Annotated
 
 import typer
 
+from diff2i2p.cli.common import (
+    CameraFile,
+    ImageTopic,
+    InfoTopic,
+    Truth,
+    TruthFrame,
+    bag_choice,
+    tell_sources,
+)
+
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
@@ -32,10 +42,16 @@ def train(
 @app.command()
 def adapt(
     cloud: Annotated[Path, typer.Option(help="The site's point cloud (.ply, .pcd, .las, .xyz).")],
-    sequence: Annotated[Path, typer.Option(help="Folder of the mapping run's posed images.")],
+    sequence: Annotated[Path, typer.Option(help="The mapping run's posed images: a folder, or a bag.")],
     out: Annotated[Path, typer.Option(help="Weights file to write; OUT.ckpt beside it lets training go on after an interruption.")],
     start: Annotated[int | None, typer.Option(help="First frame used.")] = None,
     stop: Annotated[int | None, typer.Option(help="Frame before which to stop.")] = None,
+    truth: Truth = "",
+    truth_frame: TruthFrame = "",
+    image_topic: ImageTopic = "",
+    camera_info_topic: InfoTopic = "",
+    camera: CameraFile = None,
+    unit: Annotated[str | None, typer.Option(help="Unit of the cloud: m, cm, mm or ft.")] = None,
     minutes: Annotated[float, typer.Option(min=0.001, help="Training time.")] = 60,
     colour: Annotated[bool, typer.Option(help="Use the cloud's colour or intensity.")] = True,
     weights: Annotated[
@@ -49,15 +65,20 @@ def adapt(
 
     from diff2i2p.cloud import read_cloud
     from diff2i2p.config import Config
-    from diff2i2p.datasets.sequences import read_sequence
+    from diff2i2p.datasets.mapping_run import open_mapping_run
     from diff2i2p_training.adapt import adapt as adapt_site
     from diff2i2p_training.recipe import Recipe, load_recipe
 
-    points = read_cloud(cloud)
+    points = read_cloud(cloud, unit)
     if not colour:
         points = dataclasses.replace(points, colours=None, intensity=None)
     settings, recipe = load_recipe(config) if config else (Config(), Recipe())
-    adapt_site(points, read_sequence(sequence, start, stop), out, minutes, settings, weights, seed, recipe)
+    choice = bag_choice(
+        image_topic, camera_info_topic, camera, truth, truth_frame, start=start, stop=stop
+    )
+    run = open_mapping_run(sequence, choice)
+    tell_sources(run)
+    adapt_site(points, run, out, minutes, settings, weights, seed, recipe)
 
 
 @app.command()
@@ -118,9 +139,10 @@ def _names(text: str) -> list[str]:
 def prior(
     out: Annotated[Path, typer.Option(help="Pipeline folder to write; OUT.ckpt beside it lets training go on after an interruption.")],
     cloud: Annotated[Path | None, typer.Option(help="A site's point cloud, to learn from its images too; needs --sequence.")] = None,
-    sequence: Annotated[Path | None, typer.Option(help="Folder of that site's posed images.")] = None,
+    sequence: Annotated[Path | None, typer.Option(help="That site's posed images: a folder, or a bag.")] = None,
     start: Annotated[int | None, typer.Option(help="First frame used.")] = None,
     stop: Annotated[int | None, typer.Option(help="Frame before which to stop.")] = None,
+    truth: Truth = "",
     minutes: Annotated[float, typer.Option(min=0.001, help="Training time.")] = 25,
     width: Annotated[int, typer.Option(help="Pixels of its images, a multiple of 16.")] = 64,
     channels: Annotated[int, typer.Option(help="Size of the model: 16 for a CPU, 96 for a GPU; a multiple of 8.")] = 32,
@@ -134,14 +156,18 @@ def prior(
     import json
 
     from diff2i2p.cloud import read_cloud
-    from diff2i2p.datasets.sequences import read_sequence
+    from diff2i2p.datasets.bag_sequence import BagChoice
+    from diff2i2p.datasets.mapping_run import open_mapping_run
     from diff2i2p_training.diffusion.prior_score import record_score
     from diff2i2p_training.diffusion.prior_views import site_views
     from diff2i2p_training.diffusion.train_prior import PriorShape, train_prior, unseen_sheet
 
     if (cloud is None) != (sequence is None):
         raise ValueError("a site is learnt from its cloud and its images: give both --cloud and --sequence, or neither")
-    site = site_views(read_cloud(cloud), read_sequence(sequence, start, stop), width) if cloud else None
+    site = None
+    if cloud:
+        run = open_mapping_run(sequence, BagChoice(truth=truth, start=start, stop=stop))
+        site = site_views(read_cloud(cloud), run, width)
     trained = train_prior(out, minutes, PriorShape(width, channels), site, batch, workers, seed)
     if sheet:
         unseen_sheet(trained, sheet)

@@ -35,9 +35,31 @@ def run(app: typer.Typer) -> None:
 app = new_app("Where is the camera in the point-cloud map?")
 notes = Console(stderr=True, highlight=False)  # what people read; stdout is for results
 
-Weights = Annotated[str | None, typer.Option(help="Weights file, or the name of shipped weights. Without, only appearance can match.")]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        help="Weights file, or the name of shipped weights; by default those that the map was"
+        " compiled with, where they ship."
+    ),
+]
 Matcher = Annotated[str | None, typer.Option(help="Who finds correspondences: network, appearance or both.")]
 Settings = Annotated[Path | None, typer.Option("--config", help="YAML of parameters that differ from the defaults.")]
+Truth = Annotated[
+    str,
+    typer.Option(help="Poses of a bag: a topic, tf, tf:PARENT:CHILD or a TUM file; default: a topic so named."),
+]
+TruthFrame = Annotated[
+    str, typer.Option(help="Frame whose pose that is; default: what odometry says, else the camera.")
+]
+ImageTopic = Annotated[
+    str, typer.Option(help="Topic of a bag's images, raw or compressed; needed where there are several.")
+]
+InfoTopic = Annotated[
+    str, typer.Option(help="Topic of a bag's calibration; default: the image topic's neighbour.")
+]
+CameraFile = Annotated[
+    Path | None, typer.Option("--camera", help="Calibration as ROS camera_info YAML, instead of that.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -69,3 +91,23 @@ def progress_bar(title: str) -> Iterator:
             progress.update(task, total=total, what=what, **({"advance": 1} if done is None else {"completed": done}))
 
         yield update
+
+
+def tell_sources(sequence) -> None:
+    """What of a bag was taken from where, and how many images; nothing of a folder."""
+    sources = getattr(sequence, "sources", {})
+    for what, source in sources.items():
+        notes.print(f"{what}: {source}")
+    if sources:
+        notes.print(f"{len(sequence)} images used")
+
+
+def bag_choice(
+    image_topic: str, info_topic: str, camera: Path | None, truth: str, truth_frame: str, **more
+):  # fmt: skip
+    """The `BagChoice` of these options. Raises CameraError."""
+    from diff2i2p.camera import Camera
+    from diff2i2p.datasets.bag_sequence import BagChoice
+
+    lens = Camera.from_yaml(camera) if camera else None
+    return BagChoice(image_topic, info_topic, lens, truth, truth_frame, **more)

@@ -50,12 +50,20 @@ def _print(found, frames: int) -> None:
             word, style = ("worse", "red") if change.regression else ("better", "green") if change.better else ("within tolerance", None)
             table.add_row(change.figure.name, change.figure.written(change.before), change.figure.written(change.after), word, style=style)
     console.print(table if table.row_count else "all figures are equal")
-    if found.common:
-        console.print(f"{len(found.frames)} of {found.common} common frames got worse, {found.improved} got better")
+    console.print(_shared(found))
     for frame in found.frames[:frames]:
         console.print(f"  {frame.name}: {_state(frame.before, frame.before_m)} -> {_state(frame.after, frame.after_m)}")
     if found.regressions:
         console.print(f"REGRESSION: {', '.join(change.figure.name for change in found.regressions)}", style="bold red")
+
+
+def _shared(found) -> str:
+    """What became of the frames that both runs have, and how many each has where that differs."""
+    a, b = found.counts
+    if not found.common:
+        return f"no frame in common, of {a} in A and {b} in B: the figures are of different images"
+    told = f"{len(found.frames)} of {found.common} common frames got worse, {found.improved} got better"
+    return told if a == b == found.common else f"{told} (A has {a} frames, B {b})"
 
 
 def _state(verdict: str, metres: float | None) -> str:

@@ -4,11 +4,38 @@
 import numpy as np
 from scipy.spatial import cKDTree
 
+from diff2i2p.cloud.content import CloudError
+from diff2i2p.cloud.point_cloud import PointCloud
+
 SAMPLES, NEIGHBOURS = 4000, 16
 FLAT = 0.35  # thickness over width of a neighbourhood that counts as a plane
 SAME, APART = np.cos(np.radians(8)), np.cos(np.radians(30))
 Z_IS_UP = 1.5  # how much more is believed of z, which mapping tools put up (REP 103): a corridor has more wall than floor
-SIGN = np.array([0, -0.1, 0.1])  # z up, or y down in a camera's frame, where floor and ceiling look alike
+SIGN = np.array(
+    [0, -0.1, 0.1]
+)  # z up, or y down in a camera's frame, where floor and ceiling look alike
+
+
+def axis_up(name: str) -> np.ndarray:
+    """(3,) float64 unit vector of 'x', 'y', 'z', '-x', '-y' or '-z'. Raises CloudError."""
+    sign, axis = (-1.0, name[1:]) if name[:1] in ("-", "−") else (1.0, name.lstrip("+"))
+    if axis not in ("x", "y", "z"):
+        raise CloudError(f"the up axis is one of x, y, z, -x, -y, -z, not '{name}'")
+    return sign * np.eye(3)["xyz".index(axis)]
+
+
+def find_up(cloud: PointCloud) -> np.ndarray:
+    """(3,) float64 unit vector against gravity, found from floors, ceilings and table tops. Raises CloudError when nothing is flat."""
+    low, high = np.percentile(cloud.points[:: max(len(cloud) // 100_000, 1)], (2, 98), axis=0)
+    voxel = float(
+        np.clip(np.linalg.norm(high - low) / 150, 0.01, 0.25)
+    )  # metres; coarser, the floors of a large site are no planes
+    up = up_from_planes(cloud.voxel_downsample(voxel).points)
+    if up is None:
+        raise CloudError(
+            "the cloud has no floor or other plane to tell which way is up: say it, e.g. --up z"
+        )
+    return up
 
 
 def up_from_planes(points: np.ndarray) -> np.ndarray | None:
@@ -19,7 +46,12 @@ def up_from_planes(points: np.ndarray) -> np.ndarray | None:
     if len(places) < NEIGHBOURS:
         return None
     axes = _dominant(normals)
-    axis = max(axes, key=lambda axis: (np.abs(normals @ axis) > SAME).sum() * (Z_IS_UP if abs(axis[2]) > 0.9 else 1))
+    axis = max(
+        axes,
+        key=lambda axis: (
+            (np.abs(normals @ axis) > SAME).sum() * (Z_IS_UP if abs(axis[2]) > 0.9 else 1)
+        ),
+    )
     return axis if _floor_is_low(axis, points, places[np.abs(normals @ axis) > SAME]) else -axis
 
 

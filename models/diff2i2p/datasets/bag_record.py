@@ -93,7 +93,7 @@ class _Recorder:
     def _camera_info(self, camera: Camera, header):
         P = np.hstack([camera.matrix, np.zeros((3, 1))])
         region = self._new("sensor_msgs/msg/RegionOfInterest", 0, 0, 0, 0, False)
-        K, D, R = camera.matrix.ravel(), np.array(camera.D, float), np.eye(3).ravel()
+        K, D, R = camera.matrix.ravel(), np.array(camera.D, float), np.array(camera.R)
         return self._new(CAMERA_INFO, header, camera.height, camera.width, camera.model, D, K, R, P.ravel(), 0, 0, region)
 
     def _transform(self, stamp: float, parent: str, child: str, T_parent_child: np.ndarray):

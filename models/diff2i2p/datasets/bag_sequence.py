@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from diff2i2p.camera import Camera
-from diff2i2p.datasets.bag import CAMERA_INFO, COMPRESSED, IMAGE, ODOMETRY, TF, Bag, BagError, Message, seconds
-from diff2i2p.datasets.bag_truth import find_truth, named_truth, pose_row
-from diff2i2p.datasets.image_messages import decode_image
+from diff2i2p.datasets.bag import CAMERA_INFO, COMPRESSED, IMAGE, Bag, BagError, Message, seconds
+from diff2i2p.datasets.bag_motion import MotionTopics, read_tree
+from diff2i2p.datasets.bag_truth import Truth, find_truth, named_truth
+from diff2i2p.datasets.image_messages import decode_image, is_rectified
+from diff2i2p.datasets.odometry import NO_OPTICAL_FRAME, is_body_frame
 from diff2i2p.datasets.sequences import Frame, Sequence
 from diff2i2p.datasets.transform_tree import TransformTree
 
@@ -28,9 +30,12 @@ class BagChoice:
     truth: str = ""  # topic, `tf`, `tf:PARENT:CHILD`, TUM file or `none`
     truth_frame: str = ""  # frame whose pose the truth gives
     odom_frame: str = "odom"
+    odom_topic: str = ""  # of several that tell of the same frames
+    robot: str = ""  # namespace of the robot whose TF is used, of several
     start: int | None = None  # image numbers: start <= number < stop, every so many
     stop: int | None = None
     every: int = 1
+    poses_from_tf: bool = False  # where neither a truth is given nor a topic named so
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,7 @@ class BagSequence(Sequence):
     odom_frame: str
     camera_frame: str
     sources: dict[str, str]  # what was taken from where, for people
+    truth: Truth  # at any stamp, not only of images
 
     def odometry(self, stamp: float) -> np.ndarray | None:
         """T_odom_camera (4, 4) at `stamp`, seconds, or None; an odom frame that never moves is no odometry."""
@@ -59,26 +65,45 @@ class BagSequence(Sequence):
         return self.tree.lookup(self.odom_frame, self.camera_frame, stamp) if moves else None
 
 
-def read_bag(path: Path | str, choice: BagChoice = BagChoice(), map_frame: str = "map") -> BagSequence:
+def read_bag(
+    path: Path | str, choice: BagChoice = BagChoice(), map_frame: str = "map"
+) -> BagSequence:
     """Read a bag; images stay on disk until they are asked for. Raises BagError, CameraError, SequenceError."""
     bag = Bag(path)
     topic = _image_topic(bag, choice.image_topic)
     images = BagImages(bag, topic)
     info_topic, cameras = _cameras(bag, topic, choice)
     wanted = choice.truth or named_truth(bag)
-    tree = read_tree(bag, choice.odom_frame, wanted)
-    frames = [frame for frame in _frames(bag.path, images, cameras) if frame.index in _range(choice)]
+    used = MotionTopics(choice.odom_frame.lstrip("/"), choice.odom_topic, choice.robot, wanted)
+    tree, by = read_tree(bag, used, topic)
+    frames = [
+        frame for frame in _frames(bag.path, images, cameras) if frame.index in _range(choice)
+    ]
     frames = frames[:: choice.every]
     if not frames:
-        raise BagError(f"{bag.path} has {len(images)} images on {topic}, none in the range asked for")
-    told, truth = find_truth(bag, tree, wanted, choice.truth_frame, map_frame, images.frame_id, [f.stamp for f in frames])
-    frames = [replace(frame, T_map_camera=T) for frame, T in zip(frames, truth, strict=True)]
+        raise BagError(
+            f"{bag.path} has {len(images)} images on {topic}, none in the range asked for"
+        )
+    if choice.poses_from_tf and wanted == "none" != choice.truth:
+        placed = (tree.lookup(map_frame, images.frame_id, frame.stamp) for frame in frames)
+        wanted = "tf" if any(T is not None for T in placed) else wanted
+    told, truth = find_truth(
+        bag, tree, wanted, choice.truth_frame, map_frame, images.frame_id, [f.stamp for f in frames]
+    )
+    frames = [replace(frame, T_map_camera=truth(frame.stamp)) for frame in frames]
     sources = {"images": topic, "camera": info_topic, "truth": told, "odometry": "none"}
     sequence = BagSequence(
-        bag.path.resolve().stem, frames[0].camera, tuple(frames), tree, choice.odom_frame, images.frame_id, sources
+        bag.path.resolve().stem, frames[0].camera, tuple(frames), tree, choice.odom_frame,
+        images.frame_id, sources, truth,
     )  # fmt: skip
-    if any(sequence.odometry(frame.stamp) is not None for frame in frames):
-        sources["odometry"] = f"{choice.odom_frame} -> {images.frame_id}"
+    known = (sequence.odometry(frame.stamp) for frame in frames)
+    T_odom_camera = next((T for T in known if T is not None), None)
+    if T_odom_camera is not None:
+        sources["odometry"] = f"{choice.odom_frame} -> {images.frame_id}{by}"
+        if is_body_frame(T_odom_camera):
+            sources["camera frame"] = f"{images.frame_id}, {NO_OPTICAL_FRAME}"
+    elif by:
+        sources["odometry"] += by
     return sequence
 
 
@@ -117,7 +142,9 @@ class BagImages:
     def _from(self, number: int) -> Iterator[Message]:
         received = self._received[number]
         ahead = self._bag.messages(self._topic, start=received)
-        for _ in range(number - self._received.index(received)):  # received in the same nanosecond, before it
+        for _ in range(
+            number - self._received.index(received)
+        ):  # received in the same nanosecond, before it
             next(ahead)
         return ahead
 
@@ -126,34 +153,52 @@ def _image_topic(bag: Bag, wanted: str) -> str:
     topics = bag.named(IMAGE, COMPRESSED)
     if wanted:
         if wanted not in topics:
-            raise BagError(f"{bag.path} has no images on {wanted}; image topics: {bag.listed(IMAGE, COMPRESSED)}")
+            raise BagError(
+                f"{bag.path} has no images on {wanted}; image topics: {bag.listed(IMAGE, COMPRESSED)}"
+            )
         return wanted
-    cameras = [topic for topic in topics if topic.removesuffix("/compressed") not in topics or topic.removesuffix("/compressed") == topic]
-    cameras = [topic for topic in cameras if not _is_depth(bag, topic)] if len(cameras) > 1 else cameras
+    cameras = [
+        topic
+        for topic in topics
+        if topic.removesuffix("/compressed") not in topics
+        or topic.removesuffix("/compressed") == topic
+    ]
+    cameras = (
+        [topic for topic in cameras if not _is_depth(bag, topic)] if len(cameras) > 1 else cameras
+    )
     if not cameras:
         raise BagError(f"{bag.path} has no images; its topics: {bag.listed()}")
     if len(cameras) > 1:
-        raise BagError(f"{bag.path} has several image topics, choose one with --image-topic: {', '.join(cameras)}")
+        raise BagError(
+            f"{bag.path} has several image topics, choose one with --image-topic: {', '.join(cameras)}"
+        )
     return cameras[0]
 
 
 def _is_depth(bag: Bag, topic: str) -> bool:
     first = next(bag.messages(topic)).content
-    return getattr(first, "encoding", "") in DEPTH_ENCODINGS or "compressedDepth" in getattr(first, "format", "")
+    return getattr(first, "encoding", "") in DEPTH_ENCODINGS or "compressedDepth" in getattr(
+        first, "format", ""
+    )
 
 
-def _cameras(bag: Bag, image_topic: str, choice: BagChoice) -> tuple[str, list[tuple[float, Camera]]]:
+def _cameras(
+    bag: Bag, image_topic: str, choice: BagChoice
+) -> tuple[str, list[tuple[float, Camera]]]:
     """Where the calibration is from, and (stamp, camera) of every change of it."""
     if choice.camera:
         return "given", [(0.0, choice.camera)]
     topic = _info_topic(bag, image_topic, choice.camera_info_topic)
+    told, rectified = topic, is_rectified(image_topic)
     cameras: list[tuple[float, Camera]] = []
     for message in bag.messages(topic):
         info = message.content
-        camera = Camera.from_calibration(info.width, info.height, info.k, info.d, info.distortion_model)
+        camera = Camera.from_camera_info(info, rectified)
+        if rectified and np.any(info.d):
+            told = f"{topic}, P of it: {image_topic} says that its images are rectified"
         if not cameras or camera != cameras[-1][1]:
             cameras.append((seconds(info.header.stamp) or message.received * 1e-9, camera))
-    return topic, cameras
+    return told, cameras
 
 
 def _info_topic(bag: Bag, image_topic: str, wanted: str) -> str:
@@ -163,32 +208,20 @@ def _info_topic(bag: Bag, image_topic: str, wanted: str) -> str:
     if chosen in topics:
         return chosen
     if not topics:
-        raise BagError(f"{bag.path} has no camera_info for {image_topic}: give the calibration with --camera camera.yaml")
+        raise BagError(
+            f"{bag.path} has no camera_info for {image_topic}: give the calibration with --camera camera.yaml"
+        )
     found = f"no camera_info on {wanted}" if wanted else f"no {sibling} for {image_topic}"
-    raise BagError(f"{bag.path} has {found}, choose one with --camera-info-topic: {', '.join(topics)}")
+    raise BagError(
+        f"{bag.path} has {found}, choose one with --camera-info-topic: {', '.join(topics)}"
+    )
 
 
-def _frames(path: Path, images: BagImages, cameras: list[tuple[float, Camera]]) -> Iterator[BagFrame]:
+def _frames(
+    path: Path, images: BagImages, cameras: list[tuple[float, Camera]]
+) -> Iterator[BagFrame]:
     """Every image with the camera_info that was in force, as a node would know it: the newest not after it, else the first."""
     changes = [stamp for stamp, _ in cameras]
     for index, stamp in enumerate(images.stamps):
         camera = cameras[max(bisect_right(changes, stamp + 1e-6) - 1, 0)][1]
         yield BagFrame(index, f"{stamp:.6f}", stamp, path, camera=camera, images=images)
-
-
-def read_tree(bag: Bag, odom_frame: str, truth: str = "") -> TransformTree:
-    """The transforms of a bag; odometry messages in `odom_frame` that are not the truth count where TF lacks what they tell."""
-    tree, odometry = TransformTree(), []
-    for message in bag.messages(*(topic for topic in bag.named(TF, ODOMETRY) if topic != truth)):
-        if hasattr(message.content, "transforms"):
-            for transform in message.content.transforms:
-                t, q = transform.transform.translation, transform.transform.rotation
-                row = (seconds(transform.header.stamp), t.x, t.y, t.z, q.x, q.y, q.z, q.w)
-                tree.add(transform.header.frame_id, transform.child_frame_id, row, static=message.topic.endswith("tf_static"))
-        elif message.content.header.frame_id.lstrip("/") == odom_frame:
-            odometry.append(message.content)
-    known = set(tree.children)
-    for content in odometry:
-        if content.child_frame_id.lstrip("/") not in known:
-            tree.add(content.header.frame_id, content.child_frame_id, pose_row(content))
-    return tree

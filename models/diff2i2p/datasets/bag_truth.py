@@ -1,57 +1,93 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where the camera of a bag really was: from a topic, from TF, or from a TUM file."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from diff2i2p.datasets.bag import ODOMETRY, Bag, BagError, seconds
+from diff2i2p.datasets.bag import ODOMETRY, Bag, BagError, pose_row
 from diff2i2p.datasets.sequences import read_trajectory
 from diff2i2p.datasets.trajectory import Trajectory
 from diff2i2p.datasets.transform_tree import TransformTree
 
-POSE_TYPES = ("geometry_msgs/msg/PoseStamped", "geometry_msgs/msg/PoseWithCovarianceStamped", ODOMETRY)
+Truth = Callable[[float], np.ndarray | None]  # T_map_camera (4, 4) at a stamp
+POSE_TYPES = (
+    "geometry_msgs/msg/PoseStamped",
+    "geometry_msgs/msg/PoseWithCovarianceStamped",
+    ODOMETRY,
+)
 TRUE_NAMES = ("truth", "gt")  # parts of a topic's name that say it is one
-GAP = 0.1  # seconds between an image and the truth before and after it
 
 
 def named_truth(bag: Bag) -> str:
-    """The one topic with poses whose name says that they are the truth, or `none`. Raises BagError when there are several."""
-    named = [topic for topic in bag.named(*POSE_TYPES) if any(part in topic.lower().replace("/", "_").split("_") for part in TRUE_NAMES)]
+    """The one topic whose name says that its poses are the truth, or `none`.
+
+    Raises BagError when there are several.
+    """
+    named = [
+        topic
+        for topic in bag.named(*POSE_TYPES)
+        if any(part in topic.lower().replace("/", "_").split("_") for part in TRUE_NAMES)
+    ]
     if len(named) > 1:
-        raise BagError(f"{bag.path} has several truth topics, choose one with --truth, or none: {', '.join(named)}")
+        raise BagError(
+            f"{bag.path} has several truth topics, choose one with --truth, or none:"
+            f" {', '.join(named)}"
+        )
     return named[0] if named else "none"
 
 
 def find_truth(
-    bag: Bag, tree: TransformTree, wanted: str, body: str, map_frame: str, camera_frame: str, stamps: list[float]
-) -> tuple[str, list[np.ndarray | None]]:  # fmt: skip
-    """Where the truth is from, and T_map_camera (4, 4) or None at each of the `stamps`.
+    bag: Bag, tree: TransformTree, wanted: str, body: str, map_frame: str, camera_frame: str,
+    stamps: list[float],
+) -> tuple[str, Truth]:  # fmt: skip
+    """Where the truth is from, and what gives T_map_camera (4, 4) or None at any stamp.
 
-    wanted: a topic, `tf`, `tf:PARENT:CHILD`, a TUM file, or `none`. body: frame whose pose it gives; the camera, or what an
-    odometry message says, unless given. Raises BagError, SequenceError.
+    wanted: a topic, `tf`, `tf:PARENT:CHILD`, a TUM file, or `none`. body: frame whose pose it
+    gives; the camera, or what an odometry message says, unless given. stamps: of the images, at some of
+    which it must be known. Raises BagError, SequenceError.
     """
     if wanted == "none":
-        return "none", [None] * len(stamps)
+        return "none", lambda stamp: None
     if wanted.partition(":")[0] == "tf":
         parent, child = _tf_frames(wanted, map_frame, camera_frame)
-        poses = [tree.lookup(parent, child, stamp) for stamp in stamps]
-        told, span = f"TF {parent} -> {child}", f"TF has the frames {', '.join(tree.frames) or 'none'}"
+        pose_at = partial(tree.lookup, parent, child)
+        told, span = f"TF {parent} -> {child}", f"TF has the frames {_names(tree)}"
     else:
         trajectory, parent, child, told = _recorded(bag, wanted, map_frame)
-        child = body.lstrip("/") or child or camera_frame
-        poses = [trajectory.at(stamp, GAP) for stamp in stamps]
-        span = f"it lasts from {trajectory.stamps[0]:.3f} s to {trajectory.stamps[-1]:.3f} s" if len(trajectory) else "it is empty"
-    if all(pose is None for pose in poses):
-        raise BagError(
-            f"the truth {told} says nothing about the time of the images, {stamps[0]:.3f} s to {stamps[-1]:.3f} s: {span};"
-            " were both stamped by the same clock?"
+        child, gap = body.lstrip("/") or child or camera_frame, trajectory.gap
+        pose_at = partial(trajectory.at, gap=gap)
+        span = (
+            f"it lasts from {trajectory.stamps[0]:.3f} s to {trajectory.stamps[-1]:.3f} s"
+            if len(trajectory)
+            else "it is empty"
         )
-    links = [tree.lookup(map_frame, parent, stamp) for stamp in stamps]
-    if all(link is None for link in links):
-        told, links = f"{told}, its frame '{parent}' taken for the map's '{map_frame}'", [np.eye(4)] * len(stamps)
-    offsets = _offsets(tree, child, camera_frame, stamps)
-    return told, [_product(*chain) for chain in zip(links, poses, offsets, strict=True)]
+    if all(pose_at(stamp) is None for stamp in stamps):
+        raise BagError(
+            f"the truth {told} says nothing about the time of the images, {stamps[0]:.3f} s to"
+            f" {stamps[-1]:.3f} s: {span}; were both stamped by the same clock?"
+        )
+    link_at = partial(tree.lookup, map_frame, parent)
+    if all(link_at(stamp) is None for stamp in stamps):
+        told = f"{told}, its frame '{parent}' taken for the map's '{map_frame}'"
+        link_at = _nowhere_else
+    offset_at = partial(tree.lookup, child, camera_frame)
+    if all(offset_at(stamp) is None for stamp in stamps):
+        raise BagError(
+            f"the truth is the pose of '{child}', and TF does not connect it with the camera"
+            f" '{camera_frame}' (frames: {_names(tree)}): name the frame that it is the pose of with --truth-frame"
+        )
+    return told, lambda stamp: _product(link_at(stamp), pose_at(stamp), offset_at(stamp))
+
+
+def _names(tree: TransformTree) -> str:
+    return ", ".join(tree.frames) or "none"
+
+
+def _nowhere_else(stamp: float) -> np.ndarray:
+    return np.eye(4)
 
 
 def _tf_frames(wanted: str, map_frame: str, camera_frame: str) -> tuple[str, str]:
@@ -62,34 +98,23 @@ def _tf_frames(wanted: str, map_frame: str, camera_frame: str) -> tuple[str, str
 
 
 def _recorded(bag: Bag, wanted: str, map_frame: str) -> tuple[Trajectory, str, str, str]:
-    """Trajectory of a topic or a TUM file, its parent frame, the frame it tells of where that is known, and its name for people."""
+    """Trajectory of a topic or a TUM file, its parent frame, the frame it is of, and its name.
+
+    The frame is empty where it is not known.
+    """
     if wanted in bag.named(*POSE_TYPES):
-        contents = [message.content for message in bag.messages(wanted)]
-        child = getattr(contents[0], "child_frame_id", "").lstrip("/")
-        rows = [pose_row(content) for content in contents]
-        return Trajectory.from_rows(rows), contents[0].header.frame_id.lstrip("/"), child, wanted
+        messages = list(bag.messages(wanted))
+        first = messages[0].content
+        child = getattr(first, "child_frame_id", "").lstrip("/")
+        rows = [pose_row(message) for message in messages]
+        return Trajectory.from_rows(rows), first.header.frame_id.lstrip("/"), child, wanted
     if Path(wanted).is_file():
         return read_trajectory(wanted), map_frame, "", Path(wanted).name
-    raise BagError(f"there is no truth '{wanted}': no such file, and {bag.path} has poses on {bag.listed(*POSE_TYPES)}")
-
-
-def _offsets(tree: TransformTree, child: str, camera_frame: str, stamps: list[float]) -> list[np.ndarray | None]:
-    """T_child_camera at each of the stamps, where it is known."""
-    offsets = [tree.lookup(child, camera_frame, stamp) for stamp in stamps]
-    if all(offset is None for offset in offsets):
-        raise BagError(
-            f"the truth is the pose of '{child}', and TF does not connect it with the camera '{camera_frame}' (frames:"
-            f" {', '.join(tree.frames) or 'none'}): name the frame that it is the pose of with --truth-frame"
-        )
-    return offsets
+    raise BagError(
+        f"there is no truth '{wanted}': no such file, and {bag.path} has poses on"
+        f" {bag.listed(*POSE_TYPES)}"
+    )
 
 
 def _product(*chain: np.ndarray | None) -> np.ndarray | None:
     return None if any(T is None for T in chain) else np.linalg.multi_dot(chain)
-
-
-def pose_row(content) -> tuple:
-    """Stamp tx ty tz qx qy qz qw of a message with a header and a pose, with covariance or without."""
-    pose = getattr(content.pose, "pose", content.pose)
-    p, q = pose.position, pose.orientation
-    return (seconds(content.header.stamp), p.x, p.y, p.z, q.x, q.y, q.z, q.w)

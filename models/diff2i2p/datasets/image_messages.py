@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pixels of ROS image messages; ROS itself is not needed, only the fields of its messages."""
 
+import re
 import sys
 
 import cv2
@@ -8,11 +9,18 @@ import numpy as np
 from rosbags.image.image import ImageError as UnsupportedImage
 from rosbags.image.image import convert_color, to_cvtype
 
-from diff2i2p.datasets.image_bytes import ImageError, decode_bytes
+from diff2i2p.datasets.image_bytes import ImageError, decode_bytes, to_8_bits
 
 # what drivers call their OpenCV matrices; OpenCV keeps colour as BGR
 PLAIN_ENCODINGS = {"8UC1": "mono8", "8UC3": "bgr8", "8UC4": "bgra8"}
 GREY_ENCODINGS = ("mono8", "mono16")
+ANY_DEPTH = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
+
+
+def is_rectified(topic: str) -> bool:
+    """Whether a topic's name says that its images are undistorted, as image_proc names them."""
+    words = re.split("[_/]", topic.removesuffix("/compressed").rpartition("/")[2])
+    return not {"rect", "rectified"}.isdisjoint(words)
 
 
 def decode_image(message) -> np.ndarray:
@@ -34,6 +42,8 @@ def _raw(message) -> np.ndarray:
     try:
         _, _, kind, channels = to_cvtype(encoding)
         pixels = _pixels(message, np.dtype(kind), channels)
+        if pixels.dtype == np.uint16:
+            pixels, encoding = to_8_bits(pixels), encoding.removesuffix("16") + "8"
         return convert_color(pixels, encoding, "mono8" if encoding in GREY_ENCODINGS else "rgb8")
     except (UnsupportedImage, cv2.error) as error:
         raise ImageError(f"encoding '{message.encoding:.40}' is not a camera image we can read; publish rgb8, bgr8 or mono8") from error
@@ -55,7 +65,7 @@ def _pixels(message, kind: np.dtype, channels: int) -> np.ndarray:
 
 def _decompressed(message) -> np.ndarray:
     try:
-        pixels = decode_bytes(bytes(message.data), cv2.IMREAD_ANYCOLOR)
+        pixels = to_8_bits(decode_bytes(bytes(message.data), ANY_DEPTH))
     except ImageError as error:
         raise ImageError(f"a compressed image ('{message.format:.40}', {len(message.data)} bytes) {error}") from error
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB) if pixels.ndim == 3 else pixels

@@ -8,6 +8,21 @@ from diff2i2p.datasets.trajectory import Trajectory
 from diff2i2p.geometry import T_BODY_OPTICAL
 
 
+UPRIGHT = np.cos(np.radians(30))
+NO_OPTICAL_FRAME = (
+    "whose z axis points up as a body's does, not ahead as that of an optical frame: unless the camera"
+    " looks at the ceiling, name the optical frame (x right, y down, z ahead)"
+)
+
+
+def is_body_frame(T_level_frame: np.ndarray) -> bool:
+    """Whether a frame stands as a body does (REP 103), z up. T_level_frame (4, 4): the z axis of
+
+    `level` is vertical, as that of odom is. An optical frame does so only at the ceiling.
+    """
+    return bool(T_level_frame[2, 2] > UPRIGHT)
+
+
 class DriftingOdometry:
     """Every step too long and every turn too far by a share `drift`; the camera sits in the robot's base."""
 

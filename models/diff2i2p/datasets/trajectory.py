@@ -8,6 +8,7 @@ from scipy.spatial.transform import Rotation, Slerp
 
 EXACT = 1e-5  # seconds between two stamps that are the same
 ALONE = 0.02  # seconds up to which a pose stands for a stamp without one on the other side
+GAP = 0.1, 0.3  # seconds, least and most, between a stamp and the poses before and after it
 STATISTICS = ("rmse", "mean", "median", "std", "max")
 
 
@@ -49,6 +50,15 @@ class Trajectory:
         if len(away) == 2 and max(away.values()) <= gap and away[near] > EXACT:
             return self._between(after - 1, after, stamp)
         return self.poses[near] if away[near] <= min(gap, ALONE) else None
+
+    @property
+    def gap(self) -> float:
+        """Seconds before and after a stamp, within which poses tell where something was then: what
+
+        is usual between two of them, so that 10 Hz serve every camera, but no hole is bridged.
+        """
+        usual = float(np.median(np.diff(self.stamps))) if len(self) > 1 else 0.0
+        return float(np.clip(1.5 * usual, *GAP))
 
     def _between(self, before: int, after: int, stamp: float) -> np.ndarray:
         part = (stamp - self.stamps[before]) / (self.stamps[after] - self.stamps[before])

@@ -65,6 +65,7 @@ class Comparison:
     frames: list[FrameChange]  # those that got worse, the worst first
     improved: int  # frames that got better
     common: int  # frames that both runs have
+    counts: tuple[int, int]  # frames that each has
 
     @property
     def regressions(self) -> list[Change]:
@@ -75,7 +76,8 @@ class Comparison:
         """Ready for JSON."""
         rows = [{"figure": c.figure.key, "before": c.before, "after": c.after, "regression": c.regression} for c in self.changes]
         frames = [asdict(frame) for frame in self.frames]
-        return {"figures": rows, "worse_frames": frames, "better_frames": self.improved, "common_frames": self.common}
+        shared = {"better_frames": self.improved, "common_frames": self.common}
+        return {"figures": rows, "worse_frames": frames, "frames": self.counts, **shared}
 
 
 def compare(before: Path | str, after: Path | str, tolerances: Tolerances = Tolerances()) -> Comparison:
@@ -89,7 +91,8 @@ def compare(before: Path | str, after: Path | str, tolerances: Tolerances = Tole
     common = first.frames.keys() & second.frames.keys()
     frames = [_frame_change(name, first.frames[name], second.frames[name]) for name in first.frames if name in common]
     worse = sorted((frame for frame in frames if _loss(frame) > 0), key=_loss, reverse=True)
-    return Comparison(changes, worse, sum(_loss(frame) < 0 for frame in frames), len(common))
+    improved, counts = sum(_loss(f) < 0 for f in frames), (len(first.frames), len(second.frames))
+    return Comparison(changes, worse, improved, len(common), counts)
 
 
 def is_regression(figure: Figure, before: float | None, after: float | None, tolerances: Tolerances) -> bool:

@@ -41,6 +41,12 @@ class Record:
     latency_ms: float  # wall time of the whole frame
     problem: str = ""  # why the image could not even be looked at
 
+    def moved(self, offset: np.ndarray) -> "Record":
+        """The same in a frame whose coordinates are `offset` (3,), metres, larger."""
+        truth = self.frame.T_map_camera
+        frame = self.frame if truth is None else self.frame.moved(offset)
+        return replace(self, frame=frame, answer=self.answer.moved(offset))
+
     @property
     def judged(self) -> bool:
         """Whether the truth is known."""

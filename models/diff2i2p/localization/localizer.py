@@ -8,7 +8,7 @@ import numpy as np
 
 from diff2i2p.camera import Camera, View, rectify
 from diff2i2p.config import Config
-from diff2i2p.geometry import same_place
+from diff2i2p.geometry import same_place, translated
 from diff2i2p.localization.hypotheses import propose
 from diff2i2p.localization.ranking import (
     RenderedHypothesis,
@@ -53,6 +53,7 @@ class Localizer:
         every other failure is a status of the result.
         """
         timer, dense, config = StageTimer(), self.map.dense, self.config
+        prior = None if prior is None else translated(prior, -self.map.origin)
         with timer("rectify"):
             view = rectify(image, camera, config.image.width, config.image.max_fov, depth)
         gravity = None if up is None else (up, self.map.up)
@@ -83,7 +84,7 @@ class Localizer:
             if self._is_proof(best) and (matcher is self.klt or best >= config.track.sure):
                 break  # what verifies where it is expected, or is sure, needs no second opinion
         answer = self._answer(verified, view) if verified else self._no_answer(matched, view)
-        return replace(answer, milliseconds=timer.milliseconds)
+        return replace(answer, milliseconds=timer.milliseconds).moved(self.map.origin)
 
     def _is_proof(self, confidence: float) -> bool:
         return confidence >= self.config.verify.min_confidence

@@ -7,6 +7,7 @@ from enum import Enum
 import numpy as np
 
 from diff2i2p.correspondences import Correspondences
+from diff2i2p.geometry import translated
 from diff2i2p.localization.evidence import Evidence
 from diff2i2p.pose.pnp import Pose
 
@@ -52,6 +53,11 @@ class VerifiedHypothesis:
         """What hypotheses are compared by."""
         return self.best.confidence, int(self.best.pose.inliers.sum())
 
+    def moved(self, offset: np.ndarray) -> "VerifiedHypothesis":
+        """The same in a frame whose coordinates are `offset` (3,), metres, larger."""
+        poses = tuple(replace(verified, pose=verified.pose.moved(offset)) for verified in self.poses)
+        return VerifiedHypothesis(self.correspondences.moved(offset), poses)
+
     def refined(self, pose: VerifiedPose) -> "VerifiedHypothesis":
         """With one more refinement."""
         return replace(self, poses=(*self.poses, pose))
@@ -80,6 +86,19 @@ class Localization:
     @property
     def ok(self) -> bool:
         return self.status is Status.OK
+
+    def moved(self, offset: np.ndarray) -> "Localization":
+        """This answer in a frame whose coordinates are `offset` (3,), metres, larger."""
+        if not np.any(offset):
+            return self
+        known, matches = self.T_map_camera is not None, self.correspondences
+        return replace(
+            self,
+            correspondences=matches and matches.moved(offset),
+            T_map_camera=translated(self.T_map_camera, offset) if known else None,
+            rejected=self.rejected and self.rejected.moved(offset),
+            hypotheses=tuple(hypothesis.moved(offset) for hypothesis in self.hypotheses),
+        )
 
     def withheld(self, status: Status) -> "Localization":
         """This answer's rejection, for the reason `status`."""

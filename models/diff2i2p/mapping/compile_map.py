@@ -38,9 +38,10 @@ def compile_map(
     network, weights_sha256 = load_weights(weights, config) if weights else (None, None)
     config = network.config if isinstance(network, Diff2I2P) else config
     up = find_up(cloud) if up is None else up
-    photographs = keyframes(photographs) if use_colour else []
+    local = (p.moved(-np.array(cloud.origin)) for p in photographs)
+    photographs = keyframes(local) if use_colour else []
     if photographs and cloud.colours is None:
-        cloud = painted(cloud, photographs, config)
+        cloud = replace(painted(cloud, photographs, config), origin=cloud.origin)
     colour = use_colour and cloud.grey is not None
     progress(0, 3, "voxel pyramid")
     grid = config.map
@@ -60,9 +61,9 @@ def compile_map(
             looks["photographs"] = build_photographs(photographs, dense, config, progress)
         tensors |= {f"{group}.{name}": torch.from_numpy(array) for group, index in looks.items() for name, array in index.items()}
     header = {
-        "format": FORMAT, "cloud_sha256": _fingerprint(cloud), "weights_sha256": weights_sha256, "frame_id": frame_id,
+        "format": FORMAT, "cloud_sha256": _fingerprint(cloud), "weights_sha256": weights_sha256, "frame_id": frame_id.lstrip("/") or "map",
         "up": list(map(float, up)), "colour": colour, "voxel": config.map.fine_voxel, "levels": config.map.levels,
-        "spacing": dense.spacing,
+        "spacing": dense.spacing, "origin": list(map(float, cloud.origin)),
     }  # fmt: skip
     compiled = CompiledMap(Path(out), header, tensors)
     compiled.save()
@@ -87,6 +88,8 @@ def by_node(pyramid: Pyramid, network: Diff2I2P | None) -> dict[str, torch.Tenso
 
 def _fingerprint(cloud: PointCloud) -> str:
     digest = hashlib.sha256(np.ascontiguousarray(cloud.points))
+    if any(cloud.origin):
+        digest.update(np.array(cloud.origin))
     for extra in (cloud.colours, cloud.intensity):
         if extra is not None:
             digest.update(np.ascontiguousarray(extra))

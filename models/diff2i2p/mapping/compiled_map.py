@@ -49,6 +49,8 @@ FINITE = (
     "points", "grey", "node_points", "nodes", "dense.centres", "geometry.points",
     *(f"{group}.{name}" for group in LOOKS for name in ("points", "octaves", "grain")),
 )  # fmt: skip
+NO_ORIGIN = (0.0, 0.0, 0.0)
+FARTHEST_ORIGIN = 1e8  # metres; no projection of the earth has larger coordinates
 REMEDY = "compile the map again with 'diff2i2p compile-map'"
 
 
@@ -60,6 +62,7 @@ class MapError(ValueError):
 class CompiledMap:
     """A point-cloud map made ready. Fine points are sorted by node: node n owns points[node_starts[n]:node_starts[n + 1]].
 
+    Its arrays are relative to `origin`, in single precision; poses are not, in double precision.
     The tensors of an opened map are memory-mapped: what is not looked at is not read.
     """
 
@@ -99,8 +102,26 @@ class CompiledMap:
 
     @property
     def points(self) -> np.ndarray:
-        """(N, 3) float32 fine points, map frame, metres."""
-        return self.tensors["points"].numpy()
+        """(N, 3) fine points, map frame, metres: float32, or float64 where the map has an origin."""
+        points = self.tensors["points"].numpy()
+        return points + self.origin if self.origin.any() else points
+
+    @property
+    def origin(self) -> np.ndarray:
+        """(3,) float64 metres, that all arrays are relative to; zero unless coordinates are large."""
+        return np.array(self.header.get("origin", NO_ORIGIN), float)
+
+    @property
+    def no_looks(self) -> str:
+        """Why appearance cannot match images to it, in words; empty when it can."""
+        if len(self.appearance.get("points", ())) or len(self.photographs.get("points", ())):
+            return ""
+        if self.grey is None:
+            return "the map has neither colour nor intensity"
+        return (
+            "the map has colour or intensity, but no place for a camera shows enough of it: is the"
+            " cloud dense, in metres, and upright (--up)?"
+        )
 
     @property
     def grey(self) -> np.ndarray | None:
@@ -121,7 +142,8 @@ class CompiledMap:
 
     @property
     def frame_id(self) -> str:
-        return self.header["frame_id"]
+        """TF frame of the map's coordinates, as tf2 wants it: without the slash of ROS 1."""
+        return self.header["frame_id"].lstrip("/") or "map"
 
     @property
     def appearance(self) -> dict[str, np.ndarray]:
@@ -188,8 +210,15 @@ def _are_starts(starts: torch.Tensor, rows: int, owners: int | None) -> bool:
     return bool(starts[0] == 0 and starts[-1] == rows and (starts[1:] >= starts[:-1]).all())
 
 
+def _is_place(value) -> bool:
+    return isinstance(value, float) and abs(value) < FARTHEST_ORIGIN
+
+
 def _nonsense(header: dict, tensors: dict[str, torch.Tensor]) -> str:
     """What would make nonsense of an image's pose later; empty when nothing does. The largest arrays are not read for it."""
+    origin = header.get("origin", NO_ORIGIN)
+    if not isinstance(origin, list | tuple) or len(origin) != 3 or not all(map(_is_place, origin)):
+        return "'origin' in its header is no place"
     up = [value for value in header["up"] if isinstance(value, float)]
     if len(header["up"]) != 3 or not abs(np.linalg.norm(up) - 1) < 1e-3:
         return "'up' in its header is no unit vector"

@@ -10,6 +10,7 @@ from scipy.spatial import cKDTree
 from diff2i2p.camera import Camera, View, rectify
 from diff2i2p.cloud import PointCloud
 from diff2i2p.config import Config
+from diff2i2p.geometry import translated
 from diff2i2p.mapping.compiled_map import MapError
 from diff2i2p.mapping.dense import DenseMap
 from diff2i2p.mapping.descriptor_index import FAINT, describe, index
@@ -25,6 +26,10 @@ class Photograph(NamedTuple):
     read: Callable[[], np.ndarray]  # gives the image, (H, W, 3) uint8 RGB
     camera: Camera
     T_map_camera: np.ndarray  # (4, 4)
+
+    def moved(self, offset: np.ndarray) -> "Photograph":
+        """In a frame whose coordinates are `offset` (3,), metres, larger."""
+        return self._replace(T_map_camera=translated(self.T_map_camera, offset))
 
     def view(self, config: Config) -> View:
         return rectify(self.read(), self.camera, config.image.width, config.image.max_fov)

@@ -10,7 +10,7 @@ from diff2i2p.matchers.base import MatchedPlace, Matcher, StageTimer
 from diff2i2p.matchers.geometry import GeometryMatcher
 from diff2i2p.matchers.point_network import PointNetworkMatcher
 from diff2i2p.network.diff2i2p import Diff2I2P
-from diff2i2p.weights import load_weights
+from diff2i2p.weights import load_weights, shipped_name
 
 __all__ = [
     "MatchedPlace",
@@ -23,16 +23,19 @@ __all__ = [
 
 
 def open_matchers(site: CompiledMap, weights: str | None, config: Config) -> list[Matcher]:
-    """The matchers of `config` in the order they are asked. Raises MapError, WeightsError."""
+    """The matchers of `config` in the order they are asked. Raises MapError, WeightsError.
+
+    weights: None takes those that the map was compiled with, where they ship.
+    """
     matchers: list[Matcher] = []
+    weights = weights or shipped_name(site.header.get("weights_sha256"))
     if config.matcher != "appearance" and (weights or config.matcher == "network"):
         matchers.append(network_matcher(site, weights, config))
     if config.matcher != "network":
         matchers += appearance_matchers(site, config)
     if not matchers:
         raise MapError(
-            f"nothing can match images to {site.path}: the map has no colour for appearance,"
-            " and no weights are given"
+            f"nothing can match images to {site.path}: {site.no_looks}, and no weights are given"
         )
     return matchers
 

@@ -3,7 +3,7 @@
 inliers.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import poselib
@@ -11,7 +11,7 @@ import poselib
 from diff2i2p.camera import Camera
 from diff2i2p.config import PnpConfig
 from diff2i2p.correspondences import Correspondences
-from diff2i2p.geometry import in_camera, reprojection_errors
+from diff2i2p.geometry import in_camera, reprojection_errors, translated
 
 MIN_SIGMA = 0.5  # pixels; no match counts as better than that
 RAYLEIGH_MEDIAN = 1.1774  # median length of a 2D Gaussian residual, in standard deviations
@@ -31,6 +31,10 @@ class Pose:
     T_map_camera: np.ndarray  # (4, 4) float64
     inliers: np.ndarray  # (M,) bool over the correspondences
     covariance: np.ndarray  # (6, 6) m^2 and rad^2
+
+    def moved(self, offset: np.ndarray) -> "Pose":
+        """The same in a frame whose coordinates are `offset` (3,), metres, larger."""
+        return replace(self, T_map_camera=translated(self.T_map_camera, offset))
 
 
 def solve_pnp(correspondences: Correspondences, camera: Camera, config: PnpConfig) -> Pose | None:

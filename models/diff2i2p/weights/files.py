@@ -113,6 +113,12 @@ def shipped_weights() -> dict[str, dict]:
     return yaml.safe_load(table.read_text()) or {} if table.is_file() else {}
 
 
+def shipped_name(digest: str | None) -> str | None:
+    """The shipped weights whose file has this sha256, None where they do not ship."""
+    rows = shipped_weights().items()
+    return next((name for name, row in rows if row["sha256"] == digest), None)
+
+
 def sha256(path: Path | str) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

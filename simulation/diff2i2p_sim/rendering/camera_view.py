@@ -10,8 +10,9 @@ import numpy as np
 from diff2i2p.camera import Camera
 from diff2i2p_sim.description import Light, Lighting, Primitive, Room
 from diff2i2p_sim.rendering.faces import LEVELS, SHELL, Atlas, build_atlas, compile_faces
-from diff2i2p_sim.rendering.light_bake import Bake, bake
+from diff2i2p_sim.rendering.light_bake import FINE, Bake, Detail, bake
 from diff2i2p_sim.rendering.raycast import Pinhole, Seen, cast
+from diff2i2p_sim.rendering.reflectance import infrared_of
 
 ROW = 256  # samples per row: cv2.remap takes images, not lists
 
@@ -29,18 +30,29 @@ class Hits:
 class Stage:
     """A world made ready for rendering; expensive parts are made once, on first use."""
 
-    def __init__(self, primitives: tuple[Primitive, ...], rooms: tuple[Room, ...], lights: tuple[Light, ...]):
-        self.primitives, self.rooms, self.lights = primitives, rooms, lights
+    def __init__(
+        self,
+        primitives: tuple[Primitive, ...],
+        rooms: tuple[Room, ...],
+        lights: tuple[Light, ...],
+        detail: Detail = FINE,
+    ):
+        self.primitives, self.rooms, self.lights, self.detail = primitives, rooms, lights, detail
         self.faces, self.textures = compile_faces(primitives)
         self._sheets: dict[Lighting, np.ndarray] = {}
 
     @cached_property
     def bake(self) -> Bake:
-        return bake(self.faces, self.primitives, self.rooms, self.lights)
+        return bake(self.faces, self.primitives, self.rooms, self.lights, self.detail)
 
     @cached_property
     def atlas(self) -> Atlas:
         return build_atlas(self.textures)
+
+    @cached_property
+    def infrared(self) -> np.ndarray:
+        """(T, 2) level and kept contrast of each texture at 905 nm."""
+        return infrared_of(self.textures)
 
     @cached_property
     def texel_density(self) -> np.ndarray:
@@ -90,7 +102,7 @@ class Stage:
         with np.errstate(divide="ignore", invalid="ignore"):
             s, t, depth = s / w, t / w, 1 / w
         self._shells(seen, face, x, y, s, t, depth, cosine)
-        depth[nothing] = 0
+        depth[nothing | self.faces.sky[face]] = 0
         level = self._level(face, depth * pixel, cosine)
         picture = self._picture(face, s, t, level)
         light = self._light(face, s, t, lighting)

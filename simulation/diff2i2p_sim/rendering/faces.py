@@ -1,20 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """A world compiled for ray casting: flat faces and round shells with their texture and light coordinates."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import cv2
 import numpy as np
 
 from diff2i2p_sim.description import Primitive, Texture
-from diff2i2p_sim.textures import fixtures, materials, pictures  # noqa: F401  painters register themselves
+from diff2i2p_sim.textures import fixtures, materials, pictures, surfaces  # noqa: F401  painters register themselves
 from diff2i2p_sim.textures.painter import bitmap
 
 RECTANGLE, DISK, SHELL = 0, 1, 2
-EMISSIVE = {"lamp": 1.25, "window": 1.0, "screen": 0.75, "exit_sign": 0.8}  # kind -> brightness of the picture's white
+EMISSIVE = {  # kind -> brightness of the picture's white
+    "lamp": 1.25,
+    "window": 1.0,
+    "outside": 1.15,
+    "sky": 1.0,
+    "screen": 0.75,
+    "exit_sign": 0.8,
+}
+GLASS = ("window", "outside", "pane", "sky")  # no echo comes back from these
 LEVELS = 6  # halvings of every texture
-LIGHT_TEXEL = 0.12  # metres between light samples on a face
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,7 @@ class Faces:
     repeat: np.ndarray  # (F, 2) how often the texture repeats along right and up
     emission: np.ndarray  # (F,) brightness of its own, 0 for what is lit
     glass: np.ndarray  # (F,) bool, LiDAR passes through
+    sky: np.ndarray  # (F,) bool, has no depth
 
     def __len__(self) -> int:
         return len(self.kind)
@@ -42,6 +50,11 @@ class Faces:
     def radius(self) -> np.ndarray:
         """(F,) of the sphere around each face, metres."""
         return np.hypot(*self.half.T)
+
+    def larger_than(self, radius: float) -> "Faces":
+        """The same faces; those of no more than `radius` metres are made points, which hide nothing."""
+        small = self.radius <= radius
+        return self if not small.any() else replace(self, half=np.where(small[:, None], 1e-6, self.half).astype(np.float32))
 
     @property
     def extent(self) -> np.ndarray:
@@ -63,7 +76,8 @@ def compile_faces(primitives: tuple[Primitive, ...]) -> tuple[Faces, list[Textur
         np.array([textures[texture] for *_, texture in rows], np.int32),
         np.ones((len(rows), 2), np.float32),
         np.array([EMISSIVE.get(name, 0.0) for name in kinds], np.float32),
-        np.array([name == "window" for name in kinds]),
+        np.array([name in GLASS for name in kinds]),
+        np.array([name == "sky" for name in kinds]),
     )  # fmt: skip
     np.copyto(faces.repeat, faces.extent / np.maximum(tile, 1e-6), where=tile > 0)
     return faces, list(textures)

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from diff2i2p_sim.description import Light, Lighting, Primitive, Room
-from diff2i2p_sim.rendering.faces import LIGHT_TEXEL, SHELL, Faces, pack
+from diff2i2p_sim.rendering.faces import SHELL, Faces, pack
 from diff2i2p_sim.rendering.raycast import Pinhole, cast
 
 TONE = 0.42  # exponent of the camera's tone curve
 RANGE = 12.0  # metres that light travels
 FREE = -1  # face of a point in the air
 BOUNCE = 0.8  # share of the light that comes back from the walls
+SUN, OPEN, SHADOW = 10, 60.0, 640  # sun: distance in sizes of the place; metres; pixels of its depth image
+MOST_TEXELS = 400  # along a side of a face
 CUBE = Pinhole(64, 64, 32.0, 32.0, 31.5, 31.5)
 CUBE_AXES = [  # columns: x right, y down, z forward of the six views from a point
     np.stack([np.cross(down, forward), down, forward], 1)
@@ -25,6 +27,25 @@ CUBE_AXES = [  # columns: x right, y down, z forward of the six views from a poi
         ((0, -1, 0), (0, 0, -1)), ((0, 0, 1), (0, 1, 0)), ((0, 0, -1), (0, 1, 0)),
     )
 ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Detail:
+    """How finely light is baked."""
+
+    texel: float = 0.12  # metres between samples on a face
+    spacing: float = 2.0  # metres between the points that bounce light
+    blocker: float = 0.0  # metres, radius below which a face throws no shadow in bounced light
+
+
+FINE = Detail()
+
+
+def detail_for(rooms: tuple[Room, ...], points: int = 24) -> Detail:
+    """As coarse as it takes for a place of any size to be baked in a few seconds."""
+    area = sum(float(np.prod(np.subtract(room.high, room.low))) for room in rooms)
+    spacing = max(2.0, np.sqrt(2 * area / points))
+    return Detail(float(np.clip(0.03 * np.sqrt(area), 0.14, 0.5)), float(spacing), 0.3)
 
 
 @dataclass(frozen=True)
@@ -84,13 +105,22 @@ def light_gains(lights: tuple[Light, ...], lighting: Lighting) -> np.ndarray:
     return (gain * colour * [[light.intensity] for light in lights]).astype(np.float32)
 
 
-def bake(faces: Faces, primitives: tuple[Primitive, ...], rooms: tuple[Room, ...], lights: tuple[Light, ...]) -> Bake:
+def bake(
+    faces: Faces,
+    primitives: tuple[Primitive, ...],
+    rooms: tuple[Room, ...],
+    lights: tuple[Light, ...],
+    detail: Detail = FINE,
+) -> Bake:
     """Compute every light's contribution to every texel."""
-    texels = _texels(faces)
-    free = _bounce_points(rooms, primitives)
+    texels = _texels(faces, detail.texel)
+    free = _bounce_points(rooms, primitives, detail.spacing)
+    blockers = faces.larger_than(detail.blocker)
     targets = _with_free(texels, free)
-    direct = np.stack([_irradiance(faces, targets, np.array(light.position), light) for light in lights])
-    bounce = np.stack([_irradiance(faces, texels, point, None) for point in free])
+    direct = np.stack([_arriving(faces, targets, light) for light in lights])
+    bounce = np.zeros((len(free), len(texels.face)), np.float32)
+    for k, point in enumerate(free):
+        bounce[k] = _irradiance(faces, blockers, texels, point, None)
     N = len(texels.face)
     sheet, corners = pack([np.zeros((h, w, 1), np.uint8) for w, h in texels.shape], gutter=0)
     return Bake(
@@ -106,8 +136,9 @@ def bake(faces: Faces, primitives: tuple[Primitive, ...], rooms: tuple[Room, ...
     )
 
 
-def _texels(faces: Faces) -> Texels:
-    shape = np.clip(np.ceil(faces.extent / LIGHT_TEXEL).astype(int) + 1, 2, 400)
+def _texels(faces: Faces, spacing: float) -> Texels:
+    shape = np.clip(np.ceil(faces.extent / spacing).astype(int) + 1, 2, MOST_TEXELS)
+    shape[faces.sky] = 2
     shape[faces.kind == SHELL, 0] = np.maximum(shape[faces.kind == SHELL, 0], 9)
     count = shape.prod(1)
     face = np.repeat(np.arange(len(faces)), count)
@@ -131,16 +162,21 @@ def _with_free(texels: Texels, points: np.ndarray) -> Texels:
     return Texels(face, np.concatenate([texels.position, points]), np.concatenate([texels.normal, np.zeros_like(points)]), texels.shape)
 
 
-def _bounce_points(rooms, primitives) -> np.ndarray:
-    """(B, 3) points in the free space of the rooms, about two metres apart and at two heights."""
+def _bounce_points(rooms, primitives, spacing: float) -> np.ndarray:
+    """(B, 3) points in the free space of the rooms, `spacing` metres apart and at two heights.
+
+    None where a room is open to the sky, which lights it from all sides.
+    """
     points = []
     for room in rooms:
+        if room.outdoors:
+            continue
         size = np.subtract(room.high, room.low)
-        nx, ny = np.maximum(np.round(size / 2.0).astype(int), 1)
+        nx, ny = np.maximum(np.round(size / spacing).astype(int), 1)
         for fx in (np.arange(nx) + 0.5) / nx:
             for fy in (np.arange(ny) + 0.5) / ny:
-                points += [(*(room.low + size * (fx, fy)), z) for z in (0.5, 1.8)]
-    points = np.array(points, np.float32)
+                points += [(*(room.low + size * (fx, fy)), z) for z in (0.5, room.height * 2 / 3)]
+    points = np.array(points, np.float32).reshape(-1, 3)
     return points[~inside_any(points, primitives)]
 
 
@@ -154,7 +190,41 @@ def inside_any(points: np.ndarray, primitives: tuple[Primitive, ...]) -> np.ndar
     return inside
 
 
-def _irradiance(faces: Faces, targets: Texels, source: np.ndarray, light: Light | None) -> np.ndarray:
+def _arriving(faces: Faces, targets: Texels, light: Light) -> np.ndarray:
+    """(N,) light of one source at the targets."""
+    if light.kind == "sun":
+        return _sunlight(faces, targets, np.array(light.direction))
+    return _irradiance(faces, faces, targets, np.array(light.position), light)
+
+
+def _sunlight(faces: Faces, targets: Texels, direction: np.ndarray) -> np.ndarray:
+    """(N,) parallel light that travels along `direction`, with shadows: a depth image from far away."""
+    solid = faces.centre[(faces.radius < OPEN) & ~faces.sky]
+    middle = np.median(solid, axis=0)
+    reach = min(float(np.linalg.norm(solid - middle, axis=1).max()) + 3, OPEN)
+    T = np.eye(4)
+    T[:3, :3], T[:3, 3] = _facing(direction), middle - SUN * reach * direction
+    focal = SHADOW / 2 * (SUN - 1)
+    view = Pinhole(SHADOW, SHADOW, focal, focal, SHADOW / 2 - 0.5, SHADOW / 2 - 0.5)
+    _, inverse, _ = cast(faces, view, T)
+    x, y, z = ((targets.position - T[:3, 3].astype(np.float32)) @ T[:3, :3].astype(np.float32)).T
+    column, row = (np.round(focal * axis / z + SHADOW / 2 - 0.5).astype(int) for axis in (x, y))
+    within = (np.minimum(column, row) >= 0) & (np.maximum(column, row) < SHADOW)
+    lit = np.ones(len(z), bool)
+    lit[within] = inverse[row[within], column[within]] * (z[within] - 0.15) < 1
+    cosine = np.where(targets.face == FREE, 1, -targets.normal @ direction.astype(np.float32))
+    return (np.maximum(cosine, 0) * lit).astype(np.float32)
+
+
+def _facing(direction: np.ndarray) -> np.ndarray:
+    """(3, 3) axes right, down, forward as columns of a view along `direction`."""
+    aside = np.array([1.0, 0, 0]) if abs(direction[2]) > 0.9 else np.array([0, 0, 1.0])
+    right = np.cross(direction, aside)
+    right /= np.linalg.norm(right)
+    return np.stack([right, np.cross(direction, right), direction], 1)
+
+
+def _irradiance(faces: Faces, blockers: Faces, targets: Texels, source: np.ndarray, light: Light | None) -> np.ndarray:
     """(N,) light arriving at the targets from a lamp or window, or, without one, from a bounce point."""
     source = source.astype(np.float32)
     near = np.flatnonzero(_may_reach(faces, source)[targets.face] | (targets.face == FREE))
@@ -167,7 +237,7 @@ def _irradiance(faces: Faces, targets: Texels, source: np.ndarray, light: Light 
         strength *= 0.9 * lobe + (0.1 if light.kind == "lamp" else 0.02)  # a little goes sideways
     reached = np.flatnonzero((strength > 1e-4) & (distance < RANGE))
     arriving = np.zeros(len(targets.face), np.float32)
-    arriving[near[reached]] = strength[reached] * _visibility(faces, source, ray[reached], face[reached])
+    arriving[near[reached]] = strength[reached] * _visibility(blockers, source, ray[reached], face[reached])
     return arriving
 
 
@@ -178,7 +248,7 @@ def _may_reach(faces: Faces, source: np.ndarray) -> np.ndarray:
     return towards & (np.linalg.norm(offset, axis=1) < RANGE + faces.radius)
 
 
-def _visibility(faces, source, ray, face) -> np.ndarray:
+def _visibility(blockers, source, ray, face) -> np.ndarray:
     """(M,) share of the four nearest pixels of a depth cube around `source` in which each target is seen."""
     share = np.zeros(len(ray), np.float32)
     axis = np.abs(ray).argmax(1)
@@ -187,7 +257,7 @@ def _visibility(faces, source, ray, face) -> np.ndarray:
         chosen = np.flatnonzero(side == k)
         T = np.eye(4)
         T[:3, :3], T[:3, 3] = CUBE_AXES[k], source
-        first, inverse, _ = cast(faces, CUBE, T, RANGE)
+        first, inverse, _ = cast(blockers, CUBE, T, RANGE)
         x, y, z = (ray[chosen] @ CUBE_AXES[k].astype(np.float32)).T
         u, v = CUBE.fx * x / z + CUBE.cx, CUBE.fy * y / z + CUBE.cy
         left, top = np.floor(u).astype(int), np.floor(v).astype(int)

@@ -16,6 +16,7 @@ RADIUS = 0.27  # of the robot, metres
 TALL = 1.3  # metres; the robot passes under what hangs higher
 SPEED, TURN_RATE = 0.5, 0.9  # m/s, rad/s
 STEP = 0.05  # seconds of simulation
+MOST_GOALS = 16  # in one room, so that a tour of a large one does not take for ever
 SPACING = 0.05  # metres between the points of a path
 
 
@@ -115,7 +116,8 @@ class Router:
         inside = np.flatnonzero(((points > room.low) & (points < room.high)).all(1))
         inside = inside[self.clearance[inside] >= np.median(self.clearance[inside])] if len(inside) else inside
         chosen = [int(self.rng.choice(inside))] if len(inside) else []
-        count = max(2, round(float(np.prod(np.subtract(room.high, room.low))) / 5))
+        area = float(np.prod(np.subtract(room.high, room.low)))
+        count = min(max(2, round(area / 5)), MOST_GOALS)
         while chosen and len(chosen) < count:
             distance = np.linalg.norm(points[inside, None] - points[chosen][None], axis=2).min(1)
             if distance.max() < 0.8:

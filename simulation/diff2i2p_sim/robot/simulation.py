@@ -8,9 +8,10 @@ import numpy as np
 
 from diff2i2p.camera import Camera
 from diff2i2p.config import parameter
+from diff2i2p_sim.lighting import LIGHTINGS
 from diff2i2p_sim.robot.drive import Floor, survey
 from diff2i2p_sim.robot.model import Robot
-from diff2i2p_sim.world import LIGHTINGS, World
+from diff2i2p_sim.world import World
 
 BODY = 0.2  # metres, radius of the robot
 AS_IT_IS, OUT = "world", "out"  # lightings beyond the library's: the world's own, and none

@@ -15,6 +15,7 @@ from diff2i2p.cloud import PointCloud
 from diff2i2p.datasets.sequences import Sequence
 from diff2i2p.mapping.dense import neighbour_distance
 from diff2i2p_sim.rendering.lidar_scan import scan_positions
+from diff2i2p_sim.rendering.scan_style import ScanStyle
 from diff2i2p_sim.world import World
 from diff2i2p_sim.write import CAMERA
 from diff2i2p_training.data.worlds import FIRST, RATE, ROOMS
@@ -135,7 +136,7 @@ def world_scene(seed: int, width: int) -> Scene:
     world = World.office(seed, rooms=int(rng.integers(*ROOMS)))
     poses = world.drive(seed, VIEWS, RATE, cover=True)[1]
     camera = CAMERA.resized(stored(width))
-    return Scene(world.scan(rng, scan_positions(poses), voxel=VOXEL), world.render(camera, poses)[0], poses, camera)
+    return Scene(world.scan(rng, scan_positions(poses), ScanStyle(voxel=VOXEL)), world.render(camera, poses)[0], poses, camera)
 
 
 def site_views(cloud: PointCloud, sequence: Sequence, width: int, max_fov: float = 100.0) -> Views:

@@ -131,7 +131,7 @@ def _frames(records: list[Record], site: CompiledMap, album: _Album) -> str:
         return "<p>The matches of these frames were not recorded.</p>"
     parts = []
     for label, record in _chosen(ranked).items():
-        photo = album.photo(f"frame_{label.replace(' ', '_')}", matches_picture(record, site.dense))
+        photo = album.photo(f"frame_{label.replace(' ', '_')}", matches_picture(record.moved(-site.origin), site.dense))
         badge = "<span class=badge>false pose</span> · " if record.false_accept else ""
         parts.append(f"<figure>{photo}<figcaption><b>{label}</b> · {badge}{escape(reason(record))}</figcaption></figure>")
     return "".join(parts)

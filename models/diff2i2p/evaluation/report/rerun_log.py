@@ -31,8 +31,11 @@ def write_rerun(path: Path | str, records: list[Record], site: CompiledMap) -> N
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     recording = rr.RecordingStream("diff2i2p")
     recording.save(path)
-    shades = np.full(len(site.points), 160) if site.grey is None else np.clip(site.grey, 0, 1) * 235 + 20
-    points = rr.Points3D(site.points, colors=np.repeat(shades[:, None], 3, 1).astype(np.uint8), radii=float(site.header["voxel"]) / 3)
+    local = site.points - site.origin  # the viewer has single precision
+    records = [record.moved(-site.origin) for record in records]
+    shades = np.full(len(local), 160) if site.grey is None else np.clip(site.grey, 0, 1) * 235 + 20
+    colours = np.repeat(shades[:, None], 3, 1).astype(np.uint8)
+    points = rr.Points3D(local, colors=colours, radii=float(site.header["voxel"]) / 3)
     recording.log("map/points", points, static=True)
     truth = [record.frame.T_map_camera[:3, 3] for record in records if record.judged]
     if truth:

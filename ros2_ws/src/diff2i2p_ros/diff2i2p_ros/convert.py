@@ -42,18 +42,21 @@ def depth_message(metres: np.ndarray, header: Header) -> Image:
     return Image(header=header, height=height, width=width, encoding="32FC1", step=4 * width, data=data)
 
 
-def camera(info: CameraInfo) -> Camera:
-    """The camera of a camera_info message. Raises CameraError."""
-    return Camera.from_calibration(info.width, info.height, info.k, info.d, info.distortion_model)
+def camera(info: CameraInfo, rectified: bool = False) -> Camera:
+    """The camera of a camera_info message; of images that are rectified already, or raw ones.
+
+    Raises CameraError.
+    """
+    return Camera.from_camera_info(info, rectified)
 
 
 def camera_info(camera: Camera, header: Header) -> CameraInfo:
-    """The message of a camera, unrectified images: K and D, P = K."""
+    """The message of a camera, unrectified images: K, D and R, P = K."""
     K = camera.matrix
     P = np.hstack([K, np.zeros((3, 1))])
     return CameraInfo(
         header=header, width=camera.width, height=camera.height, distortion_model=camera.model, d=list(camera.D),
-        k=K.ravel().tolist(), r=np.eye(3).ravel().tolist(), p=P.ravel().tolist(),
+        k=K.ravel().tolist(), r=list(camera.R), p=P.ravel().tolist(),
     )  # fmt: skip
 
 
@@ -144,7 +147,9 @@ def cloud(message: PointCloud2) -> PointCloud:
 def _point_type(message: PointCloud2) -> np.dtype:
     """The fields of one point; those that are arrays, or of no known type, are left out."""
     order = ">" if message.is_bigendian else "<"
-    fields = {f.name: (order + FIELD_TYPES[f.datatype - 1], f.offset) for f in message.fields if 1 <= f.datatype <= 8 and f.count == 1}
+    # a count of 0 is that of a publisher who left it out
+    known = (f for f in message.fields if 1 <= f.datatype <= 8 and f.count in (0, 1))
+    fields = {f.name: (order + FIELD_TYPES[f.datatype - 1], f.offset) for f in known}
     kinds, offsets = zip(*fields.values(), strict=True) if fields else ((), ())
     try:
         return np.dtype({"names": list(fields), "formats": kinds, "offsets": offsets, "itemsize": message.point_step})

@@ -22,3 +22,13 @@ def map_to_odom(T_map_camera: np.ndarray, T_odom_camera: np.ndarray) -> np.ndarr
     1 m/s and 0.2 s of computing the latest would put the robot 0.2 m off (cra-ros-pkg/robot_localization PR 719).
     """
     return T_map_camera @ inverse(T_odom_camera)
+
+
+def odom_lean(T_map_camera: np.ndarray, T_odom_camera: np.ndarray, up: np.ndarray) -> float:
+    """Degrees between the z axis of odom, where a pose puts it, and `up` (3,) of the map.
+
+    None of any size is odometry's: its z axis is vertical (REP 103, REP 105). One of a right angle
+    or more tells that T_odom_camera is not of the optical frame.
+    """
+    vertical = T_map_camera[:3, :3] @ T_odom_camera[2, :3]
+    return float(np.degrees(np.arccos(np.clip(vertical @ up, -1, 1))))

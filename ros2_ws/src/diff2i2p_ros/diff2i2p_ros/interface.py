@@ -56,7 +56,8 @@ SUBSCRIBED = (
     Topic("image/compressed", "sensor_msgs/msg/CompressedImage", CAMERA_QOS, "The same with `image_transport: compressed`: JPEG or PNG."),
     Topic(
         "camera_info", "sensor_msgs/msg/CameraInfo", CAMERA_QOS,
-        "Its calibration, K and D: plumb_bob, rational_polynomial or equidistant. May change while the node runs.",
+        "Its calibration, K, D and R, of the images as they come (binning, region of interest): plumb_bob, rational_polynomial or"
+        " equidistant. Where the topic's name says that images are rectified (`image_rect`), P. May be latched, or change.",
     ),
     Topic("depth", "sensor_msgs/msg/Image", CAMERA_QOS,
           "Its depth with `use_depth: true`, 16UC1 (mm) or 32FC1 (m), registered into the camera and stamped within 0.05 s of the image."),
@@ -76,7 +77,8 @@ PUBLISHED = (
     Topic("status", "std_msgs/msg/String", "reliable, depth 10", "What came of every image, as JSON."),
     Topic("debug/matches", "sensor_msgs/msg/Image", "reliable, depth 1",
           "The image with its matches; drawn only while somebody subscribes."),
-    Topic("map_points", "sensor_msgs/msg/PointCloud2", "reliable, latched", "The map that is served, for RViz."),
+    Topic("map_points", "sensor_msgs/msg/PointCloud2", "reliable, latched",
+          "The map that is served, for RViz; of a georeferenced map in the frame `MAP_origin`, which is put into /tf_static."),
     Topic("/diagnostics", "diagnostic_msgs/msg/DiagnosticArray", "reliable, depth 10",
           "What is wrong, in words; counts, rates, latencies."),
 )  # fmt: skip

@@ -55,6 +55,11 @@ class NodeConfig:
     )
     autostart: bool = parameter(True, "Configure and activate without a lifecycle manager; where that fails, again each second.")
 
+    def __post_init__(self):
+        for name in ("map_frame", "odom_frame", "base_frame", "camera_frame"):
+            plain = getattr(self, name).lstrip("/")  # tf2 refuses names that begin with a slash
+            object.__setattr__(self, name, plain)
+
 
 @dataclass(frozen=True)
 class ReplayConfig:

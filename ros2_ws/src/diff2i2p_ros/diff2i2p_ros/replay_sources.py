@@ -89,7 +89,10 @@ class BagSource:
 
     def __init__(self, node: Node, path: Path):
         self._bag = Bag(path)
-        self._publishers = {connection.id: self._publisher(node, connection) for connection in self._bag.connections}
+        self._publishers: dict[str, Publisher | None] = {}  # by topic: files may number them anew
+        for connection in self._bag.connections:
+            if connection.topic not in self._publishers:
+                self._publishers[connection.topic] = self._publisher(node, connection)
         made = [publisher for publisher in self._publishers.values() if publisher]
         self._images = [publisher for publisher in made if publisher.msg_type in (Image, CompressedImage)]
         self._infos = [publisher for publisher in made if publisher.msg_type is CameraInfo]
@@ -107,7 +110,7 @@ class BagSource:
 
     def __iter__(self) -> Iterator[Event]:
         for connection, nanoseconds, data in self._bag.serialized(self._bag.connections):
-            if publisher := self._publishers[connection.id]:
+            if publisher := self._publishers[connection.topic]:
                 heard = publisher in self._images and publisher.get_subscription_count()
                 yield Event(nanoseconds * 1e-9, [(publisher, bytes(data))], _stamp_text(data) if heard else "")
 
@@ -118,7 +121,9 @@ class BagSource:
         except (ImportError, AttributeError):
             node.get_logger().warning(f"{connection.topic} is left out: {connection.msgtype} is not installed")
             return None
-        latched = any(qos.durability.name == "TRANSIENT_LOCAL" for qos in connection.ext.offered_qos_profiles)
+        durable = (qos.durability.name for qos in connection.ext.offered_qos_profiles)
+        # a bag that was converted, or written by a script, has no profiles; tf2 wants this one latched
+        latched = "TRANSIENT_LOCAL" in durable or connection.topic.endswith("/tf_static")
         return node.create_publisher(message_type, connection.topic, LATCHED if latched else 10)
 
 

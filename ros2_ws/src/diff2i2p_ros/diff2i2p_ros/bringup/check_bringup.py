@@ -14,7 +14,8 @@ from rclpy.utilities import remove_ros_args
 from rich.console import Console
 
 from diff2i2p.camera import CameraError, rectify
-from diff2i2p.datasets.image_messages import ImageError
+from diff2i2p.datasets.image_messages import ImageError, is_rectified
+from diff2i2p.datasets.odometry import NO_OPTICAL_FRAME, is_body_frame
 from diff2i2p.doctor import Finding
 from diff2i2p_ros import convert
 from diff2i2p_ros.bringup.probe import Heard, Probe, ProbeError, use_dds_profile
@@ -44,6 +45,8 @@ def examine(probe: Probe, options: argparse.Namespace) -> list[Finding]:
     except ProbeError as error:
         return [Finding("camera", False, True, f"{error}.")]
     placed = [_tf(probe, heard, options)] if heard.image else []
+    if placed and placed[0].good:
+        placed += _frame(probe, heard, options)
     return [*of_camera(heard), *placed, _clock(probe), _localizer(heard)]
 
 
@@ -105,12 +108,17 @@ def _calibration(heard: Heard) -> Finding:
         remedy = "start the driver with its calibration file, or name the topic with --camera-info"
         return Finding("calibration", False, True, f"Nothing came on {heard.camera.info}: {remedy}.")
     try:
-        camera = convert.camera(heard.info)
+        rectified = is_rectified(heard.camera.name)
+        camera = convert.camera(heard.info, rectified)
         rectify(convert.image(heard.image), camera, 320)
     except (CameraError, ImageError) as error:
         return Finding("calibration", False, True, f"{heard.camera.info}: {error}.")
     distortion = camera.model if camera.D else "no distortion"
-    return Finding("calibration", True, True, f"{heard.camera.info}: {camera.width}x{camera.height}, fx {camera.K[0]:.1f}, {distortion}.")
+    told = f"{heard.camera.info}: {camera.width}x{camera.height}, fx {camera.K[0]:.1f}, {distortion}"
+    if rectified and any(heard.info.d):
+        doubt = "its D is for raw images, and the topic's name says that these are rectified"
+        return Finding("calibration", True, True, f"{told}: {doubt}, so P is used.")
+    return Finding("calibration", True, True, f"{told}.")
 
 
 def _tf(probe: Probe, heard: Heard, options: argparse.Namespace) -> Finding:
@@ -123,6 +131,16 @@ def _tf(probe: Probe, heard: Heard, options: argparse.Namespace) -> Finding:
         remedy = "start odometry and robot_state_publisher" if required else "fine for tf_mode map_camera, not for map_odom"
         return Finding("tf", False, required, f"No {options.odom_frame} -> {frame} ({problem}): {remedy}.")
     return Finding("tf", True, required, f"{options.odom_frame} -> {frame} is known: tf_mode map_odom works.")
+
+
+def _frame(probe: Probe, heard: Heard, options: argparse.Namespace) -> list[Finding]:
+    """Whether the images are stamped in a frame that stands as a camera's does."""
+    frame = options.camera_frame or heard.frame
+    T_odom_frame = probe.transform(options.odom_frame, frame)
+    if T_odom_frame is None or not is_body_frame(T_odom_frame):
+        return []
+    told = f"The images are stamped in {frame}, {NO_OPTICAL_FRAME}, with camera_frame."
+    return [Finding("camera frame", False, False, told)]
 
 
 def _clock(probe: Probe) -> Finding:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import rclpy
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -15,6 +16,8 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tf2_ros import Buffer, TransformException, TransformListener
+
+from diff2i2p_ros import convert
 
 CHECKOUT = Path(__file__).parents[5] / "launch"
 KINDS = {"sensor_msgs/msg/Image": Image, "sensor_msgs/msg/CompressedImage": CompressedImage}
@@ -154,6 +157,14 @@ class Probe(Node):
     @staticmethod
     def _note(message: DiagnosticArray, heard: Heard) -> None:
         heard.diagnostics |= {status.name: status for status in message.status if status.name.endswith(": localization")}
+
+    def transform(self, target: str, source: str) -> np.ndarray | None:
+        """T_target_source (4, 4), the latest that TF knows; None where it knows none."""
+        try:
+            found = self._buffer.lookup_transform(target, source, Time()).transform
+        except TransformException:
+            return None
+        return convert.matrix(found)
 
     def transform_problem(self, target: str, source: str) -> str:
         """Why TF does not know where `source` is in `target`; empty when it does."""

@@ -6,15 +6,18 @@ from collections.abc import Callable
 
 from rclpy.event_handler import QoSRequestedIncompatibleQoSInfo, SubscriptionEventCallbacks
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from diff2i2p.camera import CameraError
+from diff2i2p.datasets.image_messages import is_rectified
 from diff2i2p_ros import convert
 from diff2i2p_ros.parameters import NodeConfig
 
 ImageMessage = Image | CompressedImage
+KINDS = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")  # raw, compressed
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 TOGETHER = 0.05  # seconds that image and depth of one moment may be stamped apart
 
 
@@ -28,12 +31,19 @@ class CameraTopics:
         """
         self._node, self._settings, self._deliver, self._say = node, settings, on_image, say
         self._info: CameraInfo | None = None
+        self._noted: set[str] = set()
         self._early: ImageMessage | None = None
         self._waiting: ImageMessage | None = None  # for its depth
         self._depths: deque[Image] = deque(maxlen=5)
         compressed = settings.image_transport == "compressed"
         self.topic = node.resolve_topic_name("image") + ("/compressed" if compressed else "")  # as image_transport names it
+        self.rectified = is_rectified(self.topic)
         self._infos = self._subscribe(CameraInfo, "camera_info", self._on_info)
+        # one that was published once, before we were there: who hears it, hears nothing of others
+        ignored = SubscriptionEventCallbacks(incompatible_qos=lambda event: None)
+        self._latched = node.create_subscription(
+            CameraInfo, "camera_info", self._on_info, LATCHED, event_callbacks=ignored
+        )
         self._images = self._subscribe(CompressedImage if compressed else Image, self.topic, self._on_image)
         self._depth = self._subscribe(Image, "depth", self._on_depth) if settings.use_depth else None
 
@@ -50,24 +60,30 @@ class CameraTopics:
 
     def close(self) -> None:
         """Listen no more."""
-        for subscription in (self._images, self._infos, self._depth):
+        for subscription in (self._images, self._infos, self._latched, self._depth):
             if subscription:
                 self._node.destroy_subscription(subscription)
 
     def _on_info(self, info: CameraInfo) -> None:
         self._say(f"qos of {self._infos.topic_name}", "")
-        problem = _problem_of(info)
-        is_ignored = bool(problem) and self._info is not None and not _problem_of(self._info)
-        self._say("calibration", f"a damaged camera_info is ignored, the one before it holds: {problem}" if is_ignored else "")
+        problem = self._problem_of(info)
+        is_ignored = bool(problem) and self._info is not None and not self._problem_of(self._info)
+        told = f"a damaged camera_info is ignored, the one before it holds: {problem}"
+        self._say("calibration", told if is_ignored else "")
         if is_ignored:
             return
+        if self.rectified and any(info.d):
+            self._note(
+                f"{self.topic} says that its images are rectified, {self._infos.topic_name} has a"
+                " distortion: P is used, as for rectified images"
+            )
         self._info = info
         if self._early:
             self._on_image(self._early)
 
     def _on_image(self, message: ImageMessage) -> None:
         self._early = None if self._info else message
-        self._say("camera_info", "" if self._info else f"images come, but nobody publishes {self._node.resolve_topic_name('camera_info')}")
+        self._say("camera_info", "" if self._info else self._missing_info)
         self._say(f"qos of {self.topic}", "")
         if self._info is None or not self._depth:
             return self._deliver(message, self._info, None)
@@ -75,6 +91,36 @@ class CameraTopics:
             self._deliver_with(None)
         self._waiting = message
         self._match()
+
+    @property
+    def _missing_info(self) -> str:
+        topic = self._infos.topic_name
+        if not self._node.count_publishers(topic):
+            return f"images come, but nobody publishes {topic}"
+        return (
+            f"images come, but nothing on {topic}, though it has a publisher: if that publishes once,"
+            " let it do so latched (transient local), or with every image"
+        )
+
+    @property
+    def other_images(self) -> str:
+        """What is published in place of the images that are waited for, in words."""
+        ours = KINDS[self._settings.image_transport == "compressed"]
+        told = {info.topic_type for info in self._node.get_publishers_info_by_topic(self.topic)}
+        if others := sorted(told - {ours}):
+            return f": {others[0]} is published there, not {ours}; {self._remedy(others[0])}"
+        base = self.topic.removesuffix("/compressed")
+        other = base if self.topic != base else f"{base}/compressed"
+        if not told and self._node.count_publishers(other):
+            transport = "raw" if other == base else "compressed"
+            return f": there is {other}; set image_transport to {transport}"
+        return ""
+
+    def _remedy(self, kind: str) -> str:
+        if kind == KINDS[True]:
+            topic = f"{self._node.resolve_topic_name('image')}/compressed"
+            return f"set image_transport to compressed and remap {topic} to it"
+        return "name the topic of the camera's images"
 
     def _on_depth(self, message: Image) -> None:
         self._depths.append(message)
@@ -92,11 +138,16 @@ class CameraTopics:
         self._say("depth", "" if depth else f"nothing on {self._depth.topic_name} within {TOGETHER} s of the image: localizing without")
         self._deliver(message, self._info, depth)
 
+    def _problem_of(self, info: CameraInfo) -> str:
+        """Why images cannot be looked at with this calibration; empty: they can."""
+        try:
+            convert.camera(info, self.rectified)
+        except CameraError as error:
+            return str(error)
+        return ""
 
-def _problem_of(info: CameraInfo) -> str:
-    """Why images cannot be looked at with this calibration; empty: they can."""
-    try:
-        convert.camera(info)
-    except CameraError as error:
-        return str(error)
-    return ""
+    def _note(self, text: str) -> None:
+        """Into the log, once."""
+        if text not in self._noted:
+            self._noted.add(text)
+            self._node.get_logger().warning(text)

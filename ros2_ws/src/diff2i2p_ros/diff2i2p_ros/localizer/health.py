@@ -38,7 +38,8 @@ class Health:
         if session is None:
             return
         silent, last = session.silence > SILENCE, session.last
-        self.note("silence", f"no image on {session.topic} for {session.silence:.0f} s" if silent else "")
+        told = f"no image on {session.topic} for {session.silence:.0f} s"
+        self.note("silence", f"{told}{session.silence_cause}" if silent else "")
         self.note("odometry", session.transforms.problem)
         nothing_yet = "the first image is still being looked at" if session.counts["received"] else "no image yet"
         self.note("localization", "" if last and last.problem else last.reason if last else nothing_yet)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
 from nav_msgs.srv import LoadMap
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
@@ -15,8 +16,10 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.task import Future
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
+from tf2_ros import StaticTransformBroadcaster
 
 from diff2i2p.config import Config
+from diff2i2p.geometry import translated
 from diff2i2p_ros import convert
 from diff2i2p_ros.localizer.background import Background
 from diff2i2p_ros.localizer.cloud_map import CloudCompiler, MapUnavailable
@@ -39,6 +42,7 @@ class Maps:
         # a group of its own: the answer waits for the map, and nothing else may wait for the answer
         node.create_service(LoadMap, "load_map", self._on_load_map, callback_group=MutuallyExclusiveCallbackGroup())
         self._clouds = None
+        self._origins: StaticTransformBroadcaster | None = None
         self.stop()
 
     def start(self, settings: NodeConfig, config: Config) -> None:
@@ -81,8 +85,19 @@ class Maps:
         self._say("map", "")
         self._say("load_map", "")
         compiled = localizer.map
-        header = Header(frame_id=self._settings.map_frame or compiled.frame_id)
-        self._points.publish(convert.point_cloud(compiled.points, compiled.grey, header))
+        frame = self._settings.map_frame or compiled.frame_id
+        if compiled.origin.any():  # RViz has single precision: it shows large coordinates in blocks
+            frame = self._place_origin(frame, compiled.origin)
+        points = compiled.points - compiled.origin
+        self._points.publish(convert.point_cloud(points, compiled.grey, Header(frame_id=frame)))
+
+    def _place_origin(self, map_frame: str, origin: np.ndarray) -> str:
+        """A frame at the origin of a georeferenced map, in TF; its name."""
+        frame, T_map_origin = f"{map_frame}_origin", translated(np.eye(4), origin)
+        now = self._node.get_clock().now().to_msg()
+        self._origins = self._origins or StaticTransformBroadcaster(self._node)
+        self._origins.sendTransform(convert.transform(T_map_origin, now, map_frame, frame))
+        return frame
 
     # --- another map, asked for
 

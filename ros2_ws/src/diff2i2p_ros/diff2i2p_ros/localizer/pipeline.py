@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from diff2i2p.localization.result import Localization
@@ -22,10 +23,12 @@ class Job(NamedTuple):
     message: Image | CompressedImage
     info: CameraInfo
     depth: Image | None  # of the same moment
+    stamp: Time  # of the image; of its arrival where it has none
     camera_frame: str
     tracker: Tracker
     guess: np.ndarray | None  # T_map_camera (4, 4) to look at first while the tracker is lost
     odom_is_level: bool
+    rectified: bool  # the images are undistorted already
     wants_picture: bool
     age: int  # nanoseconds between the image's stamp and its arrival, by the node's clock
     arrived: float  # time.perf_counter
@@ -89,12 +92,13 @@ def look(job: Job, localizer, odometry: Callable) -> Answer:
 
 
 def _localize(job: Job, localizer, odometry: Callable[..., np.ndarray | None]) -> Localization:
-    stamp = job.message.header.stamp
+    stamp = job.stamp
     evidence = {} if job.depth is None else {"depth": convert.depth(job.depth)}
     T_odom_camera = odometry(stamp, job.camera_frame)
     if job.odom_is_level and T_odom_camera is not None:
         evidence["up"] = T_odom_camera[2, :3]  # z of odom in the camera's axes
     return job.tracker.localize(
-        localizer, convert.image(job.message), convert.camera(job.info), convert.seconds(stamp),
+        localizer, convert.image(job.message), convert.camera(job.info, job.rectified),
+        convert.seconds(stamp),
         lambda: odometry(stamp, job.camera_frame), job.guess, **evidence,
     )  # fmt: skip

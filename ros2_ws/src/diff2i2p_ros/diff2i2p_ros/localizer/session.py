@@ -73,7 +73,7 @@ class Session:
         """Localize in this map from now on."""
         self._localizer = localizer
         self._map_frame = self._settings.map_frame or localizer.map.frame_id
-        self.transforms.enter(self._settings, self._map_frame)
+        self.transforms.enter(self._settings, self._map_frame, localizer.map.up)
         self.restart()
         self._guesses.enter(localizer.map.header.get("cloud_sha256", ""), self._map_frame)
 
@@ -95,7 +95,7 @@ class Session:
             self._tracker = Tracker(config)
         self._tracker.min_confidence = config.verify.min_confidence
         self._settings, self._config = settings, config
-        self.transforms.enter(settings, self._map_frame)
+        self.transforms.enter(settings, self._map_frame, self._localizer.map.up)
         self._repeater.timer_period_ns = round(1e9 / settings.broadcast_rate)
 
     # --- what it tells of itself
@@ -104,6 +104,11 @@ class Session:
     def topic(self) -> str:
         """Of the images."""
         return self._camera.topic
+
+    @property
+    def silence_cause(self) -> str:
+        """What there is in place of the images, in words; empty: nothing."""
+        return self._camera.other_images
 
     @property
     def silence(self) -> float:
@@ -124,13 +129,24 @@ class Session:
         if info is None:
             return
         self.counts["received"] += 1
-        stamp = Time.from_msg(message.header.stamp, clock_type=now.clock_type)
+        stamp = self._stamp_of(message, now)
         if self._is_overtaken(stamp.nanoseconds * 1e-9):
             return
         frame = self._settings.camera_frame or message.header.frame_id.lstrip("/")
         guess, wants_picture = self._guesses.guess(frame), self._picture.get_subscription_count() > 0
         level, age = self._settings.odom_is_level, (now - stamp).nanoseconds
-        self._worker.put(Job(message, info, depth, frame, self._tracker, guess, level, wants_picture, age, arrived))
+        job = Job(
+            message, info, depth, stamp.to_msg(), frame, self._tracker, guess, level, self._camera.rectified,
+            wants_picture, age, arrived,
+        )  # fmt: skip
+        self._worker.put(job)
+
+    def _stamp_of(self, message: Image | CompressedImage, now: Time) -> Time:
+        """Of an image; one that has none was taken when it came, as far as anybody can tell."""
+        stamp = Time.from_msg(message.header.stamp, clock_type=now.clock_type)
+        told = "the images have no stamp: they are taken for images of the time when they arrive"
+        self._say("stamps", "" if stamp.nanoseconds else told)
+        return stamp if stamp.nanoseconds else now
 
     def _is_overtaken(self, stamp: float) -> bool:
         """Whether this image or a newer one has come before. A stamp far back is the clock's or the bag's new start."""
@@ -168,7 +184,7 @@ class Session:
         self._say("image", answer.problem)
 
     def _publish_pose(self, answer: Answer) -> None:
-        job, found, stamp = answer.job, answer.found, answer.job.message.header.stamp
+        job, found, stamp = answer.job, answer.found, answer.job.stamp
         header = Header(stamp=stamp, frame_id=self._map_frame)
         self._pose.publish(convert.pose_with_covariance(found.T_map_camera, found.covariance, header))
         self.transforms.add(Fix(found.T_map_camera, stamp, job.camera_frame, job.age, self._node.get_clock().now().nanoseconds))

@@ -11,9 +11,10 @@ from rclpy.time import Time
 from tf2_ros import Buffer, TransformBroadcaster, TransformException, TransformListener
 
 from diff2i2p_ros import convert
-from diff2i2p_ros.frames import T_BODY_OPTICAL, map_to_odom
+from diff2i2p_ros.frames import T_BODY_OPTICAL, map_to_odom, odom_lean
 from diff2i2p_ros.parameters import NodeConfig
 
+LEANING, LEVEL = 45.0, 20.0  # degrees off the vertical, that are no odometry's, and that may be
 PATIENCE = 2.0  # seconds after which odometry for an image no longer comes
 
 
@@ -35,8 +36,8 @@ class MapToCamera:
     def __init__(self, node: Node):
         self._broadcaster = TransformBroadcaster(node)
 
-    def enter(self, settings: NodeConfig, map_frame: str) -> None:
-        """Use these settings, in this map, from now on."""
+    def enter(self, settings: NodeConfig, map_frame: str, up: np.ndarray) -> None:
+        """Use these settings, in this map, from now on. up: (3,) unit vector against gravity."""
         self._map_frame = map_frame
 
     def odometry(self, stamp: Stamp, camera_frame: str) -> None:
@@ -79,8 +80,9 @@ class MapToOdom:
         self._broadcaster = TransformBroadcaster(node)
         self.reset()
 
-    def enter(self, settings: NodeConfig, map_frame: str) -> None:
-        """Use these settings, in this map, from now on."""
+    def enter(self, settings: NodeConfig, map_frame: str, up: np.ndarray) -> None:
+        """Use these settings, in this map, from now on. up: (3,) unit vector against gravity."""
+        self._up = up
         self._frames, self._base_frame = (map_frame, settings.odom_frame), settings.base_frame
         self._ahead = round(settings.transform_tolerance * 1e9)
 
@@ -138,11 +140,23 @@ class MapToOdom:
             except TransformException as error:
                 self.problem = f"no odometry {self._frames[1]} -> {fix.camera_frame} in TF at the image's time: {error}"
                 continue
-            self.problem = ""
+            self.problem = self._contradiction(fix, T_odom_camera)
             self._T_map_odom, self._age = map_to_odom(fix.T_map_camera, T_odom_camera), fix.age
             for _ in range(place + 1):
                 self._waiting.popleft()
             return
+
+    def _contradiction(self, fix: Fix, T_odom_camera: np.ndarray) -> str:
+        """What a pose says against the frame that the images are stamped in; empty: nothing."""
+        lean = odom_lean(fix.T_map_camera, T_odom_camera, self._up)
+        as_body = odom_lean(fix.T_map_camera, T_odom_camera @ T_BODY_OPTICAL, self._up)
+        if lean < LEANING or as_body > LEVEL:
+            return ""
+        return (
+            f"the pose found and TF leave odom's vertical {lean:.0f} deg off the map's, and level if"
+            f" {fix.camera_frame} is a body frame (x ahead): set camera_frame to the camera's optical"
+            " frame (x right, y down, z ahead), or map -> odom is wrong"
+        )
 
     def _broadcast(self) -> None:
         if self._T_map_odom is None:
