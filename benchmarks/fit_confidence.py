@@ -3,6 +3,7 @@
 
     python benchmarks/bench_negatives.py       records the offices
     python benchmarks/fit_confidence.py        fits on the first eight of them
+    python benchmarks/fit_confidence.py --places          and on what bench_places.py --fit recorded
     python benchmarks/fit_confidence.py --site MAP WEIGHTS POSITIVE[:START:STOP] NEGATIVE[:...] ...
 
 With --site evidence of real images comes on top: POSITIVE is a sequence of the map's site with true
@@ -16,6 +17,7 @@ import shlex
 import sys
 from pathlib import Path
 
+import bench_places
 import numpy as np
 import yaml
 from bench_negatives import FITTED, FOLDER
@@ -128,6 +130,7 @@ if __name__ == "__main__":
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--site", nargs="+", action="append", default=[])
+    parser.add_argument("--places", action="store_true")
     parser.add_argument("--every", type=int, default=2)
     parser.add_argument("--ridge", type=float, default=RIDGE)
     parser.add_argument("--out", type=Path, default=PATH, help="calibration file that is changed")
@@ -135,6 +138,8 @@ if __name__ == "__main__":
     records = [
         r for r in load(*(FOLDER / f"{seed}.jsonl" for seed in FITTED)) if r["kind"] not in UNFIT
     ]
+    if options.places:
+        records += load(bench_places.FOLDER / "fitted.jsonl")
     for names in options.site:
         records += site_records(*names, every=options.every)
     rows = {name: regression(name, records, options.ridge) for name in TELLING}
