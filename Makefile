@@ -15,7 +15,7 @@ SHELL := bash
 .DEFAULT_GOAL := demo
 .PHONY: demo test bench soak fuzz format .venv
 
-ENV := source tools/pip_ros/ros_env.sh &&
+ENV := source tools/ros_env.sh &&
 LOCAL_PACKAGES := models simulation training ros2_ws/src/diff2i2p_ros
 
 demo: .venv

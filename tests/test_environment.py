@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`source tools/pip_ros/ros_env.sh`, in a fresh shell and in one that has sourced another ROS."""
+"""`source tools/ros_env.sh`, in a fresh shell and in one that has sourced another ROS."""
 
 import subprocess
 
 import pytest
 
-TOLD = 'set -euo pipefail; source "$1/tools/pip_ros/ros_env.sh"; echo "$AMENT_PREFIX_PATH"; echo "${PYTHONPATH-unset}"'
+TOLD = 'set -euo pipefail; source "$1/tools/ros_env.sh"; echo "$AMENT_PREFIX_PATH"; echo "${PYTHONPATH-unset}"'
 
 
 @pytest.mark.parametrize(
