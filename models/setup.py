@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Package `diff2i2p`: the library without ROS. pip and colcon both install it from here."""
+"""Package `diff2i2p`: the library without ROS. pip and colcon both install it from here.
+
+The one place that names what the library needs; `make`, the images and `diff2i2p doctor` read it.
+"""
 
 from glob import glob
 
 from setuptools import find_packages, setup
 
 package_name = "diff2i2p"
+weights = [name for kind in ("yaml", "md", "safetensors") for name in glob(f"weights/*.{kind}")]
 
 setup(
     name=package_name,
     version="0.1.0",
-    description="Camera relocalization in a prior point-cloud map: image-to-point-cloud registration after Diff2I2P",
+    description="Camera relocalization in a prior point-cloud map:"
+    " image-to-point-cloud registration after Diff2I2P",
     license="Apache-2.0",
     maintainer="The diff2i2p maintainers",
     maintainer_email="maintainers@example.com",
@@ -19,15 +24,15 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
         (f"share/{package_name}", ["package.xml"]),
-        (f"share/{package_name}/weights", glob("weights/*.yaml") + glob("weights/*.md") + glob("weights/*.safetensors")),
+        (f"share/{package_name}/weights", weights),
     ],
     install_requires=[
         "evo",
+        "jinja2",
         "laspy",
         "lazrs",
         "matplotlib",
         "numpy",
-        "open3d",
         "opencv-python-headless<5",
         "poselib",
         "PyYAML",
@@ -40,6 +45,10 @@ setup(
         "torch",
         "typer",
     ],
-    extras_require={"onnxruntime": ["onnx", "onnxruntime"], "rerun": ["rerun-sdk"]},
+    extras_require={
+        "onnxruntime": ["onnx", "onnxruntime"],
+        "open3d": ["open3d"],
+        "rerun": ["rerun-sdk"],
+    },
     entry_points={"console_scripts": ["diff2i2p = diff2i2p.cli:main"]},
 )
