@@ -8,7 +8,7 @@
 #   make format   put the sources in order
 # Each builds .venv when it is missing or out of date. Installation takes about two minutes.
 
-PYTHON ?= python3.11
+PYTHON ?= $(shell tools/find_python.sh)
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
