@@ -17,7 +17,8 @@ from publish import OUT, publish
 from records import false, load, right
 
 from diff2i2p.datasets.odometry import T_BODY_OPTICAL, DriftingOdometry
-from diff2i2p.evaluation.metrics import Tracking, pose_error
+from diff2i2p.evaluation.run import Tracking
+from diff2i2p.geometry import pose_error
 from diff2i2p.localization.localizer import Localizer
 
 COMMAND = "python benchmarks/bench_drives.py"

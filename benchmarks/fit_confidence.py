@@ -16,10 +16,11 @@ from bench_negatives import FITTED, FOLDER
 from records import load, observe, poses_of, right
 from scipy.optimize import minimize
 
-from diff2i2p.config import Config, override
+from diff2i2p.config import Config
 from diff2i2p.datasets.sequences import read_sequence
 from diff2i2p.evaluation.reliability import reliability
 from diff2i2p.localization.localizer import Localizer
+from diff2i2p.parameters import override
 
 RIDGE = 1e-4  # costs no likelihood on offices left out; the network, on two sites, took 1e-3
 OF_MATCHES = 6  # kinds of evidence, the first, that tell nothing more where image and map are compared by their looks

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from diff2i2p.evaluation.metrics import FALSE_ACCEPT, pose_error
+from diff2i2p.evaluation.metric_table import FALSE_ACCEPT
 from diff2i2p.evaluation.reliability import nees, pose_difference
+from diff2i2p.geometry import pose_error
 from diff2i2p.localization import localizer as spine
 from diff2i2p.localization import verify
 from diff2i2p.localization.hypotheses import SHARED

@@ -14,8 +14,7 @@ weights = [name for kind in ("yaml", "md", "safetensors") for name in glob(f"wei
 setup(
     name=package_name,
     version="0.1.0",
-    description="Camera relocalization in a prior point-cloud map:"
-    " image-to-point-cloud registration after Diff2I2P",
+    description="Camera relocalization in a prior point-cloud map: image-to-point-cloud registration after Diff2I2P",
     license="Apache-2.0",
     maintainer="The diff2i2p maintainers",
     maintainer_email="maintainers@example.com",
@@ -50,5 +49,6 @@ setup(
         "open3d": ["open3d"],
         "rerun": ["rerun-sdk"],
     },
+    package_data={package_name: ["evaluation/report/*.j2", "evaluation/report/*.css", "evaluation/report/*.js"]},
     entry_points={"console_scripts": ["diff2i2p = diff2i2p.cli:main"]},
 )

@@ -8,7 +8,7 @@ import sys
 import pytest
 import yaml
 
-from diff2i2p.config import parameters
+from diff2i2p.parameters import parameters
 from diff2i2p_ros.interface import PUBLISHED, SUBSCRIBED
 from diff2i2p_ros.parameters import NodeConfig
 

@@ -9,7 +9,7 @@ import pytest
 
 from diff2i2p.camera import View, rectify
 from diff2i2p.config import AppearanceConfig, PnpConfig
-from diff2i2p.evaluation.metrics import pose_error
+from diff2i2p.geometry import pose_error
 from diff2i2p.mapping import descriptor_index
 from diff2i2p.mapping.dense import DenseMap
 from diff2i2p.mapping.viewpoints import GROUND, HEIGHTS, MAX_PLACES, viewpoints

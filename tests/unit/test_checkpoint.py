@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from diff2i2p.camera import Camera, View
-from diff2i2p.config import PAPER, PAPER_RGBD, Config, load_config, override
+from diff2i2p.config import PAPER, PAPER_RGBD, Config, load_config
 from diff2i2p.localization.localizer import StageTimer
 from diff2i2p.localization.result import Correspondences
 from diff2i2p.mapping.compile_map import by_node
@@ -16,6 +16,7 @@ from diff2i2p.mapping.compiled_map import CompiledMap
 from diff2i2p.mapping.pyramid import build_pyramid
 from diff2i2p.matchers.network import NetworkMatcher
 from diff2i2p.network.diff2i2p import Diff2I2P
+from diff2i2p.parameters import override
 from diff2i2p.weights import WeightsError, load_weights
 from diff2i2p.weights.released import network_of, released_name
 

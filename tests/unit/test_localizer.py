@@ -9,14 +9,15 @@ from scipy.spatial.transform import Rotation
 
 from diff2i2p.camera import Camera, CameraError
 from diff2i2p.cloud import read_cloud
-from diff2i2p.config import Config, override
+from diff2i2p.config import Config
 from diff2i2p.datasets.sequences import read_sequence
-from diff2i2p.evaluation.metrics import pose_error
+from diff2i2p.geometry import pose_error
 from diff2i2p.localization.localizer import Localizer
 from diff2i2p.localization.result import Correspondences, Status
 from diff2i2p.mapping.compile_map import compile_map
 from diff2i2p.mapping.dense import DenseMap
 from diff2i2p.mapping.descriptor_index import build_appearance
+from diff2i2p.parameters import override
 from diff2i2p_sim.world import World
 from diff2i2p_sim.write import scan_positions
 

@@ -12,7 +12,9 @@ from scipy.spatial.transform import Rotation
 
 from diff2i2p.camera import Camera, View
 from diff2i2p.datasets.sequences import Frame, Sequence, SequenceError
-from diff2i2p.evaluation.metrics import evaluate, pose_error, right_matches, rmse, summarize, visible, write_metrics
+from diff2i2p.evaluation.metrics import right_matches, rmse, summarize, write_metrics
+from diff2i2p.evaluation.run import evaluate
+from diff2i2p.geometry import pose_error, visible
 from diff2i2p.localization.result import Correspondences, Localization, Status
 
 CAMERA = Camera(320, 240, (260.0, 260.0, 159.5, 119.5))

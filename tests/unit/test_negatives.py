@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from diff2i2p.evaluation.metrics import pose_error
+from diff2i2p.geometry import pose_error
 from diff2i2p_sim import negatives
 from diff2i2p_sim.world import World
 

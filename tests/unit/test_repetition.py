@@ -10,7 +10,7 @@ import pytest
 from diff2i2p.camera import Camera, View
 from diff2i2p.cloud import PointCloud
 from diff2i2p.config import Config
-from diff2i2p.evaluation.metrics import pose_error
+from diff2i2p.geometry import pose_error
 from diff2i2p.localization.hypotheses import Hypothesis, propose
 from diff2i2p.localization.localizer import Localizer
 from diff2i2p.localization.repetition import find_line, slide

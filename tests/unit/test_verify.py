@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from diff2i2p.camera import Camera, CameraError, rectify
 from diff2i2p.config import PnpConfig
-from diff2i2p.evaluation.metrics import pose_error
+from diff2i2p.geometry import pose_error
 from diff2i2p.localization.aliasing import find_twin
 from diff2i2p.localization.hypotheses import find_rival, propose, upright
 from diff2i2p.localization.result import Correspondences, Status

@@ -4,27 +4,23 @@
 import csv
 import json
 import resource
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from diff2i2p.camera import Camera
-from diff2i2p.datasets.image_bytes import ImageError
-from diff2i2p.datasets.sequences import Frame, Sequence, SequenceError, write_trajectory
+from diff2i2p.datasets.sequences import Frame, write_trajectory
 from diff2i2p.datasets.trajectory import Trajectory, ape_rpe
 from diff2i2p.evaluation.metric_table import FALSE_ACCEPT
 from diff2i2p.evaluation.provenance import git_commit, machine
-from diff2i2p.localization.result import Correspondences, Localization, Status
-from diff2i2p.localization.track import JUMP, Tracker
+from diff2i2p.geometry import in_camera, pose_error, visible
+from diff2i2p.localization.result import Correspondences, Localization
 
 RECALL = {"5cm_5deg": (0.05, 5.0), "25cm_2deg": (0.25, 2.0), "25cm_5deg": (0.25, 5.0), "50cm_5deg": (0.5, 5.0)}  # metres, degrees
 RMSE_RECALL = 0.1  # metres
 MATCH_PIXELS = 6.0  # a match is right when the true pose puts its point this close to its pixel, rectified view
 MATCH_RATIO = 0.1  # share of right matches from which the features of a frame count as matched
-OCCLUSION_CELLS, OCCLUSION_SLACK = 32, 1.15  # a map point is hidden when another in its cell is nearer by this factor
 
 
 @dataclass(frozen=True)
@@ -53,71 +49,6 @@ class Record:
         return self.judged and self.answer.ok and not self.within(*FALSE_ACCEPT)
 
 
-def pose_error(T_a: np.ndarray, T_b: np.ndarray) -> tuple[float, float]:
-    """Distance in metres and angle in degrees between two poses (4, 4)."""
-    R = T_a[:3, :3].T @ T_b[:3, :3]
-    sine = np.linalg.norm([R[2, 1] - R[1, 2], R[0, 2] - R[2, 0], R[1, 0] - R[0, 1]]) / 2  # arccos alone loses small angles
-    return float(np.linalg.norm(T_a[:3, 3] - T_b[:3, 3])), float(np.degrees(np.arctan2(sine, (np.trace(R) - 1) / 2)))
-
-
-class Tracking:
-    """Localizes as the node does: near the pose expected from the last ones and odometry, and only where the robot can have got to.
-
-    Where the stamps jump back it starts again. odometry: gives T_odom_camera (4, 4) at a stamp in seconds, or None.
-    """
-
-    def __init__(self, localizer, odometry: Callable[[float], np.ndarray | None] = lambda stamp: None):
-        self._localizer, self._odometry = localizer, odometry
-        self._tracker, self._newest = Tracker(localizer.config), -np.inf
-
-    def __call__(self, image: np.ndarray, camera: Camera, stamp: float) -> Localization:
-        if stamp < self._newest - JUMP:
-            self._tracker, self._newest = Tracker(self._localizer.config), stamp
-        self._newest = max(self._newest, stamp)
-        return self._tracker.localize(self._localizer, image, camera, stamp, lambda: self._odometry(stamp))
-
-
-def evaluate(localizer, sequence: Sequence, on_frame: Callable[[Record], None] | None = None) -> list[Record]:
-    """Localize every frame that has a true pose, each on its own without any prior. Raises SequenceError, CameraError."""
-    return localize_all(localizer, with_truth(sequence), on_frame)
-
-
-def with_truth(sequence: Sequence) -> Sequence:
-    """The frames that have a true pose. Raises SequenceError when none has."""
-    frames = tuple(frame for frame in sequence if frame.T_map_camera is not None)
-    if not frames:
-        raise SequenceError(f"{sequence.name} has no true poses to compare with: add groundtruth.txt, poses.txt or frame-*.pose.txt")
-    return replace(sequence, frames=frames)
-
-
-def localize_all(
-    localizer, sequence: Sequence, on_frame: Callable[[Record], None] | None = None, tracking: Tracking | None = None
-) -> list[Record]:  # fmt: skip
-    """Localize every frame, with true pose or without, each on its own or `tracking`.
-
-    An image message without a usable image is a frame without an answer. Raises ImageError when all are, CameraError.
-    """
-    records = []
-    for frame in sequence:
-        records.append(_localize(localizer, frame, frame.camera or sequence.camera, tracking))
-        if on_frame:
-            on_frame(records[-1])
-    if all(record.problem for record in records):
-        raise ImageError(f"none of the {len(records)} images can be used: {records[0].problem}")
-    return records
-
-
-def _localize(localizer, frame: Frame, camera: Camera, tracking: Tracking | None) -> Record:
-    try:
-        image = frame.image()
-    except ImageError as error:
-        nothing = judge(frame, Localization(Status.NO_CANDIDATES), localizer.map.points, camera, 0.0)
-        return replace(nothing, problem=str(error))
-    started = time.perf_counter()
-    answer = tracking(image, camera, frame.stamp) if tracking else localizer.localize(image, camera)
-    return judge(frame, answer, localizer.map.points, camera, 1e3 * (time.perf_counter() - started))
-
-
 def judge(frame: Frame, answer: Localization, points: np.ndarray, camera: Camera, latency_ms: float) -> Record:
     """Compare an answer with the frame's true pose, if it has one. points: (N, 3) of the map."""
     truth = frame.T_map_camera
@@ -133,7 +64,7 @@ def judge(frame: Frame, answer: Localization, points: np.ndarray, camera: Camera
 
 def right_matches(matches: Correspondences, camera: Camera, T_map_camera: np.ndarray) -> np.ndarray:
     """(M,) bool: the match's point is before the camera and within MATCH_PIXELS of its pixel at the true pose."""
-    points = _in_camera(matches.points, T_map_camera)
+    points = in_camera(matches.points, T_map_camera)
     ahead = points[:, 2] > 1e-3
     right = np.zeros(len(points), bool)
     right[ahead] = np.linalg.norm(camera.project(points[ahead]) - matches.pixels[ahead], axis=1) < MATCH_PIXELS
@@ -145,20 +76,7 @@ def rmse(points: np.ndarray, camera: Camera, T_true: np.ndarray, T_estimated: np
     seen = points[visible(points, camera, T_true)]
     if len(seen) == 0:
         return float("inf")
-    return float(np.sqrt(((_in_camera(seen, T_true) - _in_camera(seen, T_estimated)) ** 2).sum(1).mean()))
-
-
-def visible(points: np.ndarray, camera: Camera, T_map_camera: np.ndarray) -> np.ndarray:
-    """Indices of the points (N, 3) inside the undistorted image and not clearly behind nearer ones."""
-    local = _in_camera(points, T_map_camera)
-    index = np.flatnonzero(local[:, 2] > 0.05)
-    uv = local[index, :2] / local[index, 2:] * camera.K[:2] + camera.K[2:]
-    inside = ((uv >= -0.5) & (uv < (camera.width - 0.5, camera.height - 0.5))).all(1)
-    index, uv = index[inside], uv[inside]
-    cells = ((uv + 0.5) * (OCCLUSION_CELLS / camera.width)).astype(int) @ (1, OCCLUSION_CELLS)
-    nearest = np.full(cells.max(initial=0) + 1, np.inf)
-    np.minimum.at(nearest, cells, local[index, 2])
-    return index[local[index, 2] <= OCCLUSION_SLACK * nearest[cells]]
+    return float(np.sqrt(((in_camera(seen, T_true) - in_camera(seen, T_estimated)) ** 2).sum(1).mean()))
 
 
 def summarize(records: list[Record], matcher: str, colour: bool, weights: str | None, map_name: str) -> dict:
@@ -247,11 +165,6 @@ def frame_row(record: Record) -> dict:
         "inlier_ratio": round(record.inlier_ratio, 4),
         "latency_ms": round(record.latency_ms, 1),
     }
-
-
-def _in_camera(points: np.ndarray, T_map_camera: np.ndarray) -> np.ndarray:
-    """(N, 3) float64 map points in the camera frame."""
-    return (np.asarray(points, float) - T_map_camera[:3, 3]) @ T_map_camera[:3, :3]
 
 
 def _share(hits) -> float | None:

@@ -12,8 +12,9 @@ import yaml
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from diff2i2p.config import Config, override
+from diff2i2p.config import Config
 from diff2i2p.network.diff2i2p import Diff2I2P
+from diff2i2p.parameters import override
 
 FORMAT = "diff2i2p-weights-1"
 _HERE = Path(__file__).resolve()
