@@ -33,8 +33,7 @@ def evaluate(
 ):
     """Localize every frame of a sequence on its own, and compare with the truth."""
     from diff2i2p.datasets.sequences import read_sequence
-    from diff2i2p.evaluation.metrics import with_truth
-    from diff2i2p.evaluation.run import Evaluation
+    from diff2i2p.evaluation.run import Evaluation, with_truth
 
     config = read_config(settings, matcher)
     frames = with_truth(read_sequence(sequence, start, stop))
