@@ -8,14 +8,15 @@
 #   make format   put the sources in order
 # Each builds .venv when it is missing or out of date. Installation takes about two minutes.
 
-PYTHON ?= python3.11
+PYTHON ?= $(shell tools/find_python.sh)
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := demo
 .PHONY: demo test bench soak fuzz format .venv
 
-ENV := source tools/pip_ros/ros_env.sh &&
+ENV := source tools/ros_env.sh &&
+comma := ,
 LOCAL_PACKAGES := models simulation training ros2_ws/src/diff2i2p_ros
 
 demo: .venv
@@ -39,13 +40,21 @@ format: .venv
 
 .venv: .venv/complete
 
-# tf2_msgs and tf2_ros have no wheels: the first is generated, of the second a stand-in is put on the path of this environment alone.
-.venv/complete: requirements.txt requirements.lock tools/pip_ros/make_tf2_msgs.py $(wildcard $(LOCAL_PACKAGES:=/setup.py) $(LOCAL_PACKAGES:=/pyproject.toml))
+# Extras of the library that development needs; the tests of a missing extra are skipped.
+EXTRAS := onnxruntime$(if $(CI),$(comma)open3d)
+METADATA := $(wildcard $(LOCAL_PACKAGES:=/setup.py) $(LOCAL_PACKAGES:=/pyproject.toml))
+PIP_INSTALL := pip install -qq --disable-pip-version-check -c requirements.lock
+
+# tf2_msgs and tf2_ros have no wheels: the first is generated, of the second a stand-in is put on
+# the path of this environment alone.
+.venv/complete: requirements.txt requirements.lock tools/pip_ros/make_tf2_msgs.py $(METADATA)
 	@tools/system_packages.sh $(PYTHON)
 	@test -x .venv/bin/pip || $(PYTHON) -m venv .venv
-	@echo "Installing requirements.txt into .venv: about two minutes the first time"
-	@.venv/bin/python -m pip install -qq --disable-pip-version-check -r requirements.txt -c requirements.lock
-	@$(ENV) PYTHONWARNINGS=ignore pip install -qq --disable-pip-version-check --no-deps --no-build-isolation $(addprefix -e ,$(LOCAL_PACKAGES))
+	@echo "Installing into .venv: about two minutes the first time"
+	@.venv/bin/python -m $(PIP_INSTALL) -r requirements.txt
+	@$(ENV) PYTHONWARNINGS=ignore $(PIP_INSTALL) --no-build-isolation \
+		-e "models[$(EXTRAS)]" $(addprefix -e ,$(filter-out models,$(LOCAL_PACKAGES)))
 	@$(ENV) python tools/pip_ros/make_tf2_msgs.py
-	@$(ENV) echo "$(CURDIR)/tools/pip_ros/tf2_ros_standin" > "$$(python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/tf2_ros_standin.pth"
+	@$(ENV) echo "$(CURDIR)/tools/pip_ros/tf2_ros_standin" \
+		> "$$(python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/tf2_ros_standin.pth"
 	@touch $@

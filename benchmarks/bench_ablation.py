@@ -20,9 +20,10 @@ import torch
 from publish import ROOT, SHARED, publish
 
 from diff2i2p.cloud import PointCloud
-from diff2i2p.config import Config, override
+from diff2i2p.config import Config
 from diff2i2p.datasets.sequences import Sequence, read_sequence, write_sequence
 from diff2i2p.network.diff2i2p import Diff2I2P
+from diff2i2p.parameters import override
 from diff2i2p_sim.world import World
 from diff2i2p_sim.write import CAMERA
 from diff2i2p_training.data.downloads import Run

@@ -17,7 +17,7 @@ from publish import OUT, publish
 from records import false, load, right
 
 from diff2i2p.datasets.odometry import DriftingOdometry
-from diff2i2p.evaluation.metrics import Tracking
+from diff2i2p.evaluation.run import Tracking
 from diff2i2p.geometry import T_BODY_OPTICAL, pose_error
 from diff2i2p.localization.localizer import Localizer
 

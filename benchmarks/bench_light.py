@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from publish import OUT, ROOT, SHARED, looks, median, percent, publish
 
-from diff2i2p.config import Config, override
+from diff2i2p.config import Config
 from diff2i2p.datasets.sequences import Frame, Sequence, read_sequence
-from diff2i2p.evaluation.metrics import localize_all, summarize
+from diff2i2p.evaluation.metrics import summarize
+from diff2i2p.evaluation.run import localize_all
 from diff2i2p.localization.localizer import Localizer
+from diff2i2p.parameters import override
 from diff2i2p_sim.negatives import blurred, dark, overexposed
 
 COMMAND = "python benchmarks/bench_light.py"

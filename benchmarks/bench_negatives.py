@@ -17,11 +17,12 @@ from publish import OUT, publish
 from records import append, consistency, decide, false, load, observe, right
 
 from diff2i2p.camera import Camera
-from diff2i2p.config import Config, override
+from diff2i2p.config import Config
 from diff2i2p.evaluation.reliability import nees_band, reliability
 from diff2i2p.localization.localizer import Localizer
 from diff2i2p.mapping.compile_map import compile_map
 from diff2i2p.mapping.keyframes import Photograph
+from diff2i2p.parameters import override
 from diff2i2p_sim import negatives
 from diff2i2p_sim.rendering.lidar_scan import scan_positions
 from diff2i2p_sim.world import World

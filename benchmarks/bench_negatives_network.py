@@ -11,7 +11,8 @@ from bench_negatives import FOLDER, HEADER, KINDS, Office, record, recorded, tab
 from publish import publish
 from records import load
 
-from diff2i2p.config import Config, override
+from diff2i2p.config import Config
+from diff2i2p.parameters import override
 
 COMMAND = "python benchmarks/bench_negatives_network.py"
 SEED, ROOMS, WEIGHTS = 0, 3, "demo-office"

@@ -10,12 +10,13 @@ import torch
 from publish import publish
 
 from diff2i2p.camera import Camera, View
-from diff2i2p.config import PAPER, Config, override
+from diff2i2p.config import PAPER, Config
 from diff2i2p.mapping.compile_map import by_node
 from diff2i2p.mapping.compiled_map import CompiledMap
 from diff2i2p.mapping.pyramid import build_pyramid
 from diff2i2p.matchers.point_network import PointNetworkMatcher
 from diff2i2p.network.diff2i2p import Diff2I2P
+from diff2i2p.parameters import override
 
 THREADS, RUNS = 1, 3  # one thread spends nothing on waiting for another
 POINTS = 24_800

@@ -7,12 +7,14 @@ The demo office with the weights that ship, another day than it was mapped; lost
 from publish import OUT, median, percent, publish
 
 from diff2i2p.cloud import read_cloud
-from diff2i2p.config import Config, override
+from diff2i2p.config import Config
 from diff2i2p.datasets.sequences import read_sequence
-from diff2i2p.evaluation.metrics import Tracking, localize_all, summarize
+from diff2i2p.evaluation.metrics import summarize
+from diff2i2p.evaluation.run import Tracking, localize_all
 from diff2i2p.localization.localizer import Localizer
 from diff2i2p.mapping.compile_map import compile_map
 from diff2i2p.mapping.keyframes import photographs_of
+from diff2i2p.parameters import override
 from diff2i2p_sim.world import World
 from diff2i2p_sim.write import write_world
 

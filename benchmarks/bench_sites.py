@@ -15,12 +15,14 @@ from publish import OUT, looks, median, percent, publish
 from rich.progress import track
 
 from diff2i2p.cloud import PointCloud, read_cloud, write_cloud
-from diff2i2p.config import Config, override
+from diff2i2p.config import Config
 from diff2i2p.datasets.sequences import read_sequence, write_sequence
-from diff2i2p.evaluation.metrics import localize_all, summarize
+from diff2i2p.evaluation.metrics import summarize
+from diff2i2p.evaluation.run import localize_all
 from diff2i2p.localization.localizer import Localizer
 from diff2i2p.mapping.compile_map import compile_map
 from diff2i2p.mapping.keyframes import photographs_of
+from diff2i2p.parameters import override
 from diff2i2p_sim.rendering.lidar_scan import scan_positions
 from diff2i2p_sim.world import World
 from diff2i2p_sim.write import CAMERA

@@ -10,9 +10,10 @@ from bench_real import RUNS, SITES
 from publish import OUT, ROOT, SHARED, looks, percent, publish
 from rich.progress import track
 
-from diff2i2p.config import Config, override
+from diff2i2p.config import Config
 from diff2i2p.datasets.sequences import read_sequence
 from diff2i2p.localization.localizer import Localizer
+from diff2i2p.parameters import override
 
 COMMAND = "python benchmarks/bench_strangers.py"
 EVERY = 4

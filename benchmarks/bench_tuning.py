@@ -8,10 +8,12 @@ from dataclasses import replace
 
 from publish import OUT, ROOT, SHARED, looks, median, percent, publish
 
-from diff2i2p.config import Config, override
+from diff2i2p.config import Config
 from diff2i2p.datasets.sequences import read_sequence
-from diff2i2p.evaluation.metrics import localize_all, summarize
+from diff2i2p.evaluation.metrics import summarize
+from diff2i2p.evaluation.run import localize_all
 from diff2i2p.localization.localizer import Localizer
+from diff2i2p.parameters import override
 
 COMMAND = "python benchmarks/bench_tuning.py"
 QUERIES, EVERY = (530, 700), 5

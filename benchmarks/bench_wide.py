@@ -15,12 +15,14 @@ import numpy as np
 from publish import OUT, ROOT, SHARED, looks, median, percent, publish
 
 from diff2i2p.cloud import read_cloud
-from diff2i2p.config import Config, override
+from diff2i2p.config import Config
 from diff2i2p.datasets.sequences import Sequence, read_sequence
-from diff2i2p.evaluation.metrics import localize_all, summarize
+from diff2i2p.evaluation.metrics import summarize
+from diff2i2p.evaluation.run import localize_all
 from diff2i2p.localization.localizer import Localizer
 from diff2i2p.mapping.compile_map import compile_map
 from diff2i2p.mapping.keyframes import photographs_of
+from diff2i2p.parameters import override
 
 COMMAND = "python benchmarks/bench_wide.py"
 MINUTES = 60

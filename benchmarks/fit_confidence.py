@@ -24,13 +24,14 @@ from bench_negatives import FITTED, FOLDER
 from records import load, observe, poses_of, right
 from scipy.optimize import minimize
 
-from diff2i2p.config import Config, override
+from diff2i2p.config import Config
 from diff2i2p.datasets.sequences import read_sequence
 from diff2i2p.evaluation.provenance import git_commit
 from diff2i2p.evaluation.reliability import reliability
 from diff2i2p.localization.calibration import PATH, read_calibration
 from diff2i2p.localization.evidence import OF_MATCHES, REGRESSED
 from diff2i2p.localization.localizer import Localizer
+from diff2i2p.parameters import override
 
 RIDGE = 1e-4  # costs no likelihood on offices left out; the network, on two sites, took 1e-3
 # right is luck in the first, and a matter of words in the second

@@ -10,16 +10,23 @@ SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends \
-        libegl1 libgl1 libusb-1.0-0 libx11-6 python3-colcon-common-extensions python3-venv \
+        python3-colcon-common-extensions python3-venv \
         ros-jazzy-diagnostic-msgs ros-jazzy-nav-msgs ros-jazzy-rmw-fastrtps-cpp ros-jazzy-tf2-ros-py \
     && rm -rf /var/lib/apt/lists/*
 
 ARG VARIANT=cpu
 ARG PIP_EXTRA_INDEX_URL=""
-COPY requirements.lock docker/robot-requirements.txt docker/gpu-requirements.txt /tmp/
+# The library's metadata alone, so that a change of its sources does not install torch again.
+COPY requirements.lock docker/gpu-requirements.txt /tmp/
+COPY models/setup.py models/setup.cfg models/pyproject.toml models/package.xml /tmp/diff2i2p/
+COPY models/resource /tmp/diff2i2p/resource
 RUN python3 -m venv --system-site-packages /opt/venv \
-    && /opt/venv/bin/pip install --no-cache-dir -r /tmp/robot-requirements.txt -c /tmp/requirements.lock \
-    && if [ "$VARIANT" = gpu ]; then /opt/venv/bin/pip uninstall -y onnxruntime && /opt/venv/bin/pip install --no-cache-dir -r /tmp/gpu-requirements.txt; fi
+    && /opt/venv/bin/pip install --no-cache-dir "/tmp/diff2i2p[onnxruntime]" -c /tmp/requirements.lock \
+    && /opt/venv/bin/pip uninstall -y diff2i2p \
+    && if [ "$VARIANT" = gpu ]; then \
+        /opt/venv/bin/pip uninstall -y onnxruntime \
+        && /opt/venv/bin/pip install --no-cache-dir -r /tmp/gpu-requirements.txt; \
+    fi
 
 COPY models /src/models
 COPY simulation /src/simulation

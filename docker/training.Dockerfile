@@ -7,17 +7,27 @@ SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
 
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends git libegl1 libgl1 libgomp1 libusb-1.0-0 libx11-6 \
+    && apt-get install -y --no-install-recommends git libgomp1 \
     && rm -rf /var/lib/apt/lists/*
 
 ARG PIP_EXTRA_INDEX_URL=""
-COPY requirements.lock docker/training-requirements.txt /tmp/
-RUN pip install --no-cache-dir -r /tmp/training-requirements.txt -c /tmp/requirements.lock
+# The packages' metadata alone, so that a change of their sources does not install torch again.
+COPY requirements.lock /tmp/
+COPY models/setup.py models/setup.cfg models/pyproject.toml models/package.xml /tmp/diff2i2p/
+COPY models/resource /tmp/diff2i2p/resource
+COPY simulation/setup.py simulation/setup.cfg simulation/pyproject.toml simulation/package.xml \
+    /tmp/diff2i2p_sim/
+COPY simulation/resource /tmp/diff2i2p_sim/resource
+COPY training/pyproject.toml /tmp/diff2i2p_training/
+RUN pip install --no-cache-dir "/tmp/diff2i2p[onnxruntime]" /tmp/diff2i2p_sim /tmp/diff2i2p_training \
+        -c /tmp/requirements.lock \
+    && pip uninstall -y diff2i2p diff2i2p_sim diff2i2p_training
 
 COPY models /src/models
 COPY simulation /src/simulation
 COPY training /src/training
-RUN pip install --no-cache-dir --no-deps /src/models /src/simulation /src/training && useradd --uid 10001 --create-home trainer \
+RUN pip install --no-cache-dir --no-deps /src/models /src/simulation /src/training \
+    && useradd --uid 10001 --create-home trainer \
     && mkdir /data /runs && chown trainer /data /runs
 USER 10001
 WORKDIR /runs

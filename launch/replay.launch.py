@@ -9,7 +9,7 @@ from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironment
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration
 from launch_ros.actions import Node
 
-from diff2i2p.config import parameters
+from diff2i2p.parameters import parameters
 from diff2i2p_ros.parameters import ReplayConfig
 from launch import LaunchDescription
 

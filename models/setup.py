@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Package `diff2i2p`: the library without ROS. pip and colcon both install it from here."""
+"""Package `diff2i2p`: the library without ROS. pip and colcon both install it from here.
+
+The one place that names what the library needs; `make`, the images and `diff2i2p doctor` read it.
+"""
 
 from glob import glob
 
 from setuptools import find_packages, setup
 
 package_name = "diff2i2p"
+weights = [name for kind in ("yaml", "md", "safetensors") for name in glob(f"weights/*.{kind}")]
 
 setup(
     name=package_name,
@@ -16,19 +20,18 @@ setup(
     maintainer_email="maintainers@example.com",
     python_requires=">=3.10",
     packages=find_packages(include=[package_name, f"{package_name}.*"]),
-    package_data={f"{package_name}.localization": ["confidence.yaml"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
         (f"share/{package_name}", ["package.xml"]),
-        (f"share/{package_name}/weights", glob("weights/*.yaml") + glob("weights/*.md") + glob("weights/*.safetensors")),
+        (f"share/{package_name}/weights", weights),
     ],
     install_requires=[
         "evo",
+        "jinja2",
         "laspy",
         "lazrs",
         "matplotlib",
         "numpy",
-        "open3d",
         "opencv-python-headless<5",
         "poselib",
         "PyYAML",
@@ -41,6 +44,16 @@ setup(
         "torch",
         "typer",
     ],
-    extras_require={"onnxruntime": ["onnx", "onnxruntime"], "rerun": ["rerun-sdk"]},
+    extras_require={
+        "onnxruntime": ["onnx", "onnxruntime"],
+        "open3d": ["open3d"],
+        "rerun": ["rerun-sdk"],
+    },
+    package_data={
+        package_name: [
+            "evaluation/report/*.j2", "evaluation/report/*.css", "evaluation/report/*.js",
+            "localization/confidence.yaml",
+        ]
+    },  # fmt: skip
     entry_points={"console_scripts": ["diff2i2p = diff2i2p.cli:main"]},
 )

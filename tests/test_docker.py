@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+from importlib import metadata
 
 import pytest
 import yaml
@@ -54,10 +55,24 @@ def test_packages_are_pinned_and_no_cache_is_left(recipe, root):
                 assert "--no-install-recommends" in part and "rm -rf /var/lib/apt/lists/*" in command
             if "pip install" in part:
                 assert "--no-cache-dir" in part and ("-c " in part or "--no-deps" in part or "gpu-requirements.txt" in part)
-    locked = {re.split("[=~]=", line)[0].lower() for line in (root / "requirements.lock").read_text().splitlines()}
-    for name in ("robot", "training"):
-        asked = [line for line in (root / "docker" / f"{name}-requirements.txt").read_text().splitlines() if not line.startswith("#")]
-        assert [package for package in asked if package.lower().replace("_", "-") not in {name.replace("_", "-") for name in locked}] == []
+
+
+def test_requirements_come_from_the_packages_metadata_alone(recipe, root):
+    """Not one is named in a recipe, and all of them are locked."""
+    installs = [part for command in rest(recipe, "RUN") for part in command.split("&&")]
+    installs = [part for part in installs if "pip install" in part]
+    assert any("/tmp/diff2i2p[onnxruntime]" in part for part in installs)
+    for part in installs:
+        words = re.split(r"\bpip install\b", part)[1].rstrip("; fi").split()
+        assert all(word.strip('"').startswith(("-", "/tmp/", "/src/")) for word in words), part
+    pins = (root / "requirements.lock").read_text().splitlines()
+    locked = {normal(line) for line in pins if not line.startswith("#")}
+    assert {normal(name) for name in metadata.requires("diff2i2p")} <= locked | {"rerun-sdk"}
+
+
+def normal(requirement: str) -> str:
+    """The name in a requirement or a pin, as packages are compared."""
+    return re.match(r"[\w.-]+", requirement).group().lower().replace("_", "-")
 
 
 def test_it_says_whether_it_is_healthy_and_starts_without_a_shell(recipe):

@@ -104,16 +104,38 @@ def test_imports_follow_the_arrows(root, folder, forbidden):
     assert [f"{path.name} imports {name}" for path in files for name in imported(path) & forbidden] == []
 
 
-def test_setup_py_and_the_robots_image_name_what_the_library_imports(root):
-    names = {name for path in (root / "models/diff2i2p").rglob("*.py") for name in imported(path)} - set(sys.stdlib_module_names)
-    needed = {PIP.get(name, name) for name in names - {"diff2i2p"}}
-    setup = ast.parse((root / "models/setup.py").read_text())
-    call = next(node for node in ast.walk(setup) if isinstance(node, ast.Call) and node.keywords)
-    lists = [ast.literal_eval(word.value) for word in call.keywords if word.arg in ("install_requires", "extras_require")]
-    required, extras = {name.partition("<")[0] for name in lists[0]}, {name for extra in lists[1].values() for name in extra}
-    image = set((root / "docker/robot-requirements.txt").read_text().splitlines())
-    assert needed <= required | extras
-    assert required <= image
+@pytest.mark.parametrize(
+    ("folder", "package"),
+    [("models", "diff2i2p"), ("simulation", "diff2i2p_sim")],
+)
+def test_metadata_names_what_a_package_imports(root, folder, package):
+    files = (root / folder / package).rglob("*.py")
+    names = {name for path in files for name in imported(path)} - set(sys.stdlib_module_names)
+    required, extras = stated(root / folder / "setup.py")
+    assert {PIP.get(name, name) for name in names - {package}} <= required | extras
+
+
+def test_the_robot_needs_no_more_than_the_library_with_onnxruntime(root):
+    """Its image installs that, and the other packages of the workspace without their requirements."""
+    library, _ = stated(root / "models/setup.py")
+    for folder in ("simulation", "ros2_ws/src/diff2i2p_ros"):
+        assert stated(root / folder / "setup.py")[0] <= library | {"diff2i2p", "diff2i2p_sim"}
+
+
+def test_only_the_extra_brings_open3d(root):
+    required, extras = stated(root / "models/setup.py")
+    assert "open3d" in extras and "open3d" not in required
+
+
+def stated(setup: Path) -> tuple[set[str], set[str]]:
+    """Names in install_requires and in all of extras_require of a setup.py."""
+    nodes = ast.walk(ast.parse(setup.read_text()))
+    call = next(node for node in nodes if isinstance(node, ast.Call) and node.keywords)
+    words = {word.arg: word.value for word in call.keywords}
+    required = ast.literal_eval(words["install_requires"])
+    extras = ast.literal_eval(words["extras_require"]) if "extras_require" in words else {}
+    more = {name for extra in extras.values() for name in extra}
+    return {name.partition("<")[0] for name in required}, more
 
 
 def imported(path) -> set[str]:

@@ -4,24 +4,11 @@
 import importlib.util
 import os
 import platform
+import re
 from importlib import metadata
 from typing import NamedTuple
 
-REQUIRED = (
-    "numpy",
-    "scipy",
-    "opencv-python-headless",
-    "open3d",
-    "poselib",
-    "small_gicp",
-    "torch",
-    "safetensors",
-    "laspy",
-    "PyYAML",
-    "matplotlib",
-    "rich",
-    "typer",
-)
+PACKAGE = "diff2i2p"
 ALTERNATIVES = {"opencv-python-headless": "opencv-python"}
 
 
@@ -47,14 +34,29 @@ def _python() -> Finding:
 
 
 def _packages() -> Finding:
+    try:
+        required = requirements()
+    except metadata.PackageNotFoundError:
+        sentence = f"{PACKAGE} is not installed, only on the path: pip install -e models"
+        return Finding("packages", False, True, sentence)
     found, missing = [], []
-    for name in REQUIRED:
+    for name in required:
         version = _version(name) or _version(ALTERNATIVES.get(name, name))
         found.append(f"{name} {version}") if version else missing.append(name)
-    sentence = (
-        f"Missing: {', '.join(missing)}. Install with: pip install {' '.join(missing)}" if missing else f"Packages: {', '.join(found)}."
-    )
+    sentence = f"Packages: {', '.join(found)}."
+    if missing:
+        names = " ".join(missing)
+        sentence = f"Missing: {', '.join(missing)}. Install with: pip install {names}"
     return Finding("packages", not missing, True, sentence)
+
+
+def requirements() -> list[str]:
+    """Names of the packages that the metadata of this installation asks for, extras left out.
+
+    Raises PackageNotFoundError where diff2i2p is not installed.
+    """
+    asked = (requirement.partition(";") for requirement in metadata.requires(PACKAGE) or ())
+    return [re.match(r"[\w.-]+", name).group() for name, _, marker in asked if "extra" not in marker]
 
 
 def _version(name: str) -> str | None:

@@ -21,7 +21,7 @@ from std_msgs.msg import Header
 
 from diff2i2p.camera import Camera, CameraError, rectify
 from diff2i2p.cloud import CloudError, PointCloud, read_cloud, write_cloud
-from diff2i2p.config import Config, ConfigError, load_config, override
+from diff2i2p.config import Config, load_config
 from diff2i2p.datasets.bag import BagError
 from diff2i2p.datasets.bag_record import record_bag
 from diff2i2p.datasets.bag_sequence import read_bag
@@ -30,6 +30,7 @@ from diff2i2p.localization.localizer import Localizer
 from diff2i2p.mapping.compile_map import compile_map
 from diff2i2p.mapping.compiled_map import MapError
 from diff2i2p.network.diff2i2p import Diff2I2P
+from diff2i2p.parameters import ConfigError, override
 from diff2i2p.weights import WeightsError, load_weights, save_weights
 from diff2i2p_ros import convert
 

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from diff2i2p.config import Config, override
+from diff2i2p.config import Config
 from diff2i2p.datasets.bag_record import record_bag
 from diff2i2p.datasets.bag_sequence import read_bag
 from diff2i2p.datasets.sequences import read_sequence, write_sequence
-from diff2i2p.evaluation.metrics import Tracking, localize_all
+from diff2i2p.evaluation.run import Tracking, localize_all
 from diff2i2p.localization.localizer import Localizer
 from diff2i2p.mapping.compile_map import compile_map
+from diff2i2p.parameters import override
 from diff2i2p_ros import convert
 from diff2i2p_sim.rendering.lidar_scan import scan_positions
 from diff2i2p_sim.world import World

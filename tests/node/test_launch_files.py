@@ -8,11 +8,11 @@ import sys
 import pytest
 import yaml
 
-from diff2i2p.config import parameters
+from diff2i2p.parameters import parameters
 from diff2i2p_ros.interface import PUBLISHED, SUBSCRIBED
 from diff2i2p_ros.parameters import NodeConfig
 
-PIP_ONLY = ("torch", "open3d", "poselib", "small_gicp", "rosbags", "evo", "safetensors", "laspy", "typer")
+PIP_ONLY = ("torch", "poselib", "small_gicp", "rosbags", "evo", "safetensors", "laspy", "typer")
 
 
 def constants(path) -> dict:

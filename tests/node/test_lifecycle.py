@@ -17,8 +17,9 @@ from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.srv import DescribeParameters
 from rclpy.parameter import Parameter
 
-from diff2i2p.config import Config, override_dotted, parameters
+from diff2i2p.config import Config
 from diff2i2p.mapping.compiled_map import MapError
+from diff2i2p.parameters import override_dotted, parameters
 from diff2i2p_ros import localizer_node
 from diff2i2p_ros.localizer import session
 from diff2i2p_ros.parameters import NodeConfig

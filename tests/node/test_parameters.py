@@ -3,7 +3,8 @@
 
 import yaml
 
-from diff2i2p.config import Config, parameters
+from diff2i2p.config import Config
+from diff2i2p.parameters import parameters
 from diff2i2p_ros.parameters import NodeConfig, params_file
 
 

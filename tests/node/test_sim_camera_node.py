@@ -21,7 +21,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import String
 from tf2_msgs.msg import TFMessage
 
-from diff2i2p.config import parameters as config_parameters
+from diff2i2p.parameters import parameters as config_parameters
 from diff2i2p_ros import convert, sim_camera_node
 from diff2i2p_ros.sim_camera_node import SimCameraNode, SimConfig
 from diff2i2p_sim.robot.simulation import Place

@@ -19,9 +19,10 @@ from rclpy.qos import QoSProfile
 from std_msgs.msg import String
 from tf2_msgs.msg import TFMessage
 
-from diff2i2p.config import Config, override
+from diff2i2p.config import Config
 from diff2i2p.localization.localizer import Localizer
 from diff2i2p.mapping.compile_map import compile_map
+from diff2i2p.parameters import override
 from diff2i2p_ros import convert
 from diff2i2p_ros.localizer_node import LocalizerNode
 from diff2i2p_ros.sim_camera_node import SimCameraNode

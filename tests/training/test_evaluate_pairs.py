@@ -13,12 +13,12 @@ from test_recipes import pairs  # noqa: F401  the fixture
 
 from diff2i2p.camera import View
 from diff2i2p.cloud import PointCloud
-from diff2i2p.config import override
 from diff2i2p.mapping.compile_map import compile_map
 from diff2i2p.mapping.compiled_map import CompiledMap
 from diff2i2p.matchers import StageTimer
 from diff2i2p.matchers.point_network import PointNetworkMatcher
 from diff2i2p.network.diff2i2p import Diff2I2P
+from diff2i2p.parameters import override
 from diff2i2p.weights import save_weights
 from diff2i2p_training import cli
 from diff2i2p_training import evaluate_pairs as evaluating

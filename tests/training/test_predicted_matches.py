@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 import torch
 
-from diff2i2p.config import Config, override
+from diff2i2p.config import Config
 from diff2i2p.mapping.pyramid import build_pyramid
 from diff2i2p.network.coarse_to_fine import patch_cells
 from diff2i2p.network.diff2i2p import Diff2I2P, ImageFeatures, MapFeatures
+from diff2i2p.parameters import override
 from diff2i2p_training.data.site_dataset import Batch
 from diff2i2p_training.losses import predicted_matches
 from diff2i2p_training.losses.circle import circle_loss, circle_losses, overlaps, true_matches

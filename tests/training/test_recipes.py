@@ -8,8 +8,9 @@ import pytest
 import torch
 from rich.console import Console
 
-from diff2i2p.config import PAPER, Config, ConfigError, override
+from diff2i2p.config import PAPER, Config
 from diff2i2p.network.diff2i2p import Diff2I2P
+from diff2i2p.parameters import ConfigError, override
 from diff2i2p.weights import load_weights
 from diff2i2p_training import train as training
 from diff2i2p_training.data import prepare as preparing

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from diff2i2p.camera import rectify
-from diff2i2p.config import Config, override
+from diff2i2p.config import Config
 from diff2i2p.geometry import reprojection_errors
 from diff2i2p.mapping.compile_map import compile_map
 from diff2i2p.mapping.compiled_map import CompiledMap, MapError
@@ -16,6 +16,7 @@ from diff2i2p.mapping.pyramid import build_pyramid
 from diff2i2p.matchers import StageTimer
 from diff2i2p.matchers.point_network import PointNetworkMatcher
 from diff2i2p.network.diff2i2p import Diff2I2P
+from diff2i2p.parameters import override
 from diff2i2p.render import Surfaces
 from diff2i2p.weights import load_weights
 from diff2i2p_training.adapt import adapt

@@ -12,11 +12,12 @@ from scipy.spatial.transform import Rotation
 from diff2i2p import cli
 from diff2i2p.camera import Camera
 from diff2i2p.cloud import PointCloud
-from diff2i2p.config import Config, override
+from diff2i2p.config import Config
 from diff2i2p.datasets.bag_record import record_bag
 from diff2i2p.datasets.sequences import read_sequence, write_sequence
 from diff2i2p.localization.localizer import Localizer
 from diff2i2p.mapping.compile_map import compile_map
+from diff2i2p.parameters import override
 from diff2i2p.render import render_cloud
 
 EYE = Camera(320, 240, (260.0, 260.0, 159.5, 119.5))

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from diff2i2p.camera import Camera, View
-from diff2i2p.config import PAPER, PAPER_RGBD, Config, load_config, override
+from diff2i2p.config import PAPER, PAPER_RGBD, Config, load_config
 from diff2i2p.correspondences import Correspondences
 from diff2i2p.mapping.compile_map import by_node
 from diff2i2p.mapping.compiled_map import CompiledMap
@@ -16,6 +16,7 @@ from diff2i2p.mapping.pyramid import build_pyramid
 from diff2i2p.matchers import StageTimer
 from diff2i2p.matchers.point_network import PointNetworkMatcher
 from diff2i2p.network.diff2i2p import Diff2I2P
+from diff2i2p.parameters import override
 from diff2i2p.weights import WeightsError, load_weights
 from diff2i2p.weights.released import network_of, released_name
 

@@ -3,7 +3,8 @@
 
 import pytest
 
-from diff2i2p.config import Config, ConfigError, load_config, override, override_dotted, parameters
+from diff2i2p.config import Config, load_config
+from diff2i2p.parameters import ConfigError, override, override_dotted, parameters
 
 
 def test_every_parameter_has_one_sentence_of_help():

@@ -16,18 +16,19 @@ from scipy.spatial.transform import Rotation
 
 from diff2i2p.camera import Camera, View
 from diff2i2p.cloud import PointCloud, read_cloud
-from diff2i2p.config import Config, override
+from diff2i2p.config import Config
 from diff2i2p.correspondences import Correspondences
 from diff2i2p.datasets.bag_record import record_bag
 from diff2i2p.datasets.sequences import read_sequence, read_trajectory, write_sequence, write_trajectory
 from diff2i2p.datasets.trajectory import Trajectory
 from diff2i2p.evaluation.alignment import AlignmentError, fit
-from diff2i2p.evaluation.metrics import Tracking
 from diff2i2p.evaluation.report.rerun_log import RerunError, require_rerun
+from diff2i2p.evaluation.run import Tracking
 from diff2i2p.localization.localizer import Localizer
 from diff2i2p.localization.result import Localization, Status
 from diff2i2p.mapping.compile_map import compile_map
 from diff2i2p.mapping.dense import DenseMap
+from diff2i2p.parameters import override
 
 CAMERA = Camera(64, 48, (60.0, 60.0, 31.5, 23.5))
 MINE = ("--weights", "mine.safetensors", "--json")

@@ -8,13 +8,14 @@ import pytest
 from scipy.spatial import cKDTree
 
 from diff2i2p.cloud import write_cloud
-from diff2i2p.config import Config, override
+from diff2i2p.config import Config
 from diff2i2p.datasets.sequences import write_sequence
 from diff2i2p.geometry import pose_error
 from diff2i2p.localization.localizer import Localizer
 from diff2i2p.mapping.compile_map import compile_map
 from diff2i2p.mapping.compiled_map import MapError
 from diff2i2p.mapping.keyframes import Photograph, keyframes, painted
+from diff2i2p.parameters import override
 
 FEW = override(Config(), {"matcher": "appearance", "appearance": {"spacing": 4.0, "headings": 4}})
 UP = np.array([0, 0, 1.0])

@@ -8,12 +8,13 @@ from scipy.spatial.transform import Rotation
 
 from diff2i2p.camera import View
 from diff2i2p.cloud import PointCloud
-from diff2i2p.config import PnpConfig, override
+from diff2i2p.config import PnpConfig
 from diff2i2p.geometry import pose_error
 from diff2i2p.localization.localizer import Localizer
 from diff2i2p.mapping.dense import DenseMap
 from diff2i2p.matchers import StageTimer
 from diff2i2p.matchers.klt import KltMatcher
+from diff2i2p.parameters import override
 from diff2i2p.pose.pnp import solve_pnp
 from diff2i2p.render import render_cloud
 

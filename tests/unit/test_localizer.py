@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from diff2i2p.camera import Camera, CameraError
 from diff2i2p.cloud import read_cloud
-from diff2i2p.config import Config, override
+from diff2i2p.config import Config
 from diff2i2p.correspondences import Correspondences
 from diff2i2p.datasets.sequences import read_sequence
 from diff2i2p.geometry import in_map, pose_error
@@ -21,6 +21,7 @@ from diff2i2p.mapping.compile_map import compile_map
 from diff2i2p.mapping.dense import DenseMap
 from diff2i2p.mapping.descriptor_index import build_appearance
 from diff2i2p.matchers import MatchedPlace
+from diff2i2p.parameters import override
 from diff2i2p_sim.world import World
 from diff2i2p_sim.write import scan_positions
 

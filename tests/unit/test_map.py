@@ -10,13 +10,14 @@ import torch
 
 from diff2i2p.camera import Camera
 from diff2i2p.cloud import PointCloud
-from diff2i2p.config import Config, RetrievalConfig, override
+from diff2i2p.config import Config, RetrievalConfig
 from diff2i2p.localization.localizer import Localizer
 from diff2i2p.mapping.compile_map import compile_map
 from diff2i2p.mapping.compiled_map import FORMAT, CompiledMap, MapError
 from diff2i2p.mapping.dense import DenseMap
 from diff2i2p.mapping.retrieve import NodeIndex, retrieve
 from diff2i2p.network.diff2i2p import Diff2I2P
+from diff2i2p.parameters import override
 from diff2i2p.render import close_cracks, render_cloud
 from diff2i2p.weights import save_weights
 

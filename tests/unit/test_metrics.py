@@ -13,7 +13,8 @@ from scipy.spatial.transform import Rotation
 from diff2i2p.camera import Camera, View
 from diff2i2p.correspondences import Correspondences
 from diff2i2p.datasets.sequences import Frame, Sequence, SequenceError
-from diff2i2p.evaluation.metrics import evaluate, right_matches, rmse, summarize, write_metrics
+from diff2i2p.evaluation.metrics import right_matches, rmse, summarize, write_metrics
+from diff2i2p.evaluation.run import evaluate
 from diff2i2p.geometry import pose_error, visible
 from diff2i2p.localization.result import Localization, Status
 

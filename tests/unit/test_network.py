@@ -5,13 +5,14 @@ import numpy as np
 import pytest
 import torch
 
-from diff2i2p.config import PAPER, Config, MatchingConfig, override
+from diff2i2p.config import PAPER, Config, MatchingConfig
 from diff2i2p.mapping.pyramid import build_pyramid
 from diff2i2p.network import point_backbone
 from diff2i2p.network.coarse_to_fine import gather_matches, match_around, match_coarse, match_fine
 from diff2i2p.network.conv3x3_cpu import MIN_CHANNELS, Conv3x3
 from diff2i2p.network.diff2i2p import Diff2I2P
 from diff2i2p.network.point_backbone import KernelPointConvolution, kernel_disposition
+from diff2i2p.parameters import override
 
 SMALL = override(Config(), {"network": {"image_channels": [8, 8, 16, 16], "point_width": 4, "fine_dim": 16, "token_dim": 16}})
 

@@ -12,7 +12,7 @@ import torch
 
 from diff2i2p import cli
 from diff2i2p.camera import Camera, View
-from diff2i2p.config import PAPER, Config, ConfigError, override
+from diff2i2p.config import PAPER, Config
 from diff2i2p.correspondences import Correspondences
 from diff2i2p.mapping.compile_map import by_node
 from diff2i2p.mapping.compiled_map import CompiledMap
@@ -22,6 +22,7 @@ from diff2i2p.matchers.point_network import PointNetworkMatcher
 from diff2i2p.network.backends import providers
 from diff2i2p.network.diff2i2p import Diff2I2P
 from diff2i2p.network.onnx_export import Shapes, export_image_side, export_matching, require_exportable
+from diff2i2p.parameters import ConfigError, override
 from diff2i2p.weights import save_weights, sha256
 
 # What we use of the operators that TensorRT 10 imports (its support matrix names them all without a restriction that touches us).

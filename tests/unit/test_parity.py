@@ -9,12 +9,13 @@ import torch
 from released import FOLDER, keys, needs_reference, probe, tensors
 
 from diff2i2p.camera import Camera, View
-from diff2i2p.config import RGBD_SCENES_MATCHING, override
+from diff2i2p.config import RGBD_SCENES_MATCHING
 from diff2i2p.mapping.compiled_map import CompiledMap
 from diff2i2p.mapping.pyramid import Pyramid
 from diff2i2p.matchers import StageTimer
 from diff2i2p.matchers.point_network import PointNetworkMatcher, back_project
 from diff2i2p.network.coarse_to_fine import match_coarse
+from diff2i2p.parameters import override
 from diff2i2p.weights.released import network_of
 
 pytestmark = needs_reference

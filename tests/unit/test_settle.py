@@ -9,13 +9,14 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from diff2i2p.camera import View
-from diff2i2p.config import Config, override
+from diff2i2p.config import Config
 from diff2i2p.correspondences import Correspondences
 from diff2i2p.geometry import motion_extent, pose_error
 from diff2i2p.localization.hypotheses import propose
 from diff2i2p.localization.settle import settle
 from diff2i2p.mapping.dense import DenseMap
 from diff2i2p.matchers import MatchedPlace
+from diff2i2p.parameters import override
 from diff2i2p.render import Surfaces
 
 CONFIG = Config()

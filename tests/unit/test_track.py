@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from diff2i2p.config import Config, override
+from diff2i2p.config import Config
 from diff2i2p.localization.result import Localization, Status
 from diff2i2p.localization.track import State, Tracker
+from diff2i2p.parameters import override
 
 MISS = Localization(Status.NO_MATCHES)
 

@@ -4,8 +4,9 @@
 import pytest
 import torch
 
-from diff2i2p.config import Config, override
+from diff2i2p.config import Config
 from diff2i2p.network.diff2i2p import Diff2I2P
+from diff2i2p.parameters import override
 from diff2i2p.weights import SHIPPED, WeightsError, load_weights, save_weights, shipped_weights
 
 SMALL = override(Config(), {"network": {"image_channels": [8, 8, 16, 16], "point_width": 4, "fine_dim": 16, "token_dim": 16}})

@@ -11,10 +11,11 @@ from rich.console import Console
 from rich.progress import track
 
 from diff2i2p.cloud import PointCloud
-from diff2i2p.config import Config, override
+from diff2i2p.config import Config
 from diff2i2p.datasets.sequences import Sequence
 from diff2i2p.mapping.pyramid import build_pyramid
 from diff2i2p.network.diff2i2p import Diff2I2P
+from diff2i2p.parameters import override
 from diff2i2p.weights import load_weights, save_weights
 from diff2i2p_training.data.site_dataset import SiteDataset
 from diff2i2p_training.data.synthesis import ViewSynthesizer

@@ -11,7 +11,7 @@ import torch
 from diff2i2p.camera import Camera
 from diff2i2p.config import PnpConfig
 from diff2i2p.correspondences import Correspondences
-from diff2i2p.evaluation.metrics import git_commit, machine
+from diff2i2p.evaluation.provenance import git_commit, machine
 from diff2i2p.geometry import in_camera, pose_error
 from diff2i2p.network.diff2i2p import Diff2I2P
 from diff2i2p.pose.pnp import solve_pnp

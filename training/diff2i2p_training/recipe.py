@@ -4,7 +4,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from diff2i2p.config import PAPER, PAPER_RGBD, Config, ConfigError, override, parameter, read_overrides
+from diff2i2p.config import PAPER, PAPER_RGBD, Config
+from diff2i2p.parameters import ConfigError, override, parameter, read_overrides
 
 PRESETS = {"paper": PAPER, "paper-rgbd": PAPER_RGBD}  # of the network; without one it is the edge network
 

@@ -65,7 +65,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 def read_config(path: Path | None, matcher: str | None = None):
     """The configuration of the options --config and --matcher. Raises ConfigError."""
-    from diff2i2p.config import Config, load_config, override
+    from diff2i2p.config import Config, load_config
+    from diff2i2p.parameters import override
 
     config = load_config(path) if path else Config()
     return override(config, {"matcher": matcher}) if matcher else config

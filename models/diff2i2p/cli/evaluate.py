@@ -54,8 +54,7 @@ def evaluate(
 ):
     """Localize every frame of a sequence on its own, and compare with the truth."""
     from diff2i2p.datasets.mapping_run import is_bag, open_sequence
-    from diff2i2p.evaluation.metrics import with_truth
-    from diff2i2p.evaluation.run import Evaluation
+    from diff2i2p.evaluation.run import Evaluation, with_truth
     from diff2i2p.mapping.compiled_map import CompiledMap
 
     config = read_config(settings, matcher)

@@ -4,23 +4,19 @@
 import csv
 import json
 import resource
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from diff2i2p.camera import Camera
 from diff2i2p.correspondences import Correspondences
-from diff2i2p.datasets.image_bytes import ImageError
-from diff2i2p.datasets.sequences import Frame, Sequence, SequenceError, write_trajectory
+from diff2i2p.datasets.sequences import Frame, write_trajectory
 from diff2i2p.datasets.trajectory import Trajectory, ape_rpe
 from diff2i2p.evaluation.metric_table import FALSE_ACCEPT
 from diff2i2p.evaluation.provenance import git_commit, machine
 from diff2i2p.geometry import in_camera, pose_error, reprojection_errors, visible
-from diff2i2p.localization.result import Localization, Status
-from diff2i2p.localization.track import JUMP, Tracker
+from diff2i2p.localization.result import Localization
 
 RECALL = {"5cm_5deg": (0.05, 5.0), "25cm_2deg": (0.25, 2.0), "25cm_5deg": (0.25, 5.0), "50cm_5deg": (0.5, 5.0)}  # metres, degrees
 RMSE_RECALL = 0.1  # metres
@@ -58,64 +54,6 @@ class Record:
     @property
     def false_accept(self) -> bool:
         return self.judged and self.answer.ok and not self.within(*FALSE_ACCEPT)
-
-
-class Tracking:
-    """Localizes as the node does: near the pose expected from the last ones and odometry, and only where the robot can have got to.
-
-    Where the stamps jump back it starts again. odometry: gives T_odom_camera (4, 4) at a stamp in seconds, or None.
-    """
-
-    def __init__(self, localizer, odometry: Callable[[float], np.ndarray | None] = lambda stamp: None):
-        self._localizer, self._odometry = localizer, odometry
-        self._tracker, self._newest = Tracker(localizer.config), -np.inf
-
-    def __call__(self, image: np.ndarray, camera: Camera, stamp: float) -> Localization:
-        if stamp < self._newest - JUMP:
-            self._tracker, self._newest = Tracker(self._localizer.config), stamp
-        self._newest = max(self._newest, stamp)
-        return self._tracker.localize(self._localizer, image, camera, stamp, lambda: self._odometry(stamp))
-
-
-def evaluate(localizer, sequence: Sequence, on_frame: Callable[[Record], None] | None = None) -> list[Record]:
-    """Localize every frame that has a true pose, each on its own without any prior. Raises SequenceError, CameraError."""
-    return localize_all(localizer, with_truth(sequence), on_frame)
-
-
-def with_truth(sequence: Sequence) -> Sequence:
-    """The frames that have a true pose. Raises SequenceError when none has."""
-    frames = tuple(frame for frame in sequence if frame.T_map_camera is not None)
-    if not frames:
-        raise SequenceError(f"{sequence.name} has no true poses to compare with: add groundtruth.txt, poses.txt or frame-*.pose.txt")
-    return replace(sequence, frames=frames)
-
-
-def localize_all(
-    localizer, sequence: Sequence, on_frame: Callable[[Record], None] | None = None, tracking: Tracking | None = None
-) -> list[Record]:  # fmt: skip
-    """Localize every frame, with true pose or without, each on its own or `tracking`.
-
-    An image message without a usable image is a frame without an answer. Raises ImageError when all are, CameraError.
-    """
-    records = []
-    for frame in sequence:
-        records.append(_localize(localizer, frame, frame.camera or sequence.camera, tracking))
-        if on_frame:
-            on_frame(records[-1])
-    if all(record.problem for record in records):
-        raise ImageError(f"none of the {len(records)} images can be used: {records[0].problem}")
-    return records
-
-
-def _localize(localizer, frame: Frame, camera: Camera, tracking: Tracking | None) -> Record:
-    try:
-        image = frame.image()
-    except ImageError as error:
-        nothing = judge(frame, Localization(Status.NO_CANDIDATES), localizer.map.points, camera, 0.0)
-        return replace(nothing, problem=str(error))
-    started = time.perf_counter()
-    answer = tracking(image, camera, frame.stamp) if tracking else localizer.localize(image, camera)
-    return judge(frame, answer, localizer.map.points, camera, 1e3 * (time.perf_counter() - started))
 
 
 def judge(frame: Frame, answer: Localization, points: np.ndarray, camera: Camera, latency_ms: float) -> Record:

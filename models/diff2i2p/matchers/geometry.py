@@ -4,6 +4,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import itertools
+
 import numpy as np
 import torch
 
@@ -54,8 +56,9 @@ class GeometryMatcher:
         """(V, coarse_features, D) the most reliable cells of every view, zeros where it has fewer."""
         kept = self.config.coarse_features
         voters = np.zeros((len(self.starts) - 1, kept, self.descriptors.shape[1]), np.float32)
-        for view, (a, b) in enumerate(zip(self.starts, self.starts[1:])):
-            voters[view, : min(b - a, kept)] = self.descriptors[a : min(b, a + kept)] / np.float32(UNIT)
+        for view, (a, b) in enumerate(itertools.pairwise(self.starts)):
+            best = self.descriptors[a : min(b, a + kept)]
+            voters[view, : len(best)] = best / np.float32(UNIT)
         return torch.from_numpy(voters).to(self.device)
 
     def _ranked(self, photo: Cells) -> list[int]:

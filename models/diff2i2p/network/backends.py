@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from diff2i2p.config import Config, ConfigError
+from diff2i2p.config import Config
 from diff2i2p.files import cache_folder
 from diff2i2p.network.coarse_to_fine import Crop, PixelMatches, gather_matches, match_patches, patch_cells
 from diff2i2p.network.diff2i2p import Diff2I2P, ImageFeatures
 from diff2i2p.network.onnx_export import NO_MATCH, Matching, Shapes, export_image_side, export_matching, require_exportable
 from diff2i2p.network.point_backbone import gather
+from diff2i2p.parameters import ConfigError
 
 GRAPHS = 2  # version of the graphs: a cached one of another version is not used
 

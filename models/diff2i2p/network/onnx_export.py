@@ -10,9 +10,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from diff2i2p.config import Config, ConfigError, MatchingConfig
+from diff2i2p.config import Config, MatchingConfig
 from diff2i2p.network.coarse_to_fine import OPPOSITE, patch_cells
 from diff2i2p.network.diff2i2p import Diff2I2P
+from diff2i2p.parameters import ConfigError
 
 OPSET = 17
 NO_MATCH = -2.0  # below every cosine

@@ -12,10 +12,11 @@ import yaml
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from diff2i2p.config import Config, override
+from diff2i2p.config import Config
 from diff2i2p.network.diff2i2p import Diff2I2P
 from diff2i2p.network.geometry_network import GeometryNetwork
 from diff2i2p.network.trunk import folded
+from diff2i2p.parameters import override
 
 Network = Diff2I2P | GeometryNetwork
 FORMAT = "diff2i2p-weights-1"

@@ -9,9 +9,10 @@ from pickle import UnpicklingError
 import torch
 import yaml
 
-from diff2i2p.config import PAPER, PAPER_RGBD, RGBD_SCENES_MATCHING, Config, override
+from diff2i2p.config import PAPER, PAPER_RGBD, RGBD_SCENES_MATCHING, Config
 from diff2i2p.network.diff2i2p import Diff2I2P
 from diff2i2p.network.point_backbone import KernelPointConvolution
+from diff2i2p.parameters import override
 from diff2i2p.weights import WeightsError, save_weights, sha256
 
 EXPERIMENTS = {"7scenes": PAPER["matching"], "rgbd-scenes-v2": RGBD_SCENES_MATCHING}

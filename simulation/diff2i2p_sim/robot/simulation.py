@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from diff2i2p.camera import Camera
-from diff2i2p.config import parameter
+from diff2i2p.parameters import parameter
 from diff2i2p_sim.lighting import LIGHTINGS
 from diff2i2p_sim.robot.drive import Floor, survey
 from diff2i2p_sim.robot.model import Robot

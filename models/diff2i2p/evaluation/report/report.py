@@ -4,17 +4,16 @@
 import base64
 import io
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
 import cv2
+import jinja2
 import numpy as np
 
-from diff2i2p.drawing import matches_picture
-from diff2i2p.evaluation.metric_table import FALSE_ACCEPT
+from diff2i2p.drawing import matches_beside_map
+from diff2i2p.evaluation.metric_table import FALSE_ACCEPT, RIGHT
 from diff2i2p.evaluation.metrics import MATCH_PIXELS, MATCH_RATIO, Record, frame_row
 from diff2i2p.evaluation.report import plots, tables
-from diff2i2p.evaluation.report.page import PAGE
 from diff2i2p.mapping.compiled_map import CompiledMap
 
 WORST = 10
@@ -37,108 +36,115 @@ def write_report(out: Path | str, runs: list[Run], site: CompiledMap, title: str
     """
     out = Path(out)
     (out / "pictures").mkdir(parents=True, exist_ok=True)
-    sections = _sections(runs, site, _Album(out / "pictures"))
-    body = "".join(
-        f'<section id="{_anchor(name)}"><h2>{name}</h2>{content}<p class=note>{note}</p></section>' for name, content, note in sections
-    )
-    links = "".join(f'<a href="#{_anchor(name)}">{name}</a>' for name, *_ in sections)
-    page = PAGE.format(title=escape(title), origin=_origin(runs[0]), links=links, tiles=tables.tiles(runs[0].summary), body=body)
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    content = _content(runs, site, _Album(out / "pictures"))
+    page = environment.get_template("report.html.j2").render(title=title, **content)
     (out / "report.html").write_text(page)
     return out / "report.html"
 
 
-def _sections(runs: list[Run], site: CompiledMap, album: "_Album") -> list[tuple[str, str, str]]:
-    """(title, HTML, note) of each section, in the order in which questions come up."""
+def _content(runs: list[Run], site: CompiledMap, album: "_Album") -> dict:
+    """What the template shows."""
     main, by_name = runs[0], {run.name: run.records for run in runs}
     judged = any(record.judged for record in main.records)
-    where = album.figure("map", plots.top_view(main.records, site.points, site.up, site.header["voxel"]))
-    errors = [("Errors", album.figure("errors", plots.error_curves(by_name)), ERRORS_NOTE)] if judged else []
+    every_frame, choices = tables.frames(main.records)
     stages = main.summary["latency_ms"]["stages"]
-    return [
-        ("Figures", tables.comparison({run.name: run.summary for run in runs}, by_name), DEFINITIONS if judged else ""),
-        ("Where the camera was", where, MAP_NOTE),
-        *errors,
-        ("Along the way", album.figure("timeline", plots.timeline(by_name)), TIMELINE_NOTE),
-        ("Does it know?", album.figure("confidence", plots.confidences(by_name)), CONFIDENCE_NOTE if judged else ""),
-        ("Time", album.figure("latency", plots.latencies(by_name, stages)), TIME_NOTE + escape(main.summary["machine"])),
-        ("Frames, worst first", _frames(main.records, site, album), FRAMES_NOTE),
-        ("Every frame", tables.frames(main.records), ""),
-    ]
+    top_view = plots.top_view(main.records, site.points, site.up, site.header["voxel"])
+    return {
+        "origin": _origin(main),
+        "tiles": tables.tiles(main.summary),
+        "judged": judged,
+        "comparison": tables.comparison({run.name: run.summary for run in runs}),
+        "complement": tables.complement(by_name),
+        "false_accept": FALSE_ACCEPT,
+        "match_pixels": MATCH_PIXELS,
+        "match_ratio": MATCH_RATIO,
+        "map": album.plot("map", top_view),
+        "errors": album.plot("errors", plots.error_curves(by_name)) if judged else None,
+        "timeline": album.plot("timeline", plots.timeline(by_name)),
+        "confidence": album.plot("confidence", plots.confidences(by_name)),
+        "latency": album.plot("latency", plots.latencies(by_name, stages)),
+        "machine": main.summary["machine"],
+        "frames": _frames(main.records, site, album),
+        "every_frame": every_frame,
+        "choices": choices,
+    }
 
 
-MAP_NOTE = "Seen from above, cut just over the camera. Ticks show where the camera looks; thin lines join an estimate to its truth."
-ERRORS_NOTE = "All frames with truth count; dotted: the bounds of recall."
-TIMELINE_NOTE = "Grey bars: no answer; red bars: a false pose (of the first matcher). Dotted: 25 cm and 5 deg."
-CONFIDENCE_NOTE = (
-    "Left: confidence of right (25 cm, 5 deg), wrong and withheld poses. Right: the share of published poses that were right,"
-    " larger dots stand for more frames; on the dotted line it knows exactly how sure it may be."
-)
-TIME_NOTE = "Left: median time of each stage, with a line up to the 95th percentile. "
-FRAMES_NOTE = (
-    "Left: the rectified frame. Right: the map from the estimated pose, or from the true one where there is no estimate."
-    " Green: inliers; red: outliers."
-)
-DEFINITIONS = (
-    "Recall counts frames without an answer as failures. <b>rmse 10cm</b>: the map points in view move less than 10 cm (root mean square)"
-    f" between true and estimated pose. <b>False poses</b>: published, yet more than {FALSE_ACCEPT[0]:g} m or {FALSE_ACCEPT[1]:g} deg off."
-    " <b>APE, RPE</b> by evo, of the answered frames, without alignment."
-    f" <b>Inlier ratio</b>: matches whose map point the true pose puts within {MATCH_PIXELS:g} px of its pixel. <b>Feature matching"
-    f" recall</b>: frames with an inlier ratio above {MATCH_RATIO:.0%}. Medians are over the answered frames."
-)
+@dataclass(frozen=True)
+class Picture:
+    """An image inside the page."""
+
+    name: str
+    uri: str  # with the image in it
 
 
 class _Album:
-    """Pictures on disk, and as HTML with the picture inside."""
+    """Pictures on disk, and ready for the page."""
 
     def __init__(self, folder: Path):
         self.folder = folder
 
-    def figure(self, name: str, figure) -> str:
+    def plot(self, name: str, figure) -> Picture:
         data = io.BytesIO()
         figure.savefig(data, format="png", bbox_inches="tight")
         (self.folder / f"{name}.png").write_bytes(data.getvalue())
-        return _embedded("png", data.getvalue(), name)
+        return _picture("png", data.getvalue(), name)
 
-    def photo(self, name: str, image: np.ndarray) -> str:
+    def photo(self, name: str, image: np.ndarray) -> Picture:
         """A photo goes into the page as JPEG, a quarter of the size."""
         bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
         cv2.imwrite(str(self.folder / f"{name}.png"), bgr)
-        return _embedded("jpeg", cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes(), name)
+        jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
+        return _picture("jpeg", jpeg.tobytes(), name)
 
 
-def _embedded(kind: str, data: bytes, name: str) -> str:
-    return f'<img alt="{escape(name)}" src="data:image/{kind};base64,{base64.b64encode(data).decode()}">'
+def _picture(kind: str, data: bytes, name: str) -> Picture:
+    return Picture(name, f"data:image/{kind};base64,{base64.b64encode(data).decode()}")
 
 
-def _anchor(name: str) -> str:
-    return "".join(letter if letter.isalnum() else "-" for letter in name.lower())
-
-
-def _origin(run: Run) -> str:
+def _origin(run: Run) -> list[str]:
+    """What the figures are of."""
     facts = run.summary
     weights = f"weights {facts['weights']}" if facts["weights"] else "no weights"
     colour = "with colour" if facts["colour"] else "without colour"
-    parts = [f"{facts['frames']} frames", f"map {facts['map']}, {colour}", f"matcher {run.name}", weights]
-    parts += [f"{what}: {source}" for what, source in facts.get("sources", {}).items()]
-    parts += ["truth aligned to the answers"] if facts.get("aligned") else []
-    return escape(" · ".join([*parts, facts["git"], facts["machine"]]))
+    parts = [f"{facts['frames']} frames", f"map {facts['map']}, {colour}", f"matcher {run.name}"]
+    sources = [f"{what}: {source}" for what, source in facts.get("sources", {}).items()]
+    aligned = ["truth aligned to the answers"] if facts.get("aligned") else []
+    return [*parts, weights, *sources, *aligned, facts["git"], facts["machine"]]
 
 
-def _frames(records: list[Record], site: CompiledMap, album: _Album) -> str:
-    """Match pictures of the worst frames, and of the median and the best."""
-    ranked = sorted((record for record in records if record.answer.view is not None), key=_badness, reverse=True)
-    if not ranked:
-        return "<p>The matches of these frames were not recorded.</p>"
-    parts = []
-    for label, record in _chosen(ranked).items():
-        photo = album.photo(f"frame_{label.replace(' ', '_')}", matches_picture(record.moved(-site.origin), site.dense))
-        badge = "<span class=badge>false pose</span> · " if record.false_accept else ""
-        parts.append(f"<figure>{photo}<figcaption><b>{label}</b> · {badge}{escape(reason(record))}</figcaption></figure>")
-    return "".join(parts)
+@dataclass(frozen=True)
+class ShownFrame:
+    """One frame with its matches."""
+
+    label: str
+    picture: Picture
+    reason: str
+    false_accept: bool
+
+
+def _frames(records: list[Record], site: CompiledMap, album: _Album) -> list[ShownFrame]:
+    """Match pictures of the worst frames, and of the median and the best; none where none has matches."""
+    viewed = (record for record in records if record.answer.view is not None)
+    ranked = sorted(viewed, key=_badness, reverse=True)
+    return [_shown(label, record, site, album) for label, record in _chosen(ranked).items()]
+
+
+def _shown(label: str, record: Record, site: CompiledMap, album: _Album) -> ShownFrame:
+    record = record.moved(-site.origin)
+    answer = record.answer
+    T = answer.T_map_camera if answer.ok else record.frame.T_map_camera
+    image = matches_beside_map(answer.view, answer.correspondences, answer.inliers, T, site.dense)
+    photo = album.photo(f"frame_{label.replace(' ', '_')}", image)
+    return ShownFrame(label, photo, reason(record), record.false_accept)
 
 
 def _chosen(ranked: list[Record]) -> dict[str, Record]:
     """Worst, median and best of records ordered from worst to best, each once."""
+    if not ranked:
+        return {}
     last = len(ranked) - 1
     places = {f"worst {i}": i - 1 for i in range(1, WORST + 1)} | {"median": len(ranked) // 2, "best": last}
     labels = {place: label for label, place in places.items() if place <= last}
@@ -151,7 +157,7 @@ def _badness(record: Record) -> tuple:
         return 1, -np.nan_to_num(record.inlier_ratio)
     if not record.judged:
         return 0, -record.answer.confidence
-    return (2 if record.false_accept else 0), max(record.translation_m / 0.25, record.rotation_deg / 5)
+    return (2 if record.false_accept else 0), max(record.translation_m / RIGHT[0], record.rotation_deg / RIGHT[1])
 
 
 def reason(record: Record) -> str:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tables and tiles of report.html."""
+"""The tables and tiles of report.html, as data; report.html.j2 writes them."""
 
-from html import escape
+from dataclasses import dataclass
 
-from diff2i2p.evaluation.metric_table import FIGURES, Figure
+from diff2i2p.evaluation.metric_table import FIGURES, RIGHT, Figure
 from diff2i2p.evaluation.metrics import Record, frame_row
 
 COLUMNS = (
@@ -12,90 +12,110 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def tiles(facts: dict) -> str:
-    """What one wants to know first."""
-    latency = (f"{facts['latency_ms']['p50']:.0f} ms", "per frame, median", "")
-    answered = (f"{facts['answered']} of {facts['frames']}", "frames answered", "")
+@dataclass(frozen=True)
+class Tile:
+    """A figure that one wants to know first."""
+
+    value: str
+    name: str
+    mark: str = ""  # "bad" where it should alarm
+
+
+@dataclass(frozen=True)
+class Cell:
+    text: str
+    mark: str = ""  # CSS class
+
+
+@dataclass(frozen=True)
+class Row:
+    cells: list[Cell]
+    mark: str = ""  # CSS class
+
+
+@dataclass(frozen=True)
+class Table:
+    head: list[str]
+    rows: list[Row]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which rows a button shows."""
+
+    rows: str  # CSS class of the table while it is chosen
+    name: str
+    count: int
+
+
+def tiles(facts: dict) -> list[Tile]:
+    """What one wants to know first, of a summary."""
+    latency = Tile(f"{facts['latency_ms']['p50']:.0f} ms", "per frame, median")
+    answered = Tile(f"{facts['answered']} of {facts['frames']}", "frames answered")
     if not facts["frames_with_truth"]:
-        gap = (f"{facts['availability']['longest_gap_s']:.1f} s", "longest time without a pose", "")
-        return _tiles([answered, gap, latency])
-    error = f"{100 * facts['median_translation_m']:.1f} cm · {facts['median_rotation_deg']:.2f}°" if facts["answered"] else "none"
-    false = facts["false_accepts"]
-    return _tiles(
-        [
-            (f"{facts['recall']['25cm_5deg']:.1%}", "within 25 cm and 5°", ""),
-            (error, "median error", ""),
-            (str(false), "false poses published", "bad" if false else ""),
-            answered,
-            latency,
-        ]
-    )
+        gap = f"{facts['availability']['longest_gap_s']:.1f} s"
+        return [answered, Tile(gap, "longest time without a pose"), latency]
+    error, false = "none", facts["false_accepts"]
+    if facts["answered"]:
+        error = f"{100 * facts['median_translation_m']:.1f} cm · {facts['median_rotation_deg']:.2f}°"
+    return [
+        Tile(f"{facts['recall']['25cm_5deg']:.1%}", "within 25 cm and 5°"),
+        Tile(error, "median error"),
+        Tile(str(false), "false poses published", "bad" if false else ""),
+        answered,
+        latency,
+    ]
 
 
-def _tiles(tiles: list[tuple[str, str, str]]) -> str:
-    return "".join(f'<div class="{mark}"><strong>{value}</strong><span>{name}</span></div>' for value, name, mark in tiles)
-
-
-def comparison(summaries: dict[str, dict], records: dict[str, list[Record]]) -> str:
-    """Every figure of every run, a column each, the best one marked; and which run finds the frames that others do not."""
-    rows, marks = [], []
+def comparison(summaries: dict[str, dict]) -> Table:
+    """Every figure of every run, a column each, the best one marked."""
+    rows = []
     for figure in FIGURES:
         values = [figure.value(facts) for facts in summaries.values()]
         if any(value is not None for value in values):
-            rows.append([figure.name, *map(figure.written, values)])
-            marks.append(_best(figure, values))
-    cells = table(["", *summaries], rows, cell_marks=marks)
-    return f"<div class=pair>{cells}{_complement(records)}</div>" if len(summaries) > 1 else cells
+            cells = (Cell(figure.written(value), _mark(figure, value, values)) for value in values)
+            rows.append(Row([Cell(figure.name), *cells]))
+    return Table(["", *summaries], rows)
 
 
-def _best(figure: Figure, values: list) -> list[str]:
+def _mark(figure: Figure, value, values: list) -> str:
     known = [value for value in values if value is not None]
-    if len(known) < 2 or len(set(known)) < 2:
-        return []
-    best = (max if figure.better == "higher" else min)(known)
-    return ["", *("best" if value == best else "" for value in values)]
-
-
-def _complement(records: dict[str, list[Record]]) -> str:
-    """How many frames are right, within 25 cm and 5 deg, by each combination of the runs."""
-    names = list(records)
-    right = {name: {record.frame.index for record in run if record.within(0.25, 5)} for name, run in records.items()}
-    frames = set.intersection(*({record.frame.index for record in run if record.judged} for run in records.values()))
-    if not frames:
+    if len(set(known)) < 2:
         return ""
+    return "best" if value == (max if figure.better == "higher" else min)(known) else ""
+
+
+def complement(records: dict[str, list[Record]]) -> Table | None:
+    """How many frames are right by each combination of several runs."""
+    names = list(records)
+    right = {name: {record.frame.index for record in run if record.within(*RIGHT)} for name, run in records.items()}
+    frames = set.intersection(*({record.frame.index for record in run if record.judged} for run in records.values()))
+    if not frames or len(names) < 2:
+        return None
     counts: dict[tuple[bool, ...], int] = {}
     for frame in frames:
         hit = tuple(frame in right[name] for name in names)
         counts[hit] = counts.get(hit, 0) + 1
-    rows = [["✓" if yes else "·" for yes in hit] + [str(count)] for hit, count in sorted(counts.items(), reverse=True)]
-    return table([*names, "frames right by these alone"], rows)
+    ranked = sorted(counts.items(), reverse=True)
+    rows = [Row([*(Cell("✓" if yes else "·") for yes in hit), Cell(str(count))]) for hit, count in ranked]
+    return Table([*names, "frames right by these alone"], rows)
 
 
-def frames(records: list[Record]) -> str:
-    """A row per frame, sortable, with buttons that show false poses or silence only."""
-    rows = [[_cell(frame_row(record)[key]) for key in COLUMNS] for record in records]
-    marks = ["false" if record.false_accept else "" if record.answer.ok else "silent" for record in records]
-    choices = {
-        "": f"all {len(rows)}",
-        "only-false": f"false poses ({marks.count('false')})",
-        "only-silent": f"no answer ({marks.count('silent')})",
-    }
-    buttons = "".join(f'<button data-only="{key}">{name}</button>' for key, name in choices.items())
-    return f"<div>{buttons}{table([key.replace('_', ' ') for key in COLUMNS], rows, marks, kind='sortable')}</div>"
+def frames(records: list[Record]) -> tuple[Table, list[Choice]]:
+    """A row per frame, and what may be chosen of them."""
+    rows = []
+    for record in records:
+        row = frame_row(record)
+        mark = "false" if record.false_accept else "" if record.answer.ok else "silent"
+        rows.append(Row([Cell(_written(row[key])) for key in COLUMNS], mark))
+    marks = [row.mark for row in rows]
+    choices = [
+        Choice("", "all", len(rows)),
+        Choice("only-false", "false poses", marks.count("false")),
+        Choice("only-silent", "no answer", marks.count("silent")),
+    ]
+    return Table([key.replace("_", " ") for key in COLUMNS], rows), choices
 
 
-def _cell(value) -> str:
+def _written(value) -> str:
     return "–" if str(value) in ("inf", "nan", "") else str(value)
-
-
-def table(
-    head: list[str], rows: list[list[str]], marks: list[str] | None = None, cell_marks: list[list[str]] | None = None, kind: str = ""
-) -> str:
-    """HTML of a table; marks are classes of its rows, cell_marks of their cells."""
-    top = "".join(f"<th>{escape(name)}</th>" for name in head)
-    body = []
-    for i, row in enumerate(rows):
-        classes = (cell_marks[i] if cell_marks else []) or [""] * len(row)
-        cells = "".join(f'<td class="{mark}">{escape(cell)}</td>' for cell, mark in zip(row, classes, strict=True))
-        body.append(f'<tr class="{marks[i] if marks else ""}">{cells}</tr>')
-    return f'<div class="wide {kind}"><table><thead><tr>{top}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'

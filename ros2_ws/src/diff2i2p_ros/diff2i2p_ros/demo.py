@@ -143,7 +143,7 @@ def drive_through(site: Site, compiled, out: Path) -> tuple[list[Record], int]:
 def evaluate_alone(site: Site, compiled, matcher: str) -> tuple[list[Record], dict]:
     """Records and summary of one matcher without node, prior and tracking."""
     from diff2i2p.config import Config
-    from diff2i2p.evaluation.metrics import evaluate
+    from diff2i2p.evaluation.run import evaluate
     from diff2i2p.localization.localizer import Localizer
 
     some = replace(site.sequence, frames=site.sequence.frames[::ALONE_EVERY])

@@ -5,8 +5,9 @@ import math
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from diff2i2p.config import Config, parameters
+from diff2i2p.config import Config
 from diff2i2p.localization.result import Status
+from diff2i2p.parameters import parameters
 from diff2i2p_ros.parameters import NodeConfig, ReplayConfig, is_live
 from diff2i2p_ros.sim_camera_node import FIXED, SimConfig
 

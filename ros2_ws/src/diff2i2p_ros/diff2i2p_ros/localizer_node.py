@@ -14,7 +14,8 @@ from rclpy.parameter import Parameter
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
-from diff2i2p.config import Config, ConfigError
+from diff2i2p.config import Config
+from diff2i2p.parameters import ConfigError
 from diff2i2p_ros import parameters
 from diff2i2p_ros.localizer.health import Health
 from diff2i2p_ros.localizer.map_server import Maps

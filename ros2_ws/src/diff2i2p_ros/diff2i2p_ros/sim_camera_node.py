@@ -20,7 +20,7 @@ from rclpy.parameter import Parameter
 from std_msgs.msg import String
 
 from diff2i2p.camera import Camera
-from diff2i2p.config import ConfigError, parameter
+from diff2i2p.parameters import ConfigError, parameter
 from diff2i2p_ros import convert, parameters
 from diff2i2p_ros.node_main import run
 from diff2i2p_ros.sim_topics import SimTopics

@@ -11,10 +11,10 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from diff2i2p.drawing import matches_on_image
 from diff2i2p.localization.result import Localization
 from diff2i2p.localization.track import Tracker
 from diff2i2p_ros import convert
-from diff2i2p_ros.localizer.draw import matches_picture
 
 
 class Job(NamedTuple):
@@ -102,3 +102,12 @@ def _localize(job: Job, localizer, odometry: Callable[..., np.ndarray | None]) -
         convert.seconds(stamp),
         lambda: odometry(stamp, job.camera_frame), job.guess, **evidence,
     )  # fmt: skip
+
+
+def matches_picture(found: Localization) -> np.ndarray:
+    """(H, W, 3) uint8 RGB, for `debug/matches`: what the localizer saw of an image, and its answer."""
+    matches = 0 if found.correspondences is None else len(found.correspondences)
+    inliers = 0 if found.inliers is None else int(found.inliers.sum())
+    told = f"confidence {found.confidence:.2f}  {inliers} of {matches} matches  {found.matcher}"
+    text = f"{found.status.name}  {told}"
+    return matches_on_image(found.view, found.correspondences, found.inliers, found.T_map_camera, text)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-# The environment in which .venv's Python finds the libraries of the ROS wheels: `source tools/pip_ros/ros_env.sh` (bash), as make does.
-# Set as a whole or not at all: the guard without the paths breaks `import rclpy`, and so do another ROS's paths.
+# The environment in which .venv's Python finds the libraries of the ROS wheels:
+# `source tools/ros_env.sh` (bash), as make does. Set as a whole or not at all: the guard without
+# the paths breaks `import rclpy`, and so do another ROS's paths.
 
-_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 _venv=$_root/.venv
 
 : "${PYTHONPATH:=}" "${AMENT_PREFIX_PATH:=}"

@@ -1,0 +1,14 @@
+// Columns sort where their head is clicked; buttons show some of the rows.
+for (const head of document.querySelectorAll(".sortable th")) head.addEventListener("click", () => {
+  const rows = head.closest("table").tBodies[0], down = head.dataset.down !== "yes";
+  head.dataset.down = down ? "yes" : "";
+  const value = row => {
+    const text = row.cells[head.cellIndex].textContent, number = parseFloat(text);
+    return text === "–" ? Infinity : Number.isNaN(number) ? text : number;
+  };
+  const order = (a, b) => a < b ? 1 : a > b ? -1 : 0;
+  [...rows.rows].sort((a, b) => order(value(a), value(b)) * (down ? 1 : -1)).forEach(row => rows.append(row));
+});
+for (const button of document.querySelectorAll("button[data-only]")) button.addEventListener("click", () => {
+  button.parentElement.querySelector(".sortable").className = "wide sortable " + button.dataset.only;
+});
