@@ -148,7 +148,8 @@ class Config:
     track: TrackConfig = TrackConfig()
 
 
-# overrides that make the network the one of the paper, mode mono; thresholds of its 7-Scenes experiment
+# Overrides that make the network the one of the paper, mode mono; cited: its released code, with the
+# thresholds of its 7-Scenes experiment.
 PAPER = {
     "image": {"width": 640},
     "map": {"fine_voxel": 0.025, "levels": 4, "neighbours": 40, "search_radius": 2.5},
@@ -166,7 +167,7 @@ PAPER = {
 }  # fmt: skip
 # the same in mode rgbd: the released network is told the query's depth
 PAPER_RGBD = PAPER | {"network": PAPER["network"] | {"query_depth": True, "point_input": "xyz"}}
-# the other thresholds, of its RGB-D Scenes V2 experiment
+# The other thresholds; cited: the same, of its RGB-D Scenes V2 experiment.
 RGBD_SCENES_MATCHING = PAPER["matching"] | {"nodes_per_patch": 5, "patches_per_node": 5, "max_distance": 0.85, "partners": 2}
 
 

@@ -9,12 +9,13 @@ from diff2i2p.geometry import in_camera
 from diff2i2p.mapping.dense import DenseMap
 from diff2i2p.render import close_cracks
 
+# defined: how pictures look
 GREEN, RED, GREY, WHITE = (60, 220, 60), (230, 60, 60), (150, 150, 150), (255, 255, 255)
 LARGE, BAR = 2, 22  # enlargement of the view; pixels of the line of text below it
 BESIDE_MAP = 480  # pixels, width of either half that the frame is enlarged to at least
 LINKS, GAP = 40, 8  # match lines drawn, pixels between frame and map
 MAX_SPLAT = 31  # pixels, of a point close to the camera
-NEAREST = 0.05  # metres before the camera from which points are drawn
+NEAREST = 0.05  # metres before the camera from which points are drawn, as in render.py
 
 
 def matches_on_image(view: View, matches, inliers: np.ndarray | None, T_map_camera: np.ndarray | None, text: str) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-LARGEST = 1 << 20  # bytes
+LARGEST = 1 << 20  # bytes; bound: a thousand times the longest file that we write
 
 
 class YamlError(ValueError):

@@ -9,7 +9,9 @@ import typer
 
 from diff2i2p.cli.common import Json, Settings, app, notes, read_config
 
-MEMBERS = 256  # fine points of one node, where no map says how many there are
+# Fine points of one node, where no map says how many there are; derived: a node is 8 times as wide as
+# their spacing (4 levels that double it), so that a surface through it has 64 of them; four surfaces.
+MEMBERS = 256
 
 
 @app.command()

@@ -7,9 +7,12 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from diff2i2p.camera import Camera
+from diff2i2p.evaluation.metric_table import FALSE_ACCEPT
 from diff2i2p.evaluation.metrics import Record, judge, trajectories
 
-AGREE = (0.5, 10.0)  # metres, degrees within which two frames say the same of where the truth's frame is
+# Metres, degrees within which two frames say the same of where the truth's frame is; defined: no
+# answer that counts as false may agree.
+AGREE = FALSE_ACCEPT
 
 
 class AlignmentError(ValueError):

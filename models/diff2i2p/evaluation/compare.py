@@ -10,7 +10,7 @@ from pathlib import Path
 from diff2i2p.evaluation.metric_table import FALSE_ACCEPT, FIGURES, RIGHT, Figure
 from diff2i2p.parameters import parameter
 
-RANK = {"right": 0, "imprecise": 1, "silent": 2, "false": 3}  # of a frame, from good to bad
+RANK = {"right": 0, "imprecise": 1, "silent": 2, "false": 3}  # defined: from good to bad
 
 
 class CompareError(ValueError):

@@ -3,8 +3,8 @@
 
 from dataclasses import dataclass
 
-RIGHT = (0.25, 5.0)  # metres, degrees: what confidence promises
-FALSE_ACCEPT = (0.5, 10.0)  # metres, degrees; a published pose beyond either is a false one
+RIGHT = (0.25, 5.0)  # metres, degrees; defined: what confidence promises
+FALSE_ACCEPT = (0.5, 10.0)  # metres, degrees; defined: a published pose beyond either is false
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 from scipy.stats import chi2
 
-BINS = 10
-DIMENSIONS = 6  # of a pose
+BINS = 10  # defined: of a reliability plot
+DIMENSIONS = 6  # defined: of a pose
 
 
 @dataclass(frozen=True)

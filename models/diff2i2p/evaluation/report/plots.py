@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from diff2i2p.evaluation.metrics import Record
 
 TRUTH, ESTIMATE, GOOD, BAD, INK = "#3f83f8", "#f08c00", "#2fa84f", "#e5484d", "#8a8f98"
-MARGIN = 4.0  # metres of the map shown around the path at least
+MARGIN = 4.0  # defined: metres of the map shown around the path at least
 LINES = (ESTIMATE, "#9b6ad6", "#12a5a5", TRUTH)  # one per run
 Runs = dict[str, list[Record]]  # by the name of the matcher; the first is shown in detail
 

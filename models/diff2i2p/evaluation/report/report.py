@@ -16,7 +16,7 @@ from diff2i2p.evaluation.metrics import MATCH_PIXELS, MATCH_RATIO, Record, frame
 from diff2i2p.evaluation.report import plots, tables
 from diff2i2p.mapping.compiled_map import CompiledMap
 
-WORST = 10
+WORST = 10  # defined: frames shown, besides the median and the best
 
 
 @dataclass(frozen=True)
