@@ -20,13 +20,24 @@ def machine() -> str:
     return f"{processor}, {os.cpu_count()} cores{card}"
 
 
-def git_commit() -> str:
-    """Commit of this checkout, '+' when files differ from it; the version where there is no checkout."""
-    try:
-        run = subprocess.run(
-            ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
-            cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
+def git_commit(besides: tuple[str, ...] = ()) -> str:
+    """Commit of this checkout, '+' when files differ from it; the version where there is no checkout.
+
+    besides: paths, from the top of the checkout, whose changes do not count.
+    """
+    commit = _git("describe", "--always", "--abbrev=12", "--exclude=*")
+    if not commit:
         return f"release {__version__}"
-    return run.stdout.strip() or f"release {__version__}"
+    others = (f":(top,exclude){path}" for path in besides)
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ":(top)", *others)
+    return commit + ("+" if changed else "")
+
+
+def _git(*arguments: str) -> str:
+    """What a git command says of this checkout; nothing where it fails."""
+    try:
+        command, folder = ["git", *arguments], Path(__file__).parent
+        run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return run.stdout.strip()
