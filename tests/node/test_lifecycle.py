@@ -14,7 +14,7 @@ import pytest
 from conftest import StubLocalizer
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-from rcl_interfaces.srv import DescribeParameters
+from rcl_interfaces.srv import DescribeParameters, GetParameters, ListParameters
 from rclpy.parameter import Parameter
 
 from diff2i2p.config import Config, override_dotted, parameters
@@ -138,6 +138,15 @@ def test_every_parameter_tells_what_it_is_and_its_range(graph, robot):
     assert told["pnp.max_iterations"].integer_range[0].to_value == 100000
     assert "[px]" in told["pnp.max_error"].description
     assert "both" in told["matcher"].additional_constraints
+
+
+@pytest.mark.parametrize("is_given", [False, True], ids=["no file", "the shipped file"])
+def test_all_parameters_can_be_asked_for_at_once(graph, robot, root, is_given):
+    graph.start(wait=False, params_file=str(root / "launch/params/localizer.yaml") * is_given)
+    names = robot.call(graph, ListParameters, "localizer/list_parameters").result.names
+    request = GetParameters.Request(names=names)
+    values = robot.call(graph, GetParameters, "localizer/get_parameters", request).values
+    assert len(values) == len(names) > len(list(parameters(Config())))
 
 
 def test_the_shipped_parameters_file_gives_the_defaults(graph, root):

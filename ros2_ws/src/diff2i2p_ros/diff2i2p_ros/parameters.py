@@ -87,6 +87,8 @@ def declare(node: Node, config) -> set[str]:
         if isinstance(value, tuple):  # an empty list would not tell ROS of what
             value = list(value) or Parameter.Type.INTEGER_ARRAY
         node.declare_parameter(name, value, descriptor(name, value, metadata))
+        if node.get_parameter_or(name).value is None:  # one without a value hides all others
+            node.set_parameters([Parameter(name, Parameter.Type.INTEGER_ARRAY, [])])
     return set(described)
 
 
