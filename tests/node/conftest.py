@@ -117,6 +117,16 @@ class Robot(Node):
         assert graph.until(client.service_is_ready)
         return client.call_async(request or kind.Request())
 
+    @property
+    def values(self) -> dict[str, str]:
+        """Those of the node's newest diagnostics."""
+        return {v.key: v.value for v in self.diagnostics[-1].values} if self.diagnostics else {}
+
+    @property
+    def causes(self) -> set[str]:
+        """What is wrong by the node's newest diagnostics."""
+        return set(self.values["causes"].split()) if self.diagnostics else {"NOTHING HEARD"}
+
     def said(self, text: str) -> bool:
         """Whether the node's diagnostics contained `text`."""
         return any(text in status.message for status in self.diagnostics)

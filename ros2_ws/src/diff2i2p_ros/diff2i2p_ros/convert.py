@@ -62,6 +62,11 @@ def seconds(stamp: Time) -> float:
     return stamp.sec + stamp.nanosec * 1e-9
 
 
+def nanoseconds(stamp: Time) -> int:
+    """Nanoseconds of a stamp, exact; negative before 1970, which rclpy's own Time refuses."""
+    return stamp.sec * 10**9 + stamp.nanosec
+
+
 def stamp(seconds: float) -> Time:
     """The stamp of `seconds` since the epoch, to the microsecond that a double carries."""
     microseconds = round(seconds * 1e6)

@@ -14,6 +14,7 @@ from diff2i2p.localization.result import Localization
 from diff2i2p.localization.track import Tracker
 from diff2i2p_ros import convert
 from diff2i2p_ros.localizer.draw import matches_picture
+from diff2i2p_ros.localizer.stopwatch import Moment
 
 
 class Job(NamedTuple):
@@ -27,8 +28,7 @@ class Job(NamedTuple):
     guess: np.ndarray | None  # T_map_camera (4, 4) to look at first while the tracker is lost
     odom_is_level: bool
     wants_picture: bool
-    age: int  # nanoseconds between the image's stamp and its arrival, by the node's clock
-    arrived: float  # time.perf_counter
+    arrived: Moment
 
 
 class Answer(NamedTuple):
@@ -85,11 +85,14 @@ def look(job: Job, localizer, odometry: Callable) -> Answer:
         problem = str(error)
     except Exception:
         problem = f"the localizer failed on this image: {traceback.format_exc()}"
-    return Answer(job, found, problem, (time.perf_counter() - job.arrived) * 1e3, picture)
+    latency_ms = (time.monotonic_ns() - job.arrived.steady) * 1e-6
+    return Answer(job, found, problem, latency_ms, picture)
 
 
 def _localize(job: Job, localizer, odometry: Callable[..., np.ndarray | None]) -> Localization:
     stamp = job.message.header.stamp
+    if stamp.sec < 0:
+        raise convert.ImageError("the image is stamped before 1970: is the camera's clock set?")
     evidence = {} if job.depth is None else {"depth": convert.depth(job.depth)}
     T_odom_camera = odometry(stamp, job.camera_frame)
     if job.odom_is_level and T_odom_camera is not None:

@@ -8,6 +8,8 @@ from geometry_msgs.msg import PoseWithCovarianceStamped
 from rclpy.node import Node
 
 from diff2i2p_ros import convert
+from diff2i2p_ros.frames import T_BODY_OPTICAL
+from diff2i2p_ros.localizer.causes import Cause, Say
 from diff2i2p_ros.localizer.last_pose import LastPose
 from diff2i2p_ros.parameters import NodeConfig
 
@@ -17,11 +19,15 @@ TRIES = 10  # images, after which a guess that did not help is dropped
 class Guesses:
     """Holds one guess until it is confirmed or has failed often enough.
 
-    `mount(camera_frame)` gives T_base_camera (4, 4); `restart()` is called when somebody says where the robot is; `say` as in `Session`.
+    `mount(camera_frame)` gives T_base_camera (4, 4) or None: then the camera's own body, which looks along x, stands for
+    the base. `restart()` is called when somebody says where the robot is.
     """
 
-    def __init__(self, node: Node, settings: NodeConfig, mount: Callable, restart: Callable[[], None], say: Callable[[str, str], None]):
-        self._node, self._settings, self._mount, self._restart, self._say = node, settings, mount, restart, say
+    def __init__(
+        self, node: Node, settings: NodeConfig, mount: Callable, restart: Callable[[], None], say: Say
+    ):  # fmt: skip
+        self._node, self._settings, self._mount = node, settings, mount
+        self._restart, self._say = restart, say
         self._last_pose: LastPose | None = None
         self.drop()
         self._subscription = node.create_subscription(PoseWithCovarianceStamped, "initialpose", self._on_initialpose, 1)
@@ -55,7 +61,8 @@ class Guesses:
         """T_map_camera (4, 4) to look at first, if there is one."""
         if self._pose is None or not self._of_base:
             return self._pose
-        return self._pose @ self._mount(camera_frame)
+        T_base_camera = self._mount(camera_frame)
+        return self._pose @ (T_BODY_OPTICAL if T_base_camera is None else T_base_camera)
 
     def settle(self, T_map_camera: np.ndarray | None) -> None:
         """An image has been answered with this pose, or with none."""
@@ -74,11 +81,15 @@ class Guesses:
         try:
             T_map_base = convert.matrix(message.pose.pose)
         except ValueError as error:  # a quaternion of length 0
-            return self._say("initialpose", f"initialpose is no pose: {error}")
+            return self._refuse(f"initialpose is no pose: {error}")
         if frame != self._map_frame:
-            return self._say("initialpose", f"initialpose is in {frame}, not in {self._map_frame}: set RViz's fixed frame to that")
+            remedy = "set RViz's fixed frame to that"
+            return self._refuse(f"initialpose is in {frame}, not in {self._map_frame}: {remedy}")
         if not np.isfinite(T_map_base).all():
-            return self._say("initialpose", "initialpose is no pose: it is not finite")
-        self._say("initialpose", "")
+            return self._refuse("initialpose is no pose: it is not finite")
+        self._refuse("")
         self._restart()
         self._take(T_map_base, "initialpose", of_base=True)
+
+    def _refuse(self, reason: str) -> None:
+        self._say(Cause.POSE_REFUSED, reason)

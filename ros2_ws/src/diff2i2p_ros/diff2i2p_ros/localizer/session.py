@@ -1,16 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The active node: from the camera's topics through the worker thread to pose, status and TF."""
 
-import time
 from collections import deque
-from collections.abc import Callable
 from contextlib import ExitStack
 
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from rclpy.clock import Clock, ClockType, JumpThreshold
 from rclpy.duration import Duration
 from rclpy.node import Node
-from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header, String
 
@@ -18,22 +15,24 @@ from diff2i2p.config import Config
 from diff2i2p.localization.track import JUMP, Tracker
 from diff2i2p_ros import convert
 from diff2i2p_ros.localizer.camera_topics import CameraTopics
+from diff2i2p_ros.localizer.causes import Cause, Say
 from diff2i2p_ros.localizer.pipeline import Answer, Job, look
 from diff2i2p_ros.localizer.pose_priors import Guesses
+from diff2i2p_ros.localizer.stopwatch import LEAP, Moment, Stopwatch
+from diff2i2p_ros.localizer.traffic import Traffic
 from diff2i2p_ros.localizer.transforms import MODES, Fix
 from diff2i2p_ros.localizer.worker import NewestOnly
 from diff2i2p_ros.parameters import NodeConfig
 
+CLOCK_PATIENCE = 2.0  # seconds that /clock is given to begin
+
 
 class Session:
-    """Everything that lives from activate to deactivate. `say(part, problem)` reports what is wrong with a part, or that it is well."""
+    """Everything that lives from activate to deactivate."""
 
-    def __init__(self, node: Node, localizer, settings: NodeConfig, config: Config, say: Callable[[str, str], None]):
+    def __init__(self, node: Node, localizer, settings: NodeConfig, config: Config, say: Say):
         self._node, self._say, self._settings, self._config = node, say, settings, config
-        self.counts = {"received": 0, "answered": 0, "published": 0}
-        self.latencies: deque[float] = deque(maxlen=100)  # milliseconds
-        self.last: Answer | None = None
-        self._last_image = time.monotonic()
+        self.traffic = Traffic()
         self._answers: deque[Answer] = deque()
         with ExitStack() as stack:  # what has been opened is closed again when something fails
             self._open(localizer, stack)
@@ -41,7 +40,10 @@ class Session:
 
     def _open(self, localizer, stack: ExitStack) -> None:
         node, settings = self._node, self._settings
-        self.transforms = MODES[settings.tf_mode](node)
+        self._stopwatch = Stopwatch(node)
+        stack.callback(self._stopwatch.close)
+        self._opened_at = self._stopwatch.now()
+        self.transforms = MODES[settings.tf_mode](node, self._stopwatch)
         stack.callback(self.transforms.close)
         self._pose = node.create_publisher(PoseWithCovarianceStamped, "pose", 10)
         self._status = node.create_publisher(String, "status", 10)
@@ -79,7 +81,8 @@ class Session:
 
     def restart(self) -> None:
         """Forget where the camera was: the next image is searched in the whole map, and no TF leaves before it is found."""
-        self._newest = -1.0
+        self._newest: int | None = None  # nanoseconds, stamp
+        self.traffic.restart()
         self._tracker = Tracker(self._config)
         self._guesses.drop()
         self.transforms.reset()
@@ -93,6 +96,7 @@ class Session:
         """Go on with these parameters. Another idea of what the camera can do makes the next image be searched in the whole map."""
         if config.track != self._config.track:
             self._tracker = Tracker(config)
+            self.traffic.restart()
         self._tracker.min_confidence = config.verify.min_confidence
         self._settings, self._config = settings, config
         self.transforms.enter(settings, self._map_frame)
@@ -106,40 +110,67 @@ class Session:
         return self._camera.topic
 
     @property
-    def silence(self) -> float:
-        """Seconds since the last image."""
-        return time.monotonic() - self._last_image
-
-    @property
     def skipped(self) -> int:
         """Images that a newer one replaced before they were looked at."""
         return self._worker.skipped
 
+    def problems(self) -> dict[Cause, str]:
+        """What only time tells; empty texts of what is well."""
+        return {
+            Cause.SEVERAL_CAMERAS: self._camera.problem(),
+            Cause.NO_CLOCK: self._clock_problem(),
+            Cause.NO_ODOMETRY: self.transforms.problem,
+            Cause.NOT_LOCALIZED: self.traffic.reason,
+        }
+
+    def _clock_problem(self) -> str:
+        now = self._stopwatch.now()
+        is_early = now.steady - self._opened_at.steady < CLOCK_PATIENCE * 1e9
+        if not self._stopwatch.is_simulated or now.simulated or is_early:
+            return ""
+        return "use_sim_time is set, and no time comes on /clock: play it, or set use_sim_time: false"
+
+    @property
+    def figures(self) -> dict[str, object]:
+        """Of the last answer, and of TF."""
+        told = {"odometry": self.transforms.detail} if self.transforms.detail else {}
+        return told | (self.traffic.last.figures if self.traffic.last else {})
+
     # --- images in
 
-    def _on_image(self, message: Image | CompressedImage, info: CameraInfo | None, depth: Image | None) -> None:
+    def _on_image(
+        self, message: Image | CompressedImage, info: CameraInfo | None, depth: Image | None
+    ) -> None:
         """An image, and the calibration and depth it is to be seen with; None while there are none."""
-        arrived, now = time.perf_counter(), self._node.get_clock().now()
-        self._last_image = time.monotonic()
+        arrived = self._stopwatch.now()
+        self.traffic.come()
         if info is None:
             return
-        self.counts["received"] += 1
-        stamp = Time.from_msg(message.header.stamp, clock_type=now.clock_type)
-        if self._is_overtaken(stamp.nanoseconds * 1e-9):
-            return
+        self.traffic.receive()
+        stamp = convert.nanoseconds(message.header.stamp)
+        self._compare_clocks(stamp, arrived)
+        if self._is_overtaken(stamp):
+            return self.traffic.overtake()
         frame = self._settings.camera_frame or message.header.frame_id.lstrip("/")
+        self._say(Cause.NO_FRAME, "" if frame else "the images name no frame: set camera_frame")
         guess, wants_picture = self._guesses.guess(frame), self._picture.get_subscription_count() > 0
-        level, age = self._settings.odom_is_level, (now - stamp).nanoseconds
-        self._worker.put(Job(message, info, depth, frame, self._tracker, guess, level, wants_picture, age, arrived))
+        level = self._settings.odom_is_level
+        self._worker.put(Job(message, info, depth, frame, self._tracker, guess, level, wants_picture, arrived))
 
-    def _is_overtaken(self, stamp: float) -> bool:
+    def _compare_clocks(self, stamp: int, arrived: Moment) -> None:
+        is_other = bool(arrived.simulated) and abs(arrived.simulated - stamp) > LEAP * 1e9
+        problem = f"use_sim_time is set, but {self.topic} is stamped by another clock than /clock"
+        self._say(Cause.OTHER_CLOCK, problem if is_other else "")
+
+    def _is_overtaken(self, stamp: int) -> bool:
         """Whether this image or a newer one has come before. A stamp far back is the clock's or the bag's new start."""
-        if stamp < self._newest - JUMP:
-            self._node.get_logger().warning("the stamps of the images jumped back: starting again")
+        if self._newest is not None and stamp < self._newest - JUMP * 1e9:
+            self._node.get_logger().warning(
+                "the stamps of the images jumped back: starting again", throttle_duration_sec=10.0
+            )
             self._begin_again()
-        overtaken = 0 < stamp <= self._newest
-        self._newest = max(self._newest, stamp)
-        return overtaken
+        newest, self._newest = self._newest, max(stamp, self._newest or stamp)
+        return newest is not None and 0 != stamp <= newest
 
     def _look(self, job: Job) -> None:
         """In the worker thread; what comes of it is published by the executor's."""
@@ -155,20 +186,19 @@ class Session:
                 self._publish(answer)
 
     def _publish(self, answer: Answer) -> None:
-        self.last = answer
-        self.counts["answered"] += 1
-        self.latencies.append(answer.latency_ms)
+        self.traffic.answer(answer)
         if answer.ok:
-            self.counts["published"] += 1
             self._publish_pose(answer)
         self._guesses.settle(answer.found.T_map_camera if answer.ok else None)
         self._status.publish(String(data=answer.line))
         if answer.picture is not None:
             self._picture.publish(convert.image_message(answer.picture, answer.job.message.header))
-        self._say("image", answer.problem)
+        self._say(Cause.UNUSABLE_IMAGE, answer.problem)
 
     def _publish_pose(self, answer: Answer) -> None:
-        job, found, stamp = answer.job, answer.found, answer.job.message.header.stamp
+        job, found = answer.job, answer.found
+        stamp, T_map_camera = job.message.header.stamp, found.T_map_camera
         header = Header(stamp=stamp, frame_id=self._map_frame)
-        self._pose.publish(convert.pose_with_covariance(found.T_map_camera, found.covariance, header))
-        self.transforms.add(Fix(found.T_map_camera, stamp, job.camera_frame, job.age, self._node.get_clock().now().nanoseconds))
+        self._pose.publish(convert.pose_with_covariance(T_map_camera, found.covariance, header))
+        found_at = self._stopwatch.now()
+        self.transforms.add(Fix(T_map_camera, stamp, job.camera_frame, job.arrived, found_at))
