@@ -63,7 +63,8 @@ class StubLocalizer:
         time.sleep(self.seconds)
         if self.status is not Status.OK:
             return Localization(self.status)
-        return Localization(self.status, self.T_map_camera, np.eye(6) * 1e-3, 0.97)
+        covariance, times = np.eye(6) * 1e-3, {"match": 1.5}
+        return Localization(self.status, self.T_map_camera, covariance, 0.97, milliseconds=times)
 
 
 def changed(message, changes: dict):

@@ -101,10 +101,23 @@ def test_a_node_that_is_not_active_tells_no_figures_of_when_it_was(localized, ro
     assert localized.until(lambda: robot.values.get("answered") == "0")
 
 
+@pytest.mark.parametrize("weights, matcher, causes", [
+    ("", "both", {"NO_WEIGHTS"}), ("", "appearance", set()), ("site", "both", set()),
+])  # fmt: skip
+def test_a_map_with_weights_that_is_used_without_is_told_unless_that_is_meant(
+    graph, robot, weights, matcher, causes
+):
+    graph.localizer.map.header["weights_sha256"] = "1234"
+    graph.start(weights=weights, matcher=matcher)
+    graph.answer(robot.send_image, 10.0)
+    assert graph.until(lambda: robot.causes == causes)
+    assert robot.said("the map was compiled with weights and is used without") == bool(causes)
+
+
 def test_the_times_of_the_stages_are_json(localized, robot):
     localized.answer(robot.send_image, 11.0)
     assert localized.until(lambda: "milliseconds" in robot.values)
-    assert json.loads(robot.values["milliseconds"]) == {}
+    assert json.loads(robot.values["milliseconds"]) == {"match": 1.5}
 
 
 def test_the_words_of_a_problem_stay_the_same_while_it_lasts(localized, robot, monkeypatch):

@@ -82,6 +82,11 @@ class Maps:
         self._say(Cause.NO_MAP, "")
         self._say(Cause.MAP_REFUSED, "")
         compiled = localizer.map
+        is_bare = compiled.header.get("weights_sha256") and not self._settings.weights
+        remedy = "set weights to those, or matcher to appearance"
+        bare = f"the map was compiled with weights and is used without, by appearance alone: {remedy}"
+        is_odd = is_bare and self._config.matcher != "appearance"
+        self._say(Cause.NO_WEIGHTS, bare if is_odd else "")
         header = Header(frame_id=self._settings.map_frame or compiled.frame_id)
         self._points.publish(convert.point_cloud(compiled.points, compiled.grey, header))
 
