@@ -218,6 +218,7 @@ CAMERA_PROCESS = """
 import json, sys, time
 import cv2, numpy as np, rclpy
 from conftest import BEST_EFFORT, CAMERA
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 from tf2_ros import StaticTransformBroadcaster
@@ -232,12 +233,16 @@ compressed = asked["image"].endswith("/compressed")
 image = node.create_publisher(CompressedImage if compressed else Image, asked["image"], BEST_EFFORT)
 info = node.create_publisher(CameraInfo, asked["info"], BEST_EFFORT) if asked["info"] else None
 depth = node.create_publisher(Image, asked["depth"], BEST_EFFORT) if asked["depth"] else None
+clock = node.create_publisher(Clock, "/clock", 1) if asked["simulated"] else None
+began = time.time() - 50.0 if clock else asked["seconds_late"]
 if asked["odometry"]:
     broadcaster = StaticTransformBroadcaster(node)
     broadcaster.sendTransform(convert.transform(np.eye(4), convert.stamp(0.0), "odom", "camera"))
 
 def shoot():
-    header = Header(stamp=convert.stamp(time.time() - asked["seconds_late"]), frame_id="camera")
+    header = Header(stamp=convert.stamp(time.time() - began), frame_id="camera")
+    if clock:
+        clock.publish(Clock(clock=header.stamp))
     image.publish(CompressedImage(header=header, format="jpeg", data=jpeg) if compressed else convert.image_message(pixels, header))
     if info:
         info.publish(convert.camera_info(CAMERA, header))
@@ -254,9 +259,13 @@ def camera_process():
     """A function that starts a camera in a process of its own: 20 images a second, calibration, and odom -> camera in TF if asked."""
     processes = []
 
-    def start(image: str, info: str | None = None, odometry: bool = False, depth: str = "", seconds_late: float = 0.0) -> None:
+    def start(
+        image: str, info: str | None = None, odometry: bool = False, depth: str = "",
+        seconds_late: float = 0.0, simulated: bool = False,
+    ) -> None:  # fmt: skip
         info = image.removesuffix("/compressed").rpartition("/")[0] + "/camera_info" if info is None else info
-        asked = {"image": image, "info": info, "odometry": odometry, "depth": depth, "seconds_late": seconds_late}
+        asked = {"image": image, "info": info, "odometry": odometry, "depth": depth}
+        asked |= {"seconds_late": seconds_late, "simulated": simulated}
         command = [sys.executable, "-c", CAMERA_PROCESS, json.dumps(asked)]
         processes.append(subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)}))
 
