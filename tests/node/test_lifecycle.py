@@ -184,7 +184,11 @@ def test_a_live_parameter_takes_effect_on_the_next_image(graph, robot):
 
 @pytest.mark.parametrize(
     "name, value, reason",
-    [("verify.min_confidence", 1.5, "range"), ("tf_mode", "sideways", "one of map_odom, map_camera"), ("pnp.max_error", "wide", "type")],
+    [
+        ("verify.min_confidence", 1.5, "range"),
+        ("tf_mode", "sideways", "one of map_odom, map_camera, none"),
+        ("pnp.max_error", "wide", "type"),
+    ],
 )
 def test_a_value_that_cannot_be_is_refused_with_the_reason_and_the_old_one_stays(graph, robot, name, value, reason):
     node = graph.start(autostart=False, wait=False)
@@ -203,7 +207,7 @@ def test_a_parameter_that_cannot_be_ends_the_node_with_one_sentence(setting, wor
 
 def test_a_choice_that_does_not_exist_is_refused_with_those_that_do(graph, robot):
     graph.start(wait=False, tf_mode="sideways")
-    assert graph.until(lambda: robot.said("'tf_mode' is one of map_odom, map_camera, not 'sideways'"))
+    assert graph.until(lambda: robot.said("'tf_mode' is one of map_odom, map_camera, none, not 'sideways'"))
 
 
 def test_the_node_answers_before_torch_is_there():
