@@ -11,7 +11,7 @@ import yaml
 from launching import started
 
 from diff2i2p.config import parameters
-from diff2i2p_ros.interface import PUBLISHED, SUBSCRIBED
+from diff2i2p_ros.interface import PUBLISHED, SIM_SUBSCRIBED, SUBSCRIBED
 from diff2i2p_ros.parameters import NodeConfig
 
 PIP_ONLY = ("torch", "open3d", "poselib", "small_gicp", "rosbags", "evo", "safetensors", "laspy", "typer")
@@ -64,7 +64,8 @@ def test_launch_files_import_nothing_that_only_pip_installs(root):
 def test_rviz_shows_topics_that_there_are(root):
     view = yaml.safe_load((root / "launch/rviz/localizer.rviz").read_text())["Visualization Manager"]
     shown = {part["Topic"]["Value"] for part in view["Displays"] + view["Tools"] if "Topic" in part}
-    assert {"map_points", "pose", "initialpose", "debug/matches"} <= shown <= {topic.name for topic in SUBSCRIBED + PUBLISHED}
+    wanted = {"map_points", "pose", "base_pose", "path", "initialpose", "goal_pose", "debug/matches"}
+    assert wanted <= shown <= {topic.name for topic in SUBSCRIBED + PUBLISHED + SIM_SUBSCRIBED}
 
 
 def test_nav2s_lifecycle_manager_finds_the_localizer_and_waits_for_no_bond(root):

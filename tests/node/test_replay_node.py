@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import serialize_message
 from rosbags.rosbag2 import StoragePlugin, Writer
@@ -19,6 +20,7 @@ from tf2_msgs.msg import TFMessage
 from diff2i2p.camera import Camera
 from diff2i2p.datasets.sequences import write_sequence
 from diff2i2p_ros import convert, replay_node
+from diff2i2p_ros.interface import REPLAY_PUBLISHED
 from diff2i2p_ros.replay_sources import ARRIVAL
 
 STAMPS = 100.0 + 0.1 * np.arange(6)
@@ -184,6 +186,24 @@ def test_with_the_shipped_dds_profile_transforms_are_acknowledged_at_once(graph,
     finally:
         listener.kill()
         listener.wait()
+
+
+@pytest.mark.parametrize("transport", ["raw", "compressed"])
+def test_its_topics_are_those_that_the_interface_page_tells(graph, sequence, transport):
+    parameters = {"sequence": str(sequence), "odometry": True, "clock": True}
+    parameters |= {"image_transport": transport}
+    overrides = [Parameter(name, value=value) for name, value in parameters.items()]
+    node = replay_node.ReplayNode(parameter_overrides=overrides)
+    absent = "image/compressed" if transport == "raw" else "image"
+    told = {f"/{t.name.lstrip('/')}": t.kind for t in REPLAY_PUBLISHED if t.name != absent}
+
+    def found() -> dict:
+        topics = node.get_publisher_names_and_types_by_node("replay", "/")
+        return {name: kinds[0] for name, kinds in topics if name not in ("/rosout", "/parameter_events")}
+
+    assert graph.until(lambda: told.keys() <= found().keys())
+    assert found() == told
+    node.destroy_node()
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,11 @@ def text(stamp: Time) -> str:
     return f"{stamp.sec}.{stamp.nanosec:09d}"
 
 
+def place(T: np.ndarray) -> str:
+    """The position of a (4, 4) transform in words."""
+    return f"x y z = {', '.join(f'{value:.2f}' for value in T[:3, 3])}"
+
+
 def pose(T: np.ndarray) -> Pose:
     """geometry_msgs/Pose of a (4, 4) transform."""
     message = Pose()

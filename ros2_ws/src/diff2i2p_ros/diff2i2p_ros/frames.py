@@ -22,3 +22,11 @@ def map_to_odom(T_map_camera: np.ndarray, T_odom_camera: np.ndarray) -> np.ndarr
     1 m/s and 0.2 s of computing the latest would put the robot 0.2 m off (cra-ros-pkg/robot_localization PR 719).
     """
     return T_map_camera @ inverse(T_odom_camera)
+
+
+def on_floor(x: float, y: float, z: float, yaw: float) -> np.ndarray:
+    """The pose (4, 4) of a robot that stands upright: metres, radians."""
+    T = np.eye(4)
+    T[:2, :2] = [[np.cos(yaw), -np.sin(yaw)], [np.sin(yaw), np.cos(yaw)]]
+    T[:3, 3] = x, y, z
+    return T

@@ -65,6 +65,7 @@ class LocalizerNode(LifecycleNode):
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._maps = Maps(self, localizer_factory, self._say, self._on_map)
         self.create_service(Trigger, "relocalize", self._relocalize)
+        self.create_service(Trigger, "set_initial_pose", self._set_initial_pose)
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still, or jump
         self.create_timer(1.0, self._beat, clock=steady)
         self._starter = self.create_timer(0.0, self._start, clock=steady)
@@ -93,6 +94,7 @@ class LocalizerNode(LifecycleNode):
             self._say(Cause.NO_MAP, str(error))
             return FAILURE
         self._say(Cause.FAILURE, "")
+        self.get_logger().info(f"configured: {self._maps.file or 'no map yet'}")
         return SUCCESS
 
     @told
@@ -109,6 +111,7 @@ class LocalizerNode(LifecycleNode):
         session, self._session, self._active = self._session, None, False
         if session:
             session.close()
+            self.get_logger().info("deactivated: no images are looked at any more")
         return SUCCESS
 
     @told
@@ -116,6 +119,7 @@ class LocalizerNode(LifecycleNode):
         """Free map and weights."""
         self._maps.stop()
         self._health.forget()
+        self.get_logger().info("cleaned up: map and weights are freed")
         return SUCCESS
 
     @told
@@ -170,6 +174,16 @@ class LocalizerNode(LifecycleNode):
         if self._session:
             self._session.restart()
             self._beat()
+        return response
+
+    def _set_initial_pose(
+        self, request: Trigger.Request, response: Trigger.Response
+    ) -> Trigger.Response:
+        response.success = self._session is not None
+        response.message = "the node is not active"
+        if self._session:
+            response.message = "the next image is looked for where initial_pose says"
+            self._session.take_initial_pose()
         return response
 
     def _say(self, cause: Cause, problem: str) -> None:

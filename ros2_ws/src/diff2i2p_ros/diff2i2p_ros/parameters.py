@@ -21,7 +21,20 @@ TF_MODES = ("map_odom", "map_camera", "none")
 TRANSPORTS = ("raw", "compressed")
 RELIABILITIES = ("best_effort", "reliable")
 # parameters, and groups of them, that may change while the node runs; the others are read when it is configured
-LIVE = ("map_file", "weights", "transform_tolerance", "broadcast_rate", "pnp.", "verify.", "track.")
+LIVE = (
+    "map_file", "weights", "transform_tolerance", "broadcast_rate", "initial_pose.",
+    "pnp.", "verify.", "track.",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class InitialPose:
+    """Where `base_frame` is in the map."""
+
+    x: float = parameter(0.0, "Where set_initial_pose puts base_frame in the map.", "m", -1e6, 1e6)
+    y: float = parameter(0.0, "As x.", "m", -1e6, 1e6)
+    z: float = parameter(0.0, "As x.", "m", -1e6, 1e6)
+    yaw: float = parameter(0.0, "Its heading, about the map's z axis.", "rad", -7, 7)
 
 
 @dataclass(frozen=True)
@@ -58,6 +71,10 @@ class NodeConfig:
         "", "File that keeps the last pose, as a first guess after a restart in the same map, verified like any other; empty: none."
     )
     autostart: bool = parameter(True, "Configure and activate without a lifecycle manager; where that fails, again each second.")
+    set_initial_pose: bool = parameter(
+        False, "Look first at initial_pose when the node is activated, unless there is a last pose."
+    )
+    initial_pose: InitialPose = InitialPose()
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from diff2i2p.camera import CameraError
 from diff2i2p.localization.result import Localization
 from diff2i2p.localization.track import Tracker
 from diff2i2p_ros import convert
@@ -37,6 +38,7 @@ class Answer(NamedTuple):
     job: Job
     found: Localization | None
     problem: str
+    cause: str  # of the problem, for programs
     latency_ms: float  # since the image arrived
     picture: np.ndarray | None = None  # (H, W, 3) uint8 RGB of the matches, if wanted
 
@@ -52,12 +54,14 @@ class Answer(NamedTuple):
     @property
     def figures(self) -> dict[str, object]:
         """What is worth telling, ready for JSON."""
-        told = {"reason": self.reason, "state": self.job.tracker.state.value, "latency_ms": round(self.latency_ms, 1)}
+        status = self.found.status.name if self.found else "UNUSABLE_IMAGE"
+        cause = "" if self.ok else self.cause or status
+        told = {"cause": cause, "reason": self.reason, "state": self.job.tracker.state.value, "latency_ms": round(self.latency_ms, 1)}
         found = self.found
         if found is None:
-            return {"status": "UNUSABLE_IMAGE"} | told
+            return {"status": status} | told
         return {
-            "status": found.status.name,
+            "status": status,
             "confidence": round(float(found.confidence), 4),
             "matcher": found.matcher,
             "matches": 0 if found.correspondences is None else len(found.correspondences),
@@ -77,16 +81,18 @@ def look(job: Job, localizer, odometry: Callable) -> Answer:
     Nothing is raised: a message that cannot be used becomes the problem of the answer, and so does a bug, with its
     traceback, because a dead worker thread would leave a node that looks alive.
     """
-    found, problem, picture = None, "", None
+    found, problem, cause, picture = None, "", "", None
     try:
         found = _localize(job, localizer, odometry)
         picture = matches_picture(found) if job.wants_picture and found.view else None
     except ValueError as error:  # ImageError, CameraError and their like: written to be read
         problem = str(error)
+        cause = "CALIBRATION" if isinstance(error, CameraError) else "IMAGE"
     except Exception:
+        cause = "BUG"
         problem = f"the localizer failed on this image: {traceback.format_exc()}"
     latency_ms = (time.monotonic_ns() - job.arrived.steady) * 1e-6
-    return Answer(job, found, problem, latency_ms, picture)
+    return Answer(job, found, problem, cause, latency_ms, picture)
 
 
 def _localize(job: Job, localizer, odometry: Callable[..., np.ndarray | None]) -> Localization:

@@ -4,7 +4,6 @@
 from collections import deque
 from contextlib import ExitStack
 
-from geometry_msgs.msg import PoseWithCovarianceStamped
 from rclpy.clock import Clock, ClockType, JumpThreshold
 from rclpy.duration import Duration
 from rclpy.node import Node
@@ -12,12 +11,13 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header, String
 
 from diff2i2p.config import Config
-from diff2i2p.localization.track import JUMP, Tracker
+from diff2i2p.localization.track import JUMP, State, Tracker
 from diff2i2p_ros import convert
 from diff2i2p_ros.localizer.camera_topics import CameraTopics
 from diff2i2p_ros.localizer.causes import Cause, Say
 from diff2i2p_ros.localizer.pipeline import Answer, Job, look
 from diff2i2p_ros.localizer.pose_priors import Guesses
+from diff2i2p_ros.localizer.pose_topics import PoseTopics
 from diff2i2p_ros.localizer.stopwatch import LEAP, Moment, Stopwatch
 from diff2i2p_ros.localizer.traffic import Traffic
 from diff2i2p_ros.localizer.transforms import MODES, Fix
@@ -45,10 +45,11 @@ class Session:
         self._opened_at = self._stopwatch.now()
         self.transforms = MODES[settings.tf_mode](node, self._stopwatch)
         stack.callback(self.transforms.close)
-        self._pose = node.create_publisher(PoseWithCovarianceStamped, "pose", 10)
+        self._poses = PoseTopics(node)
+        stack.callback(self._poses.close)
         self._status = node.create_publisher(String, "status", 10)
         self._picture = node.create_publisher(Image, "debug/matches", 1)
-        for publisher in (self._pose, self._status, self._picture):
+        for publisher in (self._status, self._picture):
             stack.callback(node.destroy_publisher, publisher)
         self._guesses = Guesses(node, settings, self.transforms.mount, self.restart, self._say)
         stack.callback(self._guesses.close)
@@ -76,6 +77,7 @@ class Session:
         self._localizer = localizer
         self._map_frame = self._settings.map_frame or localizer.map.frame_id
         self.transforms.enter(self._settings, self._map_frame)
+        self._poses.clear()
         self.restart()
         self._guesses.enter(localizer.map.header.get("cloud_sha256", ""), self._map_frame)
 
@@ -83,9 +85,13 @@ class Session:
         """Forget where the camera was: the next image is searched in the whole map, and no TF leaves before it is found."""
         self._newest: int | None = None  # nanoseconds, stamp
         self.traffic.restart()
-        self._tracker = Tracker(self._config)
+        self._tracker, self._is_found = Tracker(self._config), False
         self._guesses.drop()
         self.transforms.reset()
+
+    def take_initial_pose(self) -> None:
+        """Look first where the parameters `initial_pose` say."""
+        self._guesses.take_initial_pose()
 
     def _begin_again(self) -> None:
         """Time jumped back: a bag has started again, or the clock was set."""
@@ -95,11 +101,12 @@ class Session:
     def reconfigure(self, settings: NodeConfig, config: Config) -> None:
         """Go on with these parameters. Another idea of what the camera can do makes the next image be searched in the whole map."""
         if config.track != self._config.track:
-            self._tracker = Tracker(config)
+            self._tracker, self._is_found = Tracker(config), False
             self.traffic.restart()
         self._tracker.min_confidence = config.verify.min_confidence
         self._settings, self._config = settings, config
         self.transforms.enter(settings, self._map_frame)
+        self._guesses.reconfigure(settings)
         self._repeater.timer_period_ns = round(1e9 / settings.broadcast_rate)
 
     # --- what it tells of itself
@@ -187,6 +194,7 @@ class Session:
 
     def _publish(self, answer: Answer) -> None:
         self.traffic.answer(answer)
+        self._tell_change(answer)
         if answer.ok:
             self._publish_pose(answer)
         self._guesses.settle(answer.found.T_map_camera if answer.ok else None)
@@ -195,10 +203,23 @@ class Session:
             self._picture.publish(convert.image_message(answer.picture, answer.job.message.header))
         self._say(Cause.UNUSABLE_IMAGE, answer.problem)
 
+    def _tell_change(self, answer: Answer) -> None:
+        """Found or lost: a line in the log, not one an image."""
+        was_found, self._is_found = self._is_found, self._tracker.state is State.TRACKING
+        logger = self._node.get_logger()
+        if self._is_found and not was_found and answer.ok:
+            found = answer.found
+            where, sure = convert.place(found.T_map_camera), f"confidence {found.confidence:.2f}"
+            logger.info(
+                f"found: the camera is at {where} in {self._map_frame}, {sure}", throttle_duration_sec=5.0
+            )
+        elif was_found and not self._is_found:
+            logger.warning(f"lost: {answer.reason}", throttle_duration_sec=5.0)
+
     def _publish_pose(self, answer: Answer) -> None:
         job, found = answer.job, answer.found
         stamp, T_map_camera = job.message.header.stamp, found.T_map_camera
         header = Header(stamp=stamp, frame_id=self._map_frame)
-        self._pose.publish(convert.pose_with_covariance(T_map_camera, found.covariance, header))
+        self._poses.publish(found, header, self.transforms.mount(job.camera_frame))
         found_at = self._stopwatch.now()
         self.transforms.add(Fix(T_map_camera, stamp, job.camera_frame, job.arrived, found_at))
