@@ -129,3 +129,18 @@ def test_what_goes_on_is_told_once_and_again_after_a_while_and_that_it_is_over(m
     now[0] += console.PAUSE
     told.tell({})
     assert lines == ["still no image"] * 2 + ["over: still no image"]
+
+
+def test_no_pose_is_a_line_in_the_log_only_when_that_lasts(monkeypatch):
+    lines, now = [], [1000.0]
+    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
+    logger = type("Logger", (), {"warning": lines.append, "info": lines.append})
+    told, cause = console.Console(logger), console.Cause.NOT_LOCALIZED
+    told.tell({cause: "too few"})
+    told.tell({})
+    told.tell({cause: "too few"})
+    assert not lines
+    now[0] += console.PAUSE
+    told.tell({cause: "too weak"})
+    told.tell({cause: "too few"})
+    assert lines == ["too weak"]

@@ -111,7 +111,8 @@ class LocalizerNode(LifecycleNode):
         session, self._session, self._active = self._session, None, False
         if session:
             session.close()
-            self.get_logger().info("deactivated: no images are looked at any more")
+            if self.context.ok():  # else there is no log any more
+                self.get_logger().info("deactivated: no images are looked at any more")
         return SUCCESS
 
     @told

@@ -10,7 +10,8 @@ from diff2i2p_ros.localizer.causes import Cause
 
 PAUSE = 10.0  # seconds between two lines about one cause
 REMINDER = 60.0  # seconds after which what is still wrong is said again
-FLICKERING = {Cause.NOT_LOCALIZED}  # the reason may be another one with every image
+# told when it lasts: the reason may be another one with every image, and lost and found have lines of their own
+FLICKERING = {Cause.NOT_LOCALIZED}
 
 
 class Console:
@@ -24,12 +25,15 @@ class Console:
         """To be called with all that is wrong, whenever that may have changed."""
         now = time.monotonic()
         for cause, text in problems.items():
-            before, then = self._told.get(cause, ("", -REMINDER))
-            is_news = text != before and cause not in FLICKERING
+            is_flickering = cause in FLICKERING
+            first = "", now + (PAUSE if is_flickering else 0.0) - REMINDER
+            before, then = self._told.setdefault(cause, first)
+            is_news = text != before and not is_flickering
             if now - then >= (PAUSE if is_news else REMINDER):
                 self._logger.warning(text)
                 self._told[cause] = text, now
         for cause, (text, then) in list(self._told.items()):
-            if cause not in problems and now - then >= PAUSE:
+            if cause not in problems and (not text or now - then >= PAUSE):
                 del self._told[cause]
-                self._logger.info(f"over: {text}")
+                if text:
+                    self._logger.info(f"over: {text}")
