@@ -37,7 +37,7 @@ WORKDIR /home/localizer
 ENV RMW_IMPLEMENTATION=rmw_fastrtps_cpp \
     FASTRTPS_DEFAULT_PROFILES_FILE=/opt/diff2i2p/share/diff2i2p_bringup/dds/fastdds.xml
 HEALTHCHECK --interval=15s --timeout=10s --start-period=60s CMD ["/opt/entrypoint.sh", "python", "/opt/healthcheck.py"]
-# of the signals that end things `ros2 launch` hands on this one alone; at SIGTERM it leaves its nodes behind
+# `ros2 launch` hands on this signal alone; at SIGTERM it leaves its nodes behind
 STOPSIGNAL SIGINT
 ENTRYPOINT ["tini", "--", "/opt/entrypoint.sh"]
 CMD ["ros2", "launch", "diff2i2p_bringup", "localize.launch.py", "map:=/maps/site.i2pmap"]

@@ -19,17 +19,20 @@ ARGUMENTS = {
     "image": ("image", "Topic of the images, without the ending /compressed."),
     "camera_info": ("", "Topic of their calibration; empty: camera_info beside the images."),
     "image_transport": ("", "raw or compressed; empty: as in params_file."),
-    "reliability": ("", "QoS asked of the camera, best_effort or reliable; empty: as in params_file."),
-    "map_cloud": ("", "Topic of a latched cloud to compile the map from; empty: as in params_file."),
+    "reliability": (
+        "",
+        "QoS asked of the camera, best_effort or reliable; empty: as in params_file.",
+    ),
+    "map_cloud": ("", "Topic of a latched cloud to make the map from; empty: as in params_file."),
     "depth": ("", "Topic of depth images, registered into the camera; empty: as in params_file."),
-    "last_pose_file": ("", "File that keeps the last pose over a restart; empty: as in params_file."),
+    "last_pose_file": ("", "File that keeps the last pose; empty: as in params_file."),
     "tf_mode": ("", "map_odom, map_camera or none; empty: as in params_file."),
     "odom_frame": ("", "Frame of the odometry; empty: as in params_file."),
     "base_frame": ("", "Frame of the robot; empty: as in params_file."),
     "camera_frame": ("", "Optical frame of the camera; empty: as in params_file."),
     "params_file": (PARAMS_FILE, "Parameters of the node."),
     "namespace": ("", "Namespace of the node and of its topics."),
-    "tf_in_namespace": ("false", "Take tf and tf_static of the namespace, as a robot of Nav2 has them."),
+    "tf_in_namespace": ("false", "Take tf and tf_static of the namespace, as Nav2 has them."),
     "use_sim_time": ("false", "Take the time from /clock."),
     "autostart": ("true", "Configure and activate at once; false: a lifecycle manager does."),
     "respawn": ("false", "Start the node again when it has ended."),
@@ -57,7 +60,8 @@ def nodes(context) -> list:
     flags = ("use_sim_time", "autostart", "respawn", "rviz", "tf_in_namespace")
     switches = {name: yaml.safe_load(given[name]) for name in flags}
     given["camera_info"] = given["camera_info"] or beside(given["image"])
-    topics = [(name, given[name]) for name in ("image", "camera_info", "map_cloud", "depth") if given[name]]
+    names = ("image", "camera_info", "map_cloud", "depth")
+    topics = [(name, given[name]) for name in names if given[name]]
     if switches["tf_in_namespace"]:
         topics += [("/tf", "tf"), ("/tf_static", "tf_static")]
     rviz = shown(given["namespace"], switches["use_sim_time"], topics) if switches["rviz"] else []
@@ -95,11 +99,12 @@ def localizer(given: dict[str, str], switches: dict[str, bool], topics: list) ->
 
 
 def shown(namespace: str, use_sim_time: bool, topics: list) -> list:
-    """RViz, or what to do where there is none: launch would end there, and leave the others alone."""
+    """RViz, or what to do where there is none: launch would end, and leave the others alone."""
     try:
         get_package_share_directory("rviz2")
     except PackageNotFoundError:
-        return [LogInfo(msg="rviz2 is not installed (apt install ros-jazzy-rviz2): going on without")]
+        remedy = "apt install ros-jazzy-rviz2"
+        return [LogInfo(msg=f"rviz2 is not installed ({remedy}): going on without")]
     return [
         Node(
             package="rviz2",

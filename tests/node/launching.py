@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a launch file would start, without `launch`, which has no wheel: its own functions run, with stand-ins for the actions."""
+"""What a launch file would start, without `launch`, which has no wheel.
+
+Its own functions run, with stand-ins for the actions.
+"""
 
 import runpy
 import sys
@@ -33,7 +36,8 @@ class LaunchConfiguration(Action):
 
 MODULES = {
     "launch": "LaunchDescription",
-    "launch.actions": "DeclareLaunchArgument GroupAction IncludeLaunchDescription LogInfo OpaqueFunction SetEnvironmentVariable",
+    "launch.actions": "DeclareLaunchArgument GroupAction IncludeLaunchDescription LogInfo"
+    " OpaqueFunction SetEnvironmentVariable",
     "launch.launch_description_sources": "PythonLaunchDescriptionSource",
     "launch.substitutions": "EnvironmentVariable LaunchConfiguration PathJoinSubstitution",
     "launch_ros": "",
@@ -43,7 +47,7 @@ OWN = {"Node": Node, "LaunchConfiguration": LaunchConfiguration}
 
 
 def started(file: Path, installed: tuple[str, ...] = (), **arguments: str) -> list[Action]:
-    """The nodes and log lines of a launch file with these arguments, those of what it includes with them.
+    """The nodes and log lines of a launch file with these arguments, and of what it includes.
 
     `installed` names the packages that there are besides our own.
     """
@@ -54,7 +58,8 @@ def started(file: Path, installed: tuple[str, ...] = (), **arguments: str) -> li
         return str(file.parent)
 
     stand_ins = {name: _module(name, classes.split()) for name, classes in MODULES.items()}
-    with mock.patch.dict(sys.modules, stand_ins), mock.patch.object(packages, "get_package_share_directory", share):
+    finding = mock.patch.object(packages, "get_package_share_directory", share)
+    with mock.patch.dict(sys.modules, stand_ins), finding:
         return list(_started(file, arguments))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""map -> odom over real DDS while the clocks change under the node: it goes on, by the images' time."""
+"""map -> odom over real DDS while the clocks change under the node: it goes on."""
 
 import time
 from types import SimpleNamespace
@@ -25,9 +25,13 @@ def clock(graph, robot):
         message = Clock(clock=convert.stamp(seconds))
         now = graph.node.get_clock().now
         assert graph.until(publisher.get_subscription_count)
-        assert graph.until(
-            lambda: publisher.publish(message) or graph.spin(0.02) or now().to_msg() == message.clock
-        )
+
+        def is_set() -> bool:
+            publisher.publish(message)
+            graph.spin(0.02)
+            return now().to_msg() == message.clock
+
+        assert graph.until(is_set)
 
     return set_time
 
@@ -38,7 +42,7 @@ def start(graph, robot, **parameters) -> None:
 
 
 def see(graph, robot, seconds: float) -> None:
-    """An image with its odometry, whose map -> odom must follow; and none may lie in a time to come."""
+    """An image with its odometry, whose map -> odom must follow; none may lie in a time to come."""
     robot.transforms.clear()
     robot.send_odometry(seconds, odometry(0.0))
     graph.answer(robot.send_image, seconds)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""/diagnostics over real DDS: never "localized" while nothing is, and nothing said longer than it is true."""
+"""/diagnostics over real DDS: never "localized" while nothing is, nothing longer than it is true."""
 
 import json
 

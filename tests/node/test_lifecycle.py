@@ -207,7 +207,8 @@ def test_a_parameter_that_cannot_be_ends_the_node_with_one_sentence(setting, wor
 
 def test_a_choice_that_does_not_exist_is_refused_with_those_that_do(graph, robot):
     graph.start(wait=False, tf_mode="sideways")
-    assert graph.until(lambda: robot.said("'tf_mode' is one of map_odom, map_camera, none, not 'sideways'"))
+    sentence = "'tf_mode' is one of map_odom, map_camera, none, not 'sideways'"
+    assert graph.until(lambda: robot.said(sentence))
 
 
 def test_the_node_answers_before_torch_is_there():

@@ -91,9 +91,7 @@ def test_the_path_is_where_the_camera_has_been_and_another_map_begins_another(
     assert graph.until(lambda: len(paths[-1].poses) == 1)
 
 
-def test_the_log_tells_when_the_camera_is_found_and_lost_and_of_the_lifecycle(
-    graph, robot, capfd
-):
+def test_the_log_tells_when_the_camera_is_found_and_lost_and_of_the_lifecycle(graph, robot, capfd):
     graph.start()
     for stamp in (1.0, 2.0, 3.0):
         graph.answer(robot.send_image, stamp)

@@ -126,7 +126,7 @@ def test_a_bag_is_replayed_byte_by_byte_at_the_speed_asked_for(graph, play, hear
 
 
 def write_bag(path, storage, camera: Camera, is_info_late: bool = False) -> None:
-    """Five images and their camera_info as any recorder would store them, and a static transform without QoS."""
+    """Five images and their camera_info as recorders store them; a static transform without QoS."""
     store = get_typestore(Stores.ROS2_JAZZY)
     with Writer(path, version=9, storage_plugin=storage) as bag:
         images = bag.add_connection("/image", "sensor_msgs/msg/Image", typestore=store)
@@ -199,7 +199,8 @@ def test_its_topics_are_those_that_the_interface_page_tells(graph, sequence, tra
 
     def found() -> dict:
         topics = node.get_publisher_names_and_types_by_node("replay", "/")
-        return {name: kinds[0] for name, kinds in topics if name not in ("/rosout", "/parameter_events")}
+        of_rclpy = ("/rosout", "/parameter_events")
+        return {name: kinds[0] for name, kinds in topics if name not in of_rclpy}
 
     assert graph.until(lambda: told.keys() <= found().keys())
     assert found() == told

@@ -7,7 +7,10 @@ from functools import partial
 
 
 def _execute(module: str) -> int:
-    """Run the `main` of a module of this package; Ctrl-C while it is imported ends the process without a traceback."""
+    """Run the `main` of a module of this package.
+
+    Ctrl-C while it is imported ends the process without a traceback.
+    """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     main = importlib.import_module(f"diff2i2p_ros.{module}").main
     signal.signal(signal.SIGINT, signal.default_int_handler)

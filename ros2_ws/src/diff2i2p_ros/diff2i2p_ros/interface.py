@@ -22,20 +22,24 @@ y down, z forward) in the map. Nothing is published of an image whose pose is no
 CAUSES = "\n".join(f"- `{cause.name}`: {cause.value}" for cause in Cause)
 STATUSES = "\n".join(f"- `{status.name}`: {status.value}" for status in Status if status is not Status.OK)
 STATUS = f"""
-`status` is one JSON object per image: `stamp` (of the image), `status` (`OK`, or why there is no pose, below), `cause` (for programs: empty
-with a pose, else as `status`, or of an unusable image `IMAGE`, `CALIBRATION` or `BUG`), `reason` in words, `state`
-(`LOST`, `TRACKING`), `confidence` (that the pose is within 0.25 m / 5 deg: by the image and, while tracking, by where odometry leads),
-`matcher` (`network`, `appearance`, or `tracks`: followed from where it was expected, or where the network roughly put it),
-`matches`, `inliers`, `latency_ms` since the image arrived, `milliseconds` per stage.
+`status` is one JSON object per image: `stamp` (of the image), `status` (`OK`, or why there is no
+pose, below), `cause` (for programs: empty with a pose, else as `status`, or of an unusable image
+`IMAGE`, `CALIBRATION` or `BUG`), `reason` in words, `state` (`LOST`, `TRACKING`), `confidence` (that
+the pose is within 0.25 m / 5 deg: by the image and, while tracking, by where odometry leads),
+`matcher` (`network`, `appearance`, or `tracks`: followed from where it was expected, or where the
+network roughly put it), `matches`, `inliers`, `latency_ms` since the image arrived, `milliseconds`
+per stage.
 
 {STATUSES}
 - `UNUSABLE_IMAGE`: image and calibration do not fit, or one of them is damaged; `reason` says how
 
-`/diagnostics` comes once a second, and at once with news: OK while localized, WARN with what is missing in words, ERROR without a map. Its
-values are `causes` (names apart by spaces, below; empty while all is well), counts and rates of images received, overtaken (no newer than
-one before), answered, published and skipped, how long ago the last one came and for how long none has been answered, latencies (p50, p95),
-and the last `status`. The words of a problem stay the same while it lasts. A refused `initialpose` or `load_map` is told for ten seconds.
-The log has a line when the camera is found or lost and when something goes wrong or right again, and a reminder a minute.
+`/diagnostics` comes once a second, and at once with news: OK while localized, WARN with what is
+missing in words, ERROR without a map. Its values are `causes` (names apart by spaces, below; empty
+while all is well), counts and rates of images received, overtaken (no newer than one before),
+answered, published and skipped, how long ago the last one came and for how long none has been
+answered, latencies (p50, p95), and the last `status`. The words of a problem stay the same while it
+lasts. A refused `initialpose` or `load_map` is told for ten seconds. The log has a line when the
+camera is found or lost and when something goes wrong or right again, and a reminder a minute.
 
 {CAUSES}
 """
@@ -72,8 +76,10 @@ SUBSCRIBED = (
           "Where `base_frame` is said to be (RViz: 2D Pose Estimate): looked at first, verified like any other pose."),
     Topic("map_cloud", "sensor_msgs/msg/PointCloud2", "reliable, latched",
           "The map, with `map_from_topic: true`; colour (rgb) or intensity is used."),
-    Topic("/tf", "tf2_msgs/msg/TFMessage", "reliable, depth 100", "Odometry `odom_frame` -> camera; not with `tf_mode: map_camera`."),
-    Topic("/tf_static", "tf2_msgs/msg/TFMessage", "reliable, latched", "Where the camera is mounted; not with `tf_mode: map_camera`."),
+    Topic("/tf", "tf2_msgs/msg/TFMessage", "reliable, depth 100",
+          "Odometry `odom_frame` -> camera; not with `tf_mode: map_camera`."),
+    Topic("/tf_static", "tf2_msgs/msg/TFMessage", "reliable, latched",
+          "Where the camera is mounted; not with `tf_mode: map_camera`."),
 )  # fmt: skip
 PUBLISHED = (
     Topic("pose", "geometry_msgs/msg/PoseWithCovarianceStamped", "reliable, depth 10",
@@ -82,20 +88,25 @@ PUBLISHED = (
           "`map -> odom` (REP-105; repeated at `broadcast_rate`, stamped `transform_tolerance` ahead)"
           " or `map -> camera`; nothing with `tf_mode: none`, nor before the first verified pose."),
     Topic("base_pose", "geometry_msgs/msg/PoseWithCovarianceStamped", "reliable, depth 10",
-          "`base_frame` in the map, as `pose`, while TF tells where the camera is mounted; not with `tf_mode: map_camera`."),
+          "`base_frame` in the map, as `pose`, while TF tells where the camera is mounted;"
+          " not with `tf_mode: map_camera`."),
     Topic("path", "nav_msgs/msg/Path", "reliable, latched",
-          "Where the camera has been: the last 1000 poses 0.1 m apart, once a second while it moves; another map begins another."),
-    Topic("status", "std_msgs/msg/String", "reliable, depth 10", "What came of every image, as JSON."),
+          "Where the camera has been: the last 1000 poses 0.1 m apart, once a second while it"
+          " moves; another map begins another."),
+    Topic("status", "std_msgs/msg/String", "reliable, depth 10",
+          "What came of every image, as JSON."),
     Topic("debug/matches", "sensor_msgs/msg/Image", "reliable, depth 1",
           "The image with its matches; drawn only while somebody subscribes."),
-    Topic("map_points", "sensor_msgs/msg/PointCloud2", "reliable, latched", "The map that is served, for RViz."),
+    Topic("map_points", "sensor_msgs/msg/PointCloud2", "reliable, latched",
+          "The map that is served, for RViz."),
     Topic("/diagnostics", "diagnostic_msgs/msg/DiagnosticArray", "reliable, depth 10",
           "What is wrong, in words; counts, rates, latencies."),
 )  # fmt: skip
 SERVICES = (
     Service("relocalize", "std_srvs/srv/Trigger", "Forget the pose: the next image is searched in the whole map."),
     Service("set_initial_pose", "std_srvs/srv/Trigger",
-            "Look first where the parameters `initial_pose` say that `base_frame` is, as after a message on `initialpose`."),
+            "Look first where the parameters `initial_pose` say that `base_frame` is, as after a"
+            " message on `initialpose`."),
     Service("load_map", "nav_msgs/srv/LoadMap",
             "Serve another compiled map: `map_url` is a path, `file:///path` or `package://package/path`; empty: the parameter `map_file`."
             " The weights are those of the parameter `weights`."
@@ -104,35 +115,51 @@ SERVICES = (
             "Lifecycle: configure loads the map, activate listens, cleanup frees (with get_state and the like)."),
 )  # fmt: skip
 SIM_SUBSCRIBED = (
-    Topic("goal_pose", "geometry_msgs/msg/PoseStamped", "reliable, depth 10", "Where to drive (RViz: 2D Goal Pose)."),
-    Topic("cmd_vel", "geometry_msgs/msg/Twist", "reliable, depth 10", "Speeds to drive at, for half a second each."),
+    Topic("goal_pose", "geometry_msgs/msg/PoseStamped", "reliable, depth 10",
+          "Where to drive (RViz: 2D Goal Pose)."),
+    Topic("cmd_vel", "geometry_msgs/msg/Twist", "reliable, depth 10",
+          "Speeds to drive at, for half a second each."),
     Topic("kidnap", "geometry_msgs/msg/PoseStamped", "reliable, depth 10",
           "Where to be from now on, without odometry noticing."),
-    Topic("status", "std_msgs/msg/String", "reliable, depth 10", "The localizer's answers, with `lockstep: true`."),
+    Topic("status", "std_msgs/msg/String", "reliable, depth 10",
+          "The localizer's answers, with `lockstep: true`."),
 )  # fmt: skip
 SIM_PUBLISHED = (
-    Topic("image", "sensor_msgs/msg/Image", "reliable, depth 10", "The camera, while somebody listens."),
-    Topic("image/compressed", "sensor_msgs/msg/CompressedImage", "reliable, depth 10", "The same as JPEG, likewise."),
-    Topic("camera_info", "sensor_msgs/msg/CameraInfo", "reliable, depth 10", "Its calibration, with every image."),
-    Topic("depth", "sensor_msgs/msg/Image", "reliable, depth 10", "Its depth with `depth: true`, 32FC1."),
+    Topic("image", "sensor_msgs/msg/Image", "reliable, depth 10",
+          "The camera, while somebody listens."),
+    Topic("image/compressed", "sensor_msgs/msg/CompressedImage", "reliable, depth 10",
+          "The same as JPEG, likewise."),
+    Topic("camera_info", "sensor_msgs/msg/CameraInfo", "reliable, depth 10",
+          "Its calibration, with every image."),
+    Topic("depth", "sensor_msgs/msg/Image", "reliable, depth 10",
+          "Its depth with `depth: true`, 32FC1."),
     Topic("odometry", "nav_msgs/msg/Odometry", "reliable, depth 50", "What the wheels believe."),
-    Topic("ground_truth", "nav_msgs/msg/Odometry", "reliable, depth 50", "Where the robot is in the map."),
-    Topic("/tf", "tf2_msgs/msg/TFMessage", "reliable, depth 100", "Odometry, with `odometry.tf: true`."),
-    Topic("/tf_static", "tf2_msgs/msg/TFMessage", "reliable, latched", "Where the camera is mounted."),
-    Topic("/clock", "rosgraph_msgs/msg/Clock", "reliable, depth 10", "Simulated time, with `clock: true`."),
+    Topic("ground_truth", "nav_msgs/msg/Odometry", "reliable, depth 50",
+          "Where the robot is in the map."),
+    Topic("/tf", "tf2_msgs/msg/TFMessage", "reliable, depth 100",
+          "Odometry, with `odometry.tf: true`."),
+    Topic("/tf_static", "tf2_msgs/msg/TFMessage", "reliable, latched",
+          "Where the camera is mounted."),
+    Topic("/clock", "rosgraph_msgs/msg/Clock", "reliable, depth 10",
+          "Simulated time, with `clock: true`."),
 )  # fmt: skip
 REPLAY_PUBLISHED = (
-    Topic("image", "sensor_msgs/msg/Image", "reliable, depth 10", "A sequence's images, with `image_transport: raw`."),
+    Topic("image", "sensor_msgs/msg/Image", "reliable, depth 10",
+          "A sequence's images, with `image_transport: raw`."),
     Topic("image/compressed", "sensor_msgs/msg/CompressedImage", "reliable, depth 10",
           "The bytes of their files, with `image_transport: compressed`."),
-    Topic("camera_info", "sensor_msgs/msg/CameraInfo", "reliable, depth 10", "A sequence's calibration, with every image."),
-    Topic("/tf", "tf2_msgs/msg/TFMessage", "reliable, depth 100", "A sequence's odometry, with `odometry: true`."),
-    Topic("/tf_static", "tf2_msgs/msg/TFMessage", "reliable, latched", "Where its camera is mounted, likewise."),
-    Topic("/clock", "rosgraph_msgs/msg/Clock", "reliable, depth 10", "The recorded time, with `clock: true`."),
+    Topic("camera_info", "sensor_msgs/msg/CameraInfo", "reliable, depth 10",
+          "A sequence's calibration, with every image."),
+    Topic("/tf", "tf2_msgs/msg/TFMessage", "reliable, depth 100",
+          "A sequence's odometry, with `odometry: true`."),
+    Topic("/tf_static", "tf2_msgs/msg/TFMessage", "reliable, latched",
+          "Where its camera is mounted, likewise."),
+    Topic("/clock", "rosgraph_msgs/msg/Clock", "reliable, depth 10",
+          "The recorded time, with `clock: true`."),
 )  # fmt: skip
 REPLAY_NOTE = """\
-Of a bag, the topics that were recorded, under their names and byte by byte; those latched that were, and `/tf_static` always. With
-`lockstep: true` it listens to `status`.
+Of a bag, the topics that were recorded, under their names and byte by byte; those latched that were,
+and `/tf_static` always. With `lockstep: true` it listens to `status`.
 """
 
 

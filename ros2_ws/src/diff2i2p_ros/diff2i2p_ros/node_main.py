@@ -37,7 +37,10 @@ def keep_logs_somewhere() -> None:
 
 @contextmanager
 def until_interrupted() -> Iterator[None]:
-    """Leaves the block quietly at Ctrl-C and at SIGTERM, which take the context away from under whatever rclpy is at."""
+    """Leaves the block quietly at Ctrl-C and at SIGTERM.
+
+    They take the context away from under whatever rclpy is at, which then may raise anything.
+    """
     try:
         yield
     except (KeyboardInterrupt, ExternalShutdownException):
@@ -60,7 +63,7 @@ def undisturbed() -> Iterator[None]:
 def run(make_node: Callable[[], Node], args: list[str] | None = None, work: Callable[[Node], None] = rclpy.spin) -> int:
     """Make a node, let it `work` until that is done or a signal comes, destroy it. Gives the exit code.
 
-    What the user can mend ends in one sentence on stderr and code 2. To be called in the main thread.
+    What the user can mend ends in one sentence on stderr and code 2. Only for the main thread.
     """
     keep_logs_somewhere()
     atexit.register(gc.freeze)  # else the collector looks through all of torch before the process may go: 0.7 s of a core

@@ -54,7 +54,8 @@ class NodeConfig:
     camera_frame: str = parameter("", "Optical frame of the camera; empty: the frame_id of the images.")
     tf_mode: str = parameter(
         "map_odom",
-        "TF published: map -> odom (needs odometry in TF), map -> camera, or none: another node owns map -> odom.",
+        "TF published: map -> odom (needs odometry in TF), map -> camera, or none: another node"
+        " owns map -> odom.",
         choices=TF_MODES,
     )
     transform_tolerance: float = parameter(1.0, "How far ahead of the images map -> odom is stamped: consumers need not wait.", "s", 0, 10)

@@ -23,7 +23,7 @@ from diff2i2p.datasets.odometry import T_BODY_OPTICAL, DriftingOdometry
 from diff2i2p.datasets.sequences import Frame, Sequence
 from diff2i2p_ros import convert
 
-# that the transforms of an image are given to arrive before it; with the shipped DDS profile they take 0.02 s
+# that the transforms of an image are given to arrive before it; the shipped DDS profile takes 0.02 s
 ARRIVAL = Duration(seconds=0.2)
 LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 

@@ -133,7 +133,7 @@ class Probe(Node):
         self.wait(is_settled, max(patience, SETTLED))
 
     def follow_clock(self) -> bool:
-        """Take the time from /clock where somebody publishes it; whether a time comes, or none is to."""
+        """Take the time from /clock where somebody publishes it; False: none comes."""
         if not self.count_publishers("/clock"):
             return True
         self.set_parameters([Parameter("use_sim_time", value=True)])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is wrong, in the log: at once when it is news, and no more often than people want to read it."""
+"""What is wrong, in the log: at once, and no more often than people want to read it."""
 
 import time
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from diff2i2p_ros.localizer.causes import Cause
 
 PAUSE = 10.0  # seconds between two lines about one cause
 REMINDER = 60.0  # seconds after which what is still wrong is said again
-# told when it lasts: the reason may be another one with every image, and lost and found have lines of their own
+# told when it lasts: each image may have another reason; lost and found have lines of their own
 FLICKERING = {Cause.NOT_LOCALIZED}
 
 

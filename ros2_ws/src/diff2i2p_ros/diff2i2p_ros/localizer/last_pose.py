@@ -15,7 +15,7 @@ PERIOD = 5.0  # seconds between two writes: flash memory wears
 
 
 class LastPose:
-    """A small JSON file, written atomically. `site` names the map: a pose in another one is of no use."""
+    """A small JSON file, written atomically; `site` names the map that the pose is in."""
 
     def __init__(self, path: str, site: str, say: Say):
         self._path, self._site, self._say = Path(path).expanduser(), site, say

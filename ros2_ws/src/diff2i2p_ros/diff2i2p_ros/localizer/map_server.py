@@ -48,7 +48,8 @@ class Maps:
         if settings.map_from_topic:
             self._compiler = CloudCompiler()
             self._clouds = self._node.create_subscription(PointCloud2, "map_cloud", self._on_cloud, LATCHED)
-            self._say_of_cloud(f"waiting for a cloud on {self._clouds.topic_name}, latched as maps are")
+            topic = self._clouds.topic_name
+            self._say_of_cloud(f"waiting for a cloud on {topic}, latched as maps are")
             return
         if not settings.map_file:
             raise MapUnavailable("the parameter map_file is empty: name the .i2pmap that `diff2i2p compile-map` made of your cloud")
@@ -82,13 +83,17 @@ class Maps:
         self._say(Cause.NO_MAP, "")
         self._say(Cause.MAP_REFUSED, "")
         compiled = localizer.map
-        is_bare = compiled.header.get("weights_sha256") and not self._settings.weights
-        remedy = "set weights to those, or matcher to appearance"
-        bare = f"the map was compiled with weights and is used without, by appearance alone: {remedy}"
-        is_odd = is_bare and self._config.matcher != "appearance"
-        self._say(Cause.NO_WEIGHTS, bare if is_odd else "")
+        self._say(Cause.NO_WEIGHTS, self._bareness(compiled))
         header = Header(frame_id=self._settings.map_frame or compiled.frame_id)
         self._points.publish(convert.point_cloud(compiled.points, compiled.grey, header))
+
+    def _bareness(self, compiled) -> str:
+        """That a map is used without its weights, unless that is meant."""
+        is_bare = compiled.header.get("weights_sha256") and not self._settings.weights
+        if not is_bare or self._config.matcher == "appearance":
+            return ""
+        remedy = "set weights to those, or matcher to appearance"
+        return f"the map was compiled with weights and is used without, by appearance: {remedy}"
 
     # --- another map, asked for
 

@@ -56,7 +56,8 @@ class Answer(NamedTuple):
         """What is worth telling, ready for JSON."""
         status = self.found.status.name if self.found else "UNUSABLE_IMAGE"
         cause = "" if self.ok else self.cause or status
-        told = {"cause": cause, "reason": self.reason, "state": self.job.tracker.state.value, "latency_ms": round(self.latency_ms, 1)}
+        told = {"cause": cause, "reason": self.reason, "state": self.job.tracker.state.value}
+        told["latency_ms"] = round(self.latency_ms, 1)
         found = self.found
         if found is None:
             return {"status": status} | told

@@ -19,12 +19,13 @@ TRIES = 10  # images, after which a guess that did not help is dropped
 class Guesses:
     """Holds one guess until it is confirmed or has failed often enough.
 
-    `mount(camera_frame)` gives T_base_camera (4, 4) or None: then the camera's own body, which looks along x, stands for
-    the base. `restart()` is called when somebody says where the robot is.
+    `mount(camera_frame)` gives T_base_camera (4, 4) or None: then the camera's own body, which
+    looks along x, stands for the base. `restart()` is called when somebody says where the robot is.
     """
 
     def __init__(
-        self, node: Node, settings: NodeConfig, mount: Callable, restart: Callable[[], None], say: Say
+        self, node: Node, settings: NodeConfig, mount: Callable,
+        restart: Callable[[], None], say: Say,
     ):  # fmt: skip
         self._node, self._settings, self._mount = node, settings, mount
         self._restart, self._say = restart, say

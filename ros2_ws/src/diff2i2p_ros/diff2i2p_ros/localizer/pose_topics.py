@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The topics that carry verified poses: of the camera, of the robot, and where the camera has been."""
+"""The topics that carry verified poses: of camera and robot, and where the camera has been."""
 
 import time
 from collections import deque
@@ -39,8 +39,8 @@ class PoseTopics:
         """Another map: where the camera was in the last one is no way in this one."""
         self._way.clear()
 
-    def publish(self, found: Localization, header: Header, T_base_camera: np.ndarray | None) -> None:
-        """A verified pose; that of the base where `T_base_camera` (4, 4) is known."""
+    def publish(self, found: Localization, header: Header, T_base_camera) -> None:
+        """A verified pose; that of the base where `T_base_camera` (4, 4) is known, not None."""
         T_map_camera, covariance = found.T_map_camera, found.covariance
         self._pose.publish(convert.pose_with_covariance(T_map_camera, covariance, header))
         if T_base_camera is not None:

@@ -135,7 +135,8 @@ class Session:
         is_early = now.steady - self._opened_at.steady < CLOCK_PATIENCE * 1e9
         if not self._stopwatch.is_simulated or now.simulated or is_early:
             return ""
-        return "use_sim_time is set, and no time comes on /clock: play it, or set use_sim_time: false"
+        remedy = "play it, or set use_sim_time: false"
+        return f"use_sim_time is set, and no time comes on /clock: {remedy}"
 
     @property
     def figures(self) -> dict[str, object]:
@@ -160,9 +161,10 @@ class Session:
             return self.traffic.overtake()
         frame = self._settings.camera_frame or message.header.frame_id.lstrip("/")
         self._say(Cause.NO_FRAME, "" if frame else "the images name no frame: set camera_frame")
-        guess, wants_picture = self._guesses.guess(frame), self._picture.get_subscription_count() > 0
-        level = self._settings.odom_is_level
-        self._worker.put(Job(message, info, depth, frame, self._tracker, guess, level, wants_picture, arrived))
+        self._worker.put(Job(
+            message, info, depth, frame, self._tracker, self._guesses.guess(frame),
+            self._settings.odom_is_level, self._picture.get_subscription_count() > 0, arrived,
+        ))  # fmt: skip
 
     def _compare_clocks(self, stamp: int, arrived: Moment) -> None:
         is_other = bool(arrived.simulated) and abs(arrived.simulated - stamp) > LEAP * 1e9
@@ -210,9 +212,8 @@ class Session:
         if self._is_found and not was_found and answer.ok:
             found = answer.found
             where, sure = convert.place(found.T_map_camera), f"confidence {found.confidence:.2f}"
-            logger.info(
-                f"found: the camera is at {where} in {self._map_frame}, {sure}", throttle_duration_sec=5.0
-            )
+            line = f"found: the camera is at {where} in {self._map_frame}, {sure}"
+            logger.info(line, throttle_duration_sec=5.0)
         elif was_found and not self._is_found:
             logger.warning(f"lost: {answer.reason}", throttle_duration_sec=5.0)
 

@@ -24,8 +24,9 @@ class Moment(NamedTuple):
 class Stopwatch:
     """Measures by simulated time, which may be slow or stand still, and else by the steady clock.
 
-    So it does where simulated time has begun, ended or jumped in between: its two readings are not of one clock then.
-    """  # fmt: skip
+    So it does where simulated time has begun, ended or jumped in between: its two readings are
+    not of one clock then.
+    """
 
     def __init__(self, node: Node):
         self._clock, self._era = node.get_clock(), object()

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ways of putting a pose into TF: map -> camera, map -> odom as REP-105 wants it, or none. Nothing here waits for a transform."""
+"""The ways of putting a pose into TF: map -> camera, map -> odom as REP-105 wants it, or none.
+
+Nothing here ever waits for a transform.
+"""
 
 from collections import deque
 from typing import NamedTuple
@@ -68,7 +71,7 @@ class MapToCamera:
 
 
 class Odometry:
-    """What TF tells of the robot; for itself, it puts nothing there: another node owns map -> odom."""
+    """What TF tells of the robot. It puts nothing there: another node owns map -> odom."""
 
     problem = detail = ""
 
@@ -133,9 +136,10 @@ class Odometry:
 
 
 class MapToOdom(Odometry):
-    """map -> odom from odometry at the image's stamp, repeated `transform_tolerance` ahead of the images, as AMCL does.
+    """map -> odom from odometry at the image's stamp, repeated ahead of the images, as AMCL does.
 
-    A fix waits until TF has the odometry of its image; `tick` asks again, and repeats the last transform.
+    `transform_tolerance` is how far ahead. A fix waits until TF has the odometry of its image;
+    `tick` asks again, and repeats the last transform.
     """
 
     def __init__(self, node: Node, stopwatch: Stopwatch):
@@ -187,9 +191,8 @@ class MapToOdom(Odometry):
         self._fixed = fix, T_map_odom
         back = self._sent - self._due()
         if back > JUMP * 1e9:
-            self._logger.warning(
-                f"map -> odom goes back by {back * 1e-9:.1f} s: the images stood still while the clock did not"
-            )
+            why = "the images stood still while the clock did not"
+            self._logger.warning(f"map -> odom goes back by {back * 1e-9:.1f} s: {why}")
             self._sent = 0
 
     def _due(self) -> int:
