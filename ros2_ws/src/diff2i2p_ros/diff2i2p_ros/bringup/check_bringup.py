@@ -19,6 +19,7 @@ from diff2i2p.doctor import Finding
 from diff2i2p_ros import convert
 from diff2i2p_ros.bringup.probe import Heard, Probe, ProbeError, use_dds_profile
 from diff2i2p_ros.node_main import run
+from diff2i2p_ros.parameters import TF_MODES
 
 SLOW, LATE = 1.0, 1.0  # images a second, seconds
 STRANGE = 3600.0  # seconds between two clocks that show not the same time
@@ -151,7 +152,8 @@ def _localizer(heard: Heard) -> Finding:
 def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="check_bringup", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     add_camera_options(parser)
-    parser.add_argument("--tf-mode", choices=("map_odom", "map_camera"), default="map_odom", help="what the localizer is to publish")
+    mode = "what the localizer is to publish"
+    parser.add_argument("--tf-mode", choices=TF_MODES, default=TF_MODES[0], help=mode)
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     return parser.parse_args(arguments)
 
