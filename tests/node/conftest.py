@@ -168,6 +168,17 @@ class Graph:
     def spin(self, seconds: float) -> None:
         self.until(lambda: False, seconds)
 
+    def streams(self, condition, first: float = 1000.0) -> bool:
+        """Send images, one after the other from the stamp `first` on, until a condition holds."""
+        stamps = iter(first + 0.1 * np.arange(100_000))
+
+        def send_and_look() -> bool:
+            self.robot.send_info()
+            self.robot.send_image(float(next(stamps)))
+            return condition()
+
+        return self.until(send_and_look)
+
     def answer(self, send, *arguments, **changes) -> dict:
         """Send camera_info and an image until it is answered (best effort may lose one); the answer."""
         before = len(self.robot.answers)

@@ -92,7 +92,12 @@ def test_a_playback_without_clock_that_pauses_goes_on_where_it_stopped(graph, ro
     later = SimpleNamespace(monotonic_ns=lambda: time.monotonic_ns() + 60 * 10**9)
     monkeypatch.setattr(stopwatch, "time", later)
     assert graph.until(lambda: max(stamps(robot)) > 60)
-    see(graph, robot, 10.1)
+    robot.send_odometry(10.1, odometry(0.0))
+    graph.answer(robot.send_image, 10.1)
+    assert graph.until(lambda: 10.1 + AHEAD <= stamps(robot)[-1] < 60)
+    count = len(robot.transforms)
+    assert graph.until(lambda: len(robot.transforms) > count + 3)
+    assert stamps(robot)[count:] == sorted(stamps(robot)[count:]) and stamps(robot)[-1] < 60
 
 
 def test_without_a_clock_simulated_time_is_missed_and_map_to_odom_goes_on(
@@ -111,7 +116,7 @@ def test_images_of_another_clock_than_the_simulated_one_are_told(graph, robot, c
     clock(50.0)
     see(graph, robot, NOW)
     assert graph.until(lambda: robot.said("/image is stamped by another clock than /clock"))
-    assert graph.until(lambda: robot.causes == {"OTHER_CLOCK"})
+    assert "OTHER_CLOCK" in robot.causes
     clock(NOW + 1)
     see(graph, robot, NOW + 1)
-    assert graph.until(lambda: not robot.causes)
+    assert graph.until(lambda: "OTHER_CLOCK" not in robot.causes)

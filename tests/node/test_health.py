@@ -24,36 +24,36 @@ from diff2i2p_ros.localizer import health
 def localized(graph, robot):
     """The node, localized and saying so."""
     graph.start()
-    graph.answer(robot.send_image, 10.0)
-    assert graph.until(lambda: robot.diagnostics and robot.diagnostics[-1].message == "localized")
+    assert graph.streams(is_localized(robot))
     return graph
+
+
+def is_localized(robot):
+    """A condition: the node says so, and nothing else."""
+    return lambda: bool(robot.diagnostics) and robot.diagnostics[-1].message == "localized"
 
 
 def test_after_a_restart_the_node_is_localized_only_when_an_image_is(localized, robot):
     robot.call(localized, Trigger, "relocalize")
-    assert localized.until(lambda: robot.causes == {"NOT_LOCALIZED"})
-    assert robot.diagnostics[-1].message == "no image yet"
-    localized.answer(robot.send_image, 11.0)
-    assert localized.until(lambda: not robot.causes)
+    assert localized.until(lambda: "NOT_LOCALIZED" in robot.causes)
+    assert robot.said("no image yet")
+    assert localized.streams(is_localized(robot), 2000.0)
 
 
 def test_images_whose_stamps_stand_still_are_told_by_name(localized, robot, monkeypatch):
     monkeypatch.setattr(health, "SLOW", 0.5)
-    assert localized.until(lambda: robot.send_image(10.0) or "STALE_STAMPS" in robot.causes)
+    localized.answer(robot.send_image, 2000.0)
+    assert localized.until(lambda: robot.send_image(2000.0) or "STALE_STAMPS" in robot.causes)
     assert robot.said("the stamps of the images on /image do not advance")
-    localized.answer(robot.send_image, 11.0)
-    assert localized.until(lambda: not robot.causes)
+    assert localized.streams(is_localized(robot), 3000.0)
 
 
 def test_a_localizer_that_is_stuck_with_an_image_is_told(localized, robot, monkeypatch):
     monkeypatch.setattr(health, "SLOW", 0.5)
     localized.localizer.free.clear()
-    stamps = iter(np.arange(11.0, 1000.0))
-    assert localized.until(
-        lambda: robot.send_image(float(next(stamps))) or "NO_ANSWER" in robot.causes
-    )
+    assert localized.streams(lambda: "NO_ANSWER" in robot.causes, 2000.0)
     localized.localizer.free.set()
-    assert localized.until(lambda: len(robot.answers) > 1 and "NO_ANSWER" not in robot.causes)
+    assert localized.streams(is_localized(robot), 3000.0)
 
 
 def test_two_cameras_on_one_topic_are_told_with_their_names(localized, robot):
@@ -69,7 +69,7 @@ def test_two_cameras_on_one_topic_are_told_with_their_names(localized, robot):
 def test_an_image_from_before_1970_is_answered_and_the_node_lives_on(localized, robot):
     answer = localized.answer(robot.send_image, -5.0)
     assert answer["status"] == "UNUSABLE_IMAGE" and "stamped before 1970" in answer["reason"]
-    assert localized.answer(robot.send_image, 11.0)["status"] == "OK"
+    assert localized.answer(robot.send_image, 2000.0)["status"] == "OK"
 
 
 def test_a_refused_initialpose_is_told_and_forgotten(localized, robot, monkeypatch):
@@ -96,7 +96,7 @@ def test_a_map_that_was_not_loaded_is_told_and_forgotten(localized, robot, monke
 
 def test_a_node_that_is_not_active_tells_no_figures_of_when_it_was(localized, robot):
     localized.localizer.status = Status.NO_MATCHES
-    localized.answer(robot.send_image, 11.0)
+    localized.answer(robot.send_image, 2000.0)
     assert change(localized, Transition.TRANSITION_DEACTIVATE)
     assert localized.until(lambda: robot.causes == {"INACTIVE"})
     assert robot.values.keys() == {"causes"}
@@ -112,13 +112,11 @@ def test_a_map_with_weights_that_is_used_without_is_told_unless_that_is_meant(
 ):
     graph.localizer.map.header["weights_sha256"] = "1234"
     graph.start(weights=weights, matcher=matcher)
-    graph.answer(robot.send_image, 10.0)
-    assert graph.until(lambda: robot.causes == causes)
+    assert graph.streams(lambda: robot.causes == causes)
     assert robot.said("the map was compiled with weights and is used without") == bool(causes)
 
 
 def test_the_times_of_the_stages_are_json(localized, robot):
-    localized.answer(robot.send_image, 11.0)
     assert localized.until(lambda: "milliseconds" in robot.values)
     assert json.loads(robot.values["milliseconds"]) == {"match": 1.5}
 
