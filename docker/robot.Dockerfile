@@ -10,7 +10,7 @@ SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends \
-        python3-colcon-common-extensions python3-venv \
+        python3-colcon-common-extensions python3-venv tini \
         ros-jazzy-diagnostic-msgs ros-jazzy-nav-msgs ros-jazzy-rmw-fastrtps-cpp ros-jazzy-tf2-ros-py \
     && rm -rf /var/lib/apt/lists/*
 
@@ -44,5 +44,7 @@ WORKDIR /home/localizer
 ENV RMW_IMPLEMENTATION=rmw_fastrtps_cpp \
     FASTRTPS_DEFAULT_PROFILES_FILE=/opt/diff2i2p/share/diff2i2p_bringup/dds/fastdds.xml
 HEALTHCHECK --interval=15s --timeout=10s --start-period=60s CMD ["/opt/entrypoint.sh", "python", "/opt/healthcheck.py"]
-ENTRYPOINT ["/opt/entrypoint.sh"]
+# `ros2 launch` hands on this signal alone; at SIGTERM it leaves its nodes behind
+STOPSIGNAL SIGINT
+ENTRYPOINT ["tini", "--", "/opt/entrypoint.sh"]
 CMD ["ros2", "launch", "diff2i2p_bringup", "localize.launch.py", "map:=/maps/site.i2pmap"]

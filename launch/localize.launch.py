@@ -4,30 +4,38 @@
 import os
 
 import yaml
-from ament_index_python.packages import get_package_share_directory
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
-from launch.conditions import IfCondition
+from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, SetEnvironmentVariable
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration
 from launch_ros.actions import Node
 
 from launch import LaunchDescription
 
 SHARE = get_package_share_directory("diff2i2p_bringup")
+PARAMS_FILE = os.path.join(SHARE, "params", "localizer.yaml")
 ARGUMENTS = {
     "map": ("", "Compiled map (.i2pmap); empty: the one in params_file."),
-    "weights": ("", "Weights that the map was compiled with; empty: those in params_file, or the appearance matcher alone."),
-    "image": ("image", "Topic of the images; with image_transport compressed without its ending /compressed."),
-    "camera_info": ("camera_info", "Topic of their calibration."),
+    "weights": ("", "Weights that the map was compiled with; empty: as in params_file."),
+    "image": ("image", "Topic of the images, without the ending /compressed."),
+    "camera_info": ("", "Topic of their calibration; empty: camera_info beside the images."),
     "image_transport": ("", "raw or compressed; empty: as in params_file."),
-    "reliability": ("", "QoS asked of the camera, best_effort or reliable; empty: as in params_file."),
-    "map_cloud": ("", "Topic of a latched cloud to compile the map from, instead of map; empty: as in params_file."),
-    "depth": ("", "Topic of depth images, registered into the camera, to sharpen poses by; empty: as in params_file."),
-    "last_pose_file": ("", "File that keeps the last pose as a first guess after a restart; empty: as in params_file."),
-    "tf_mode": ("", "map_odom (needs odometry in TF) or map_camera; empty: as in params_file."),
-    "params_file": (os.path.join(SHARE, "params", "localizer.yaml"), "Parameters of the node."),
+    "reliability": (
+        "",
+        "QoS asked of the camera, best_effort or reliable; empty: as in params_file.",
+    ),
+    "map_cloud": ("", "Topic of a latched cloud to make the map from; empty: as in params_file."),
+    "depth": ("", "Topic of depth images, registered into the camera; empty: as in params_file."),
+    "last_pose_file": ("", "File that keeps the last pose; empty: as in params_file."),
+    "tf_mode": ("", "map_odom, map_camera or none; empty: as in params_file."),
+    "odom_frame": ("", "Frame of the odometry; empty: as in params_file."),
+    "base_frame": ("", "Frame of the robot; empty: as in params_file."),
+    "camera_frame": ("", "Optical frame of the camera; empty: as in params_file."),
+    "params_file": (PARAMS_FILE, "Parameters of the node."),
     "namespace": ("", "Namespace of the node and of its topics."),
+    "tf_in_namespace": ("false", "Take tf and tf_static of the namespace, as Nav2 has them."),
     "use_sim_time": ("false", "Take the time from /clock."),
-    "autostart": ("true", "Configure and activate at once; false: a lifecycle manager does, Nav2's with bond_timeout: 0.0."),
+    "autostart": ("true", "Configure and activate at once; false: a lifecycle manager does."),
+    "respawn": ("false", "Start the node again when it has ended."),
     "rviz": ("false", "Open RViz."),
     "log_level": ("info", "Log level of the node."),
 }
@@ -38,52 +46,88 @@ PARAMETERS = {
     "image_transport": "image_transport",
     "reliability": "reliability",
     "tf_mode": "tf_mode",
+    "odom_frame": "odom_frame",
+    "base_frame": "base_frame",
+    "camera_frame": "camera_frame",
     "last_pose_file": "last_pose_file",
 }
+RESPAWN_DELAY = 2.0  # seconds
 
 
-def nodes(context) -> list[Node]:
-    """Localizer and RViz. An argument that is not given leaves its parameter to params_file."""
+def nodes(context) -> list:
+    """RViz and localizer. An argument that is not given leaves its parameter to params_file."""
     given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
-    switches = {name: yaml.safe_load(given[name]) for name in ("use_sim_time", "autostart")}
+    flags = ("use_sim_time", "autostart", "respawn", "rviz", "tf_in_namespace")
+    switches = {name: yaml.safe_load(given[name]) for name in flags}
+    given["camera_info"] = given["camera_info"] or beside(given["image"])
+    names = ("image", "camera_info", "map_cloud", "depth")
+    topics = [(name, given[name]) for name in names if given[name]]
+    if switches["tf_in_namespace"]:
+        topics += [("/tf", "tf"), ("/tf_static", "tf_static")]
+    rviz = shown(given["namespace"], switches["use_sim_time"], topics) if switches["rviz"] else []
+    return [*rviz, localizer(given, switches, topics)]
+
+
+def beside(image: str) -> str:
+    """The topic of the calibration where a driver puts it."""
+    folder, separator, _ = image.rpartition("/")
+    return f"{folder}{separator}camera_info"
+
+
+def localizer(given: dict[str, str], switches: dict[str, bool], topics: list) -> Node:
+    """The node."""
     parameters = {parameter: given[name] for name, parameter in PARAMETERS.items() if given[name]}
+    parameters |= {name: switches[name] for name in ("use_sim_time", "autostart")}
     if given["map_cloud"]:
         parameters["map_from_topic"] = True
     if given["depth"]:
         parameters["use_depth"] = True
-    topics = {name: given[name] for name in ("image", "camera_info", "map_cloud", "depth") if given[name]}
-    localizer = Node(
+    logger = ".".join([*filter(None, given["namespace"].split("/")), "localizer"])
+    return Node(
         package="diff2i2p_ros",
         executable="localizer_node",
         name="localizer",
         namespace=given["namespace"],
-        parameters=[given["params_file"], switches | parameters],
-        remappings=topics.items(),
-        arguments=["--ros-args", "--log-level", f"localizer:={given['log_level']}"],
+        parameters=[given["params_file"], parameters],
+        remappings=topics,
+        arguments=["--ros-args", "--log-level", f"{logger}:={given['log_level']}"],
         output="screen",
+        respawn=switches["respawn"],
+        respawn_delay=RESPAWN_DELAY,
         sigterm_timeout="15",  # seconds: an image or a map at hand is finished first
     )
-    rviz = Node(
-        package="rviz2",
-        executable="rviz2",
-        namespace=given["namespace"],
-        arguments=["-d", os.path.join(SHARE, "rviz", "localizer.rviz")],
-        parameters=[{"use_sim_time": switches["use_sim_time"]}],
-        remappings=topics.items(),
-        condition=IfCondition(LaunchConfiguration("rviz")),
-    )
-    return [localizer, rviz]
+
+
+def shown(namespace: str, use_sim_time: bool, topics: list) -> list:
+    """RViz, or what to do where there is none: launch would end, and leave the others alone."""
+    try:
+        get_package_share_directory("rviz2")
+    except PackageNotFoundError:
+        remedy = "apt install ros-jazzy-rviz2"
+        return [LogInfo(msg=f"rviz2 is not installed ({remedy}): going on without")]
+    return [
+        Node(
+            package="rviz2",
+            executable="rviz2",
+            namespace=namespace,
+            arguments=["-d", os.path.join(SHARE, "rviz", "localizer.rviz")],
+            parameters=[{"use_sim_time": use_sim_time}],
+            remappings=topics,
+        )
+    ]
 
 
 def generate_launch_description() -> LaunchDescription:
     profile = os.path.join(SHARE, "dds", "fastdds.xml")
+    variable = "FASTRTPS_DEFAULT_PROFILES_FILE"
     return LaunchDescription(
         [
-            *(DeclareLaunchArgument(name, default_value=default, description=help) for name, (default, help) in ARGUMENTS.items()),
-            # without it Fast DDS loses most raw images; a profile of your own is left alone
-            SetEnvironmentVariable(
-                "FASTRTPS_DEFAULT_PROFILES_FILE", EnvironmentVariable("FASTRTPS_DEFAULT_PROFILES_FILE", default_value=profile)
+            *(
+                DeclareLaunchArgument(name, default_value=default, description=help)
+                for name, (default, help) in ARGUMENTS.items()
             ),
+            # without it Fast DDS loses most raw images; a profile of your own is left alone
+            SetEnvironmentVariable(variable, EnvironmentVariable(variable, default_value=profile)),
             OpaqueFunction(function=nodes),
         ]
     )

@@ -25,6 +25,7 @@ ARGUMENTS = {
     "world": (os.path.join(SHARE, "worlds", "office.sdf"), "SDF world, written by `diff2i2p world`."),
     "robot": (os.path.join(SHARE, "worlds", "robot.sdf"), "SDF model of the robot."),
     "start": ("", "Where the robot starts, 'x y yaw'; empty: where the floor is freest."),
+    "namespace": ("", "Namespace of the robot, its topics and its TF."),
     "rviz": ("false", "Open RViz."),
     "gui": ("true", "gazebo: open its window."),
     "waypoints": ("", "builtin: where to drive, 'x y, x y, ...'."),
@@ -44,7 +45,15 @@ def builtin(given: dict[str, str]) -> list:
     """Our own simulation."""
     parameters = {name: given[name] for name in WORDS} | {name: yaml.safe_load(given[name]) for name in SWITCHES}
     parameters["speed"] = float(given["speed"])
-    return [Node(package="diff2i2p_ros", executable="sim_camera_node", name="sim_camera", parameters=[parameters], output="screen")]
+    return [
+        Node(
+            package="diff2i2p_ros",
+            executable="sim_camera_node",
+            name="sim_camera",
+            parameters=[parameters],
+            **in_namespace(given),
+        )
+    ]
 
 
 def gazebo(given: dict[str, str]) -> list:
@@ -62,9 +71,25 @@ def gazebo(given: dict[str, str]) -> list:
     return [
         include(gz_sim(), gz_args=f"{switches} {quote(given['world'])}", on_exit_shutdown="true"),
         Node(package="ros_gz_sim", executable="create", arguments=words(spawn), output="screen"),
-        Node(package="ros_gz_bridge", executable="parameter_bridge", parameters=[bridge], output="screen"),
-        Node(package="tf2_ros", executable="static_transform_publisher", arguments=words(mount)),
+        Node(
+            package="ros_gz_bridge",
+            executable="parameter_bridge",
+            parameters=[bridge],
+            **in_namespace(given),
+        ),
+        Node(
+            package="tf2_ros",
+            executable="static_transform_publisher",
+            arguments=words(mount),
+            **in_namespace(given),
+        ),
     ]
+
+
+def in_namespace(given: dict[str, str]) -> dict:
+    """Where a node of the robot belongs: two robots share the clock alone."""
+    own_tf = [("/tf", "tf"), ("/tf_static", "tf_static")] if given["namespace"] else []
+    return {"namespace": given["namespace"], "remappings": own_tf, "output": "screen"}
 
 
 def words(options: dict) -> list[str]:
@@ -96,8 +121,11 @@ def simulation(context) -> list:
     given |= {name: str(Path(given[name]).resolve()) for name in ("world", "robot")}
     actions = SIMULATORS[given["simulator"]](given)
     if given["map"]:
-        passed = {name: given[name] for name in ("map", "weights", "rviz")} | {"depth": "depth" if yaml.safe_load(given["depth"]) else ""}
-        actions.append(include(os.path.join(SHARE, "localize.launch.py"), tf_mode="map_odom", use_sim_time="true", **passed))
+        passed = {name: given[name] for name in ("map", "weights", "namespace", "rviz")}
+        passed["depth"] = "depth" if yaml.safe_load(given["depth"]) else ""
+        passed["tf_in_namespace"] = str(bool(given["namespace"])).lower()
+        passed |= {"tf_mode": "map_odom", "use_sim_time": "true"}
+        actions.append(include(os.path.join(SHARE, "localize.launch.py"), **passed))
     return actions
 
 

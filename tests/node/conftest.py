@@ -65,7 +65,8 @@ class StubLocalizer:
         time.sleep(self.seconds)
         if self.status is not Status.OK:
             return Localization(self.status)
-        return Localization(self.status, self.T_map_camera, np.eye(6) * 1e-3, 0.97)
+        covariance, times = np.eye(6) * 1e-3, {"match": 1.5}
+        return Localization(self.status, self.T_map_camera, covariance, 0.97, milliseconds=times)
 
 
 def changed(message, changes: dict):
@@ -119,6 +120,16 @@ class Robot(Node):
         assert graph.until(client.service_is_ready)
         return client.call_async(request or kind.Request())
 
+    @property
+    def values(self) -> dict[str, str]:
+        """Those of the node's newest diagnostics."""
+        return {v.key: v.value for v in self.diagnostics[-1].values} if self.diagnostics else {}
+
+    @property
+    def causes(self) -> set[str]:
+        """What is wrong by the node's newest diagnostics."""
+        return set(self.values["causes"].split()) if self.diagnostics else {"NOTHING HEARD"}
+
     def said(self, text: str) -> bool:
         """Whether the node's diagnostics contained `text`."""
         return any(text in status.message for status in self.diagnostics)
@@ -159,6 +170,17 @@ class Graph:
     def spin(self, seconds: float) -> None:
         self.until(lambda: False, seconds)
 
+    def streams(self, condition, first: float = 1000.0) -> bool:
+        """Send images, one after the other from the stamp `first` on, until a condition holds."""
+        stamps = iter(first + 0.1 * np.arange(100_000))
+
+        def send_and_look() -> bool:
+            self.robot.send_info()
+            self.robot.send_image(float(next(stamps)))
+            return condition()
+
+        return self.until(send_and_look)
+
     def answer(self, send, *arguments, **changes) -> dict:
         """Send camera_info and an image until it is answered (best effort may lose one); the answer."""
         before = len(self.robot.answers)
@@ -171,7 +193,8 @@ class Graph:
 
     def close(self) -> None:
         """A lifecycle node stays in the ROS graph until it is collected, and would be taken for one of the next test."""
-        self.localizer.free.set()
+        if isinstance(self.localizer, StubLocalizer):
+            self.localizer.free.set()
         self.executor.shutdown()
         if self.node:
             self.node.destroy_node()
@@ -209,6 +232,7 @@ CAMERA_PROCESS = """
 import json, sys, time
 import cv2, numpy as np, rclpy
 from conftest import BEST_EFFORT, CAMERA
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 from tf2_ros import StaticTransformBroadcaster
@@ -223,12 +247,16 @@ compressed = asked["image"].endswith("/compressed")
 image = node.create_publisher(CompressedImage if compressed else Image, asked["image"], BEST_EFFORT)
 info = node.create_publisher(CameraInfo, asked["info"], BEST_EFFORT) if asked["info"] else None
 depth = node.create_publisher(Image, asked["depth"], BEST_EFFORT) if asked["depth"] else None
+clock = node.create_publisher(Clock, "/clock", 1) if asked["simulated"] else None
+began = time.time() - 50.0 if clock else asked["seconds_late"]
 if asked["odometry"]:
     broadcaster = StaticTransformBroadcaster(node)
     broadcaster.sendTransform(convert.transform(np.eye(4), convert.stamp(0.0), "odom", "camera"))
 
 def shoot():
-    header = Header(stamp=convert.stamp(time.time() - asked["seconds_late"]), frame_id="camera")
+    header = Header(stamp=convert.stamp(time.time() - began), frame_id="camera")
+    if clock:
+        clock.publish(Clock(clock=header.stamp))
     image.publish(CompressedImage(header=header, format="jpeg", data=jpeg) if compressed else convert.image_message(pixels, header))
     if info:
         info.publish(convert.camera_info(CAMERA, header))
@@ -245,9 +273,13 @@ def camera_process():
     """A function that starts a camera in a process of its own: 20 images a second, calibration, and odom -> camera in TF if asked."""
     processes = []
 
-    def start(image: str, info: str | None = None, odometry: bool = False, depth: str = "", seconds_late: float = 0.0) -> None:
+    def start(
+        image: str, info: str | None = None, odometry: bool = False, depth: str = "",
+        seconds_late: float = 0.0, simulated: bool = False,
+    ) -> None:  # fmt: skip
         info = image.removesuffix("/compressed").rpartition("/")[0] + "/camera_info" if info is None else info
-        asked = {"image": image, "info": info, "odometry": odometry, "depth": depth, "seconds_late": seconds_late}
+        asked = {"image": image, "info": info, "odometry": odometry, "depth": depth}
+        asked |= {"seconds_late": seconds_late, "simulated": simulated}
         command = [sys.executable, "-c", CAMERA_PROCESS, json.dumps(asked)]
         processes.append(subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)}))
 

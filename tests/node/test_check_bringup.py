@@ -7,13 +7,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from conftest import CAMERA
-from sensor_msgs.msg import CameraInfo, CompressedImage
+from rclpy.node import Node
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from diff2i2p.datasets.odometry import T_BODY_OPTICAL
 from diff2i2p_ros import convert
 from diff2i2p_ros.bringup import check_bringup
-from diff2i2p_ros.bringup.probe import CameraTopic, Heard
+from diff2i2p_ros.bringup.probe import CameraTopic, Heard, Probe, ProbeError
 from diff2i2p_ros.node_main import run
 
 QUICK = ["--listen", "0.5", "--patience", "20"]
@@ -59,6 +60,26 @@ def test_of_several_cameras_one_must_be_named(camera_process, capsys):
     assert "/left/image_raw" in found["camera"]["sentence"]
 
 
+def test_a_camera_that_is_discovered_later_is_not_overlooked(ros):
+    probe, cameras = Probe(), Node("cameras")
+    cameras.create_publisher(Image, "/left/image_raw", 1)
+    late = lambda: cameras.create_publisher(Image, "/right/image_raw", 1)  # noqa: E731
+    probe.create_timer(0.5, lambda: late() if probe.count_publishers("/left/image_raw") else None)
+    with pytest.raises(ProbeError, match="several cameras: name one of /left/image_raw, /right/"):
+        probe.choose("", 20.0)
+    probe.destroy_node()
+    cameras.destroy_node()
+
+
+def test_in_simulated_time_stamps_are_held_against_the_clock_of_the_simulation(
+    camera_process, capsys
+):
+    camera_process(image="/front/image_raw", simulated=True)
+    code, found = look(capsys, "--tf-mode", "map_camera")
+    assert code == 0 and found["stamps"]["good"] and found["clock"]["good"]
+    assert "set use_sim_time" in found["clock"]["sentence"]
+
+
 def test_without_a_camera_it_says_so_in_one_sentence(capsys):
     assert check_bringup.main(["--patience", "0.1"]) == 1
     told = capsys.readouterr().out
@@ -95,6 +116,7 @@ def test_what_keeps_the_localizer_from_working_is_required(changes, subject, sen
     [
         ({"seconds": 30.0}, "images", "0.3 a second"),
         ({"age": -5.0}, "stamps", "5.0 s ahead of the clock"),
+        ({"age": 1.8e9, "clock": "/clock"}, "stamps", "by another clock than /clock"),
         ({"image": convert.image_message(np.zeros((48, 64), np.uint8), Header())}, "stamps", "have none"),
     ],
 )

@@ -98,7 +98,9 @@ def test_images_without_a_stamp_are_of_when_they_arrive_and_that_is_told(graph, 
     assert graph.until(lambda: robot.poses and robot.transforms)
     for header in (robot.poses[-1].header, robot.transforms[-1].header):
         assert abs(convert.seconds(header.stamp) - now) < 60
-    assert robot.said("the images have no stamp")
+    assert robot.said("the images have no stamp") and "NO_STAMPS" in robot.causes
+    graph.answer(robot.send_image, time.time())
+    assert graph.until(lambda: "NO_STAMPS" not in robot.causes)
 
 
 # --- frames
@@ -122,8 +124,10 @@ def test_a_pose_contradicts_a_body_frame_that_the_images_are_stamped_in(graph, r
     for seconds in (10.0, 11.0):
         robot.send_odometry(seconds, np.eye(4))
     graph.answer(robot.send_image, 10.5)
-    told = "odom's vertical 90 deg off the map's, and level if camera is a body frame"
+    told = "odom's vertical far off the map's, and level if camera is a body frame"
     assert graph.until(lambda: robot.said(told))
+    assert "BODY_FRAME" in robot.causes and "NO_ODOMETRY" not in robot.causes
+    assert robot.values["odometry"] == "odom's vertical is 90 deg off the map's"
 
 
 def test_an_optical_frame_contradicts_nothing(graph, robot):

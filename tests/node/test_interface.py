@@ -44,7 +44,8 @@ def test_the_node_offers_the_services_that_the_page_says(graph):
         return {name: types[0] for name, types in graph.node.get_service_names_and_types_by_node("localizer", "/served")}
 
     assert graph.until(lambda: expected.items() <= found().items())
-    assert {name for name in found() if not name.startswith("/served/localizer/")} == {"/served/relocalize", "/served/load_map"}
+    own = {name for name in found() if not name.startswith("/served/localizer/")}
+    assert own == {f"/served/{service.name}" for service in SERVICES} - {"/served/change_state"}
 
 
 def told(rows, namespace: str) -> dict:

@@ -14,7 +14,7 @@ import pytest
 from conftest import StubLocalizer
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-from rcl_interfaces.srv import DescribeParameters
+from rcl_interfaces.srv import DescribeParameters, GetParameters, ListParameters
 from rclpy.parameter import Parameter
 
 from diff2i2p.config import Config
@@ -144,6 +144,15 @@ def test_every_parameter_tells_what_it_is_and_its_range(graph, robot):
     assert "both" in told["matcher"].additional_constraints
 
 
+@pytest.mark.parametrize("is_given", [False, True], ids=["no file", "the shipped file"])
+def test_all_parameters_can_be_asked_for_at_once(graph, robot, root, is_given):
+    graph.start(wait=False, params_file=str(root / "launch/params/localizer.yaml") * is_given)
+    names = robot.call(graph, ListParameters, "localizer/list_parameters").result.names
+    request = GetParameters.Request(names=names)
+    values = robot.call(graph, GetParameters, "localizer/get_parameters", request).values
+    assert len(values) == len(names) > len(list(parameters(Config())))
+
+
 def test_the_shipped_parameters_file_gives_the_defaults(graph, root):
     graph.start(params_file=str(root / "launch/params/localizer.yaml"))
     assert graph.localizer.config == Config()
@@ -179,7 +188,11 @@ def test_a_live_parameter_takes_effect_on_the_next_image(graph, robot):
 
 @pytest.mark.parametrize(
     "name, value, reason",
-    [("verify.min_confidence", 1.5, "range"), ("tf_mode", "sideways", "one of map_odom, map_camera"), ("pnp.max_error", "wide", "type")],
+    [
+        ("verify.min_confidence", 1.5, "range"),
+        ("tf_mode", "sideways", "one of map_odom, map_camera, none"),
+        ("pnp.max_error", "wide", "type"),
+    ],
 )
 def test_a_value_that_cannot_be_is_refused_with_the_reason_and_the_old_one_stays(graph, robot, name, value, reason):
     node = graph.start(autostart=False, wait=False)
@@ -198,7 +211,8 @@ def test_a_parameter_that_cannot_be_ends_the_node_with_one_sentence(setting, wor
 
 def test_a_choice_that_does_not_exist_is_refused_with_those_that_do(graph, robot):
     graph.start(wait=False, tf_mode="sideways")
-    assert graph.until(lambda: robot.said("'tf_mode' is one of map_odom, map_camera, not 'sideways'"))
+    sentence = "'tf_mode' is one of map_odom, map_camera, none, not 'sideways'"
+    assert graph.until(lambda: robot.said(sentence))
 
 
 def test_the_node_answers_before_torch_is_there():

@@ -130,6 +130,8 @@ def test_a_latched_cloud_becomes_the_map_and_is_compiled_only_once(graph, robot,
     assert graph.until(lambda: robot.said("waiting for a cloud on /map_cloud"))
     robot.create_publisher(PointCloud2, "map_cloud", Graph.LATCHED).publish(room())
     assert graph.until(lambda: robot.image.get_subscription_count() and opened, seconds=60)
+    told = [status.message for status in robot.diagnostics]
+    assert "no map yet: compiling the 2,400 points of /map_cloud" in told
     compiled = CompiledMap.open(opened[0])
     assert compiled.frame_id == "site" and len(compiled.points) > 1000
     np.testing.assert_allclose(compiled.up, (0, 0, 1), atol=0.01)

@@ -6,7 +6,9 @@ import json
 import numpy as np
 import pytest
 from geometry_msgs.msg import PoseWithCovarianceStamped
+from rclpy.parameter import Parameter
 from std_msgs.msg import Header
+from std_srvs.srv import Trigger
 from test_transforms import odometry
 
 from diff2i2p.localization.result import Localization, Status
@@ -56,6 +58,45 @@ def test_without_a_robot_initialpose_is_the_cameras_own(graph, robot, say_where)
     say_where(here())
     graph.answer(robot.send_image, 1.0)
     np.testing.assert_allclose(graph.localizer.priors[0], here() @ T_BODY_OPTICAL, atol=1e-9)
+
+
+WHERE = {"initial_pose.x": 3.0, "initial_pose.y": -1.0, "initial_pose.yaw": np.pi / 2}
+
+
+def turned_left(x: float, y: float) -> np.ndarray:
+    T = here(x)
+    T[1, 3], T[:2, :2] = y, [[0, -1], [1, 0]]
+    return T
+
+
+def test_where_the_robot_is_may_be_a_parameter_when_the_node_starts(graph, robot):
+    graph.start(set_initial_pose=True, **WHERE)
+    graph.answer(robot.send_image, 1.0)
+    expected = turned_left(3.0, -1.0) @ T_BODY_OPTICAL
+    np.testing.assert_allclose(graph.localizer.priors[0], expected, atol=1e-9)
+
+
+def test_a_last_pose_is_newer_than_the_parameter(graph, robot, tmp_path):
+    file = tmp_path / "pose.json"
+    kept = LastPose(str(file), "", print)
+    kept.keep(here(7.0))
+    graph.start(set_initial_pose=True, last_pose_file=str(file), **WHERE)
+    graph.answer(robot.send_image, 1.0)
+    np.testing.assert_allclose(graph.localizer.priors[0], here(7.0), atol=1e-9)
+
+
+def test_a_service_says_that_the_robot_is_where_the_parameters_say_by_now(graph, robot):
+    node = graph.start(autostart=False, wait=False)
+    assert not robot.call(graph, Trigger, "set_initial_pose").success
+    node.trigger_configure(), node.trigger_activate()
+    assert graph.until(lambda: robot.image.get_subscription_count())
+    assert graph.until(lambda: robot.count_publishers("status"))
+    assert graph.answer(robot.send_image, 1.0)["state"] == "TRACKING"
+    node.set_parameters([Parameter(name, value=value) for name, value in WHERE.items()])
+    assert robot.call(graph, Trigger, "set_initial_pose").success
+    graph.answer(robot.send_image, 1.1)
+    expected = turned_left(3.0, -1.0) @ T_BODY_OPTICAL
+    np.testing.assert_allclose(graph.localizer.priors[-1], expected, atol=1e-9)
 
 
 def test_a_wrong_initialpose_costs_nothing_but_time(graph, robot, say_where):

@@ -151,6 +151,33 @@ def test_a_cloud_is_compiled_once_and_again_when_it_is_newer(tmp_path, capfd):
     assert not quickstart.is_current(made, cloud, "")
 
 
+def test_what_an_interrupted_compilation_leaves_is_removed(tmp_path, monkeypatch):
+    def killed(command):
+        (tmp_path / "site.i2pmap.part").touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(quickstart.subprocess, "run", killed)
+    with pytest.raises(KeyboardInterrupt):
+        quickstart.compiled(tmp_path / "site.ply", tmp_path, "")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_command_that_is_interrupted_while_it_is_imported_shows_no_traceback():
+    importing = "lambda module: print(flush=True) or signal.pause()"
+    code = (
+        "import signal; from types import SimpleNamespace; from diff2i2p_ros import commands\n"
+        f"commands.importlib = SimpleNamespace(import_module={importing})\n"
+        "commands.quickstart()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGINT and not errors
+
+
 def test_a_cloud_that_cannot_be_compiled_ends_it(tmp_path):
     (tmp_path / "site.ply").write_text("no cloud")
     with pytest.raises(quickstart.QuickstartError, match="could not be compiled"):
@@ -197,8 +224,10 @@ def test_it_runs_on_until_it_is_interrupted(graph, robot, live_camera, quickstar
     assert graph.until(lambda: len(robot.answers) > 15 or process.poll() is not None)
     assert process.poll() is None, process.communicate()
     process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT)  # of somebody impatient
     assert graph.until(lambda: process.poll() is not None)
     assert "It works" in process.stdout.read()
+    assert process.returncode == 0 and "Traceback" not in process.stderr.read()
     assert graph.until(lambda: not robot.count_publishers("status"))
 
 

@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import serialize_message
 from rosbags.rosbag2 import StoragePlugin, Writer
@@ -19,7 +20,8 @@ from tf2_msgs.msg import TFMessage
 from diff2i2p.camera import Camera
 from diff2i2p.datasets.sequences import write_sequence
 from diff2i2p_ros import convert, replay_node
-from diff2i2p_ros.replay_sources import BagSource
+from diff2i2p_ros.interface import REPLAY_PUBLISHED
+from diff2i2p_ros.replay_sources import ARRIVAL, BagSource
 
 STAMPS = 100.0 + 0.1 * np.arange(6)
 
@@ -123,16 +125,86 @@ def test_a_bag_is_replayed_byte_by_byte_at_the_speed_asked_for(graph, play, hear
     np.testing.assert_array_equal(convert.image(heard["image"][2]), shade(2))
 
 
-def write_bag(path, storage, camera: Camera) -> None:
-    """Five images and their camera_info as any recorder would store them."""
+def write_bag(path, storage, camera: Camera, is_info_late: bool = False) -> None:
+    """Five images and their camera_info as recorders store them; a static transform without QoS."""
     store = get_typestore(Stores.ROS2_JAZZY)
     with Writer(path, version=9, storage_plugin=storage) as bag:
         images = bag.add_connection("/image", "sensor_msgs/msg/Image", typestore=store)
         infos = bag.add_connection("/camera_info", "sensor_msgs/msg/CameraInfo", typestore=store)
+        static = bag.add_connection("/tf_static", "tf2_msgs/msg/TFMessage", typestore=store)
+        mount = convert.transform(np.eye(4), convert.stamp(0.0), "base_link", "camera")
+        began = round(STAMPS[0] * 1e9)
+        bag.write(static, began, serialize_message(TFMessage(transforms=[mount])))
         for n, stamp in enumerate(STAMPS[:5]):
             header = Header(stamp=convert.stamp(stamp), frame_id="camera")
-            bag.write(infos, round(stamp * 1e9), serialize_message(convert.camera_info(camera, header)))
-            bag.write(images, round(stamp * 1e9), serialize_message(convert.image_message(shade(n), header)))
+            info = serialize_message(convert.camera_info(camera, header))
+            image = serialize_message(convert.image_message(shade(n), header))
+            messages = [(infos, info), (images, image)]
+            for connection, message in messages[:: -1 if is_info_late else 1]:
+                bag.write(connection, round(stamp * 1e9), message)
+
+
+def test_in_lockstep_an_image_before_its_calibration_is_not_waited_for(
+    graph, play, robot, tmp_path
+):
+    write_bag(tmp_path / "bag", StoragePlugin.MCAP, robot.camera, is_info_late=True)
+    graph.start(wait=False)
+    process = play(bag=tmp_path / "bag", lockstep=True, rate=100.0)
+    assert graph.until(lambda: process.poll() is not None)
+    assert "no answer to the image" not in process.stderr.read()
+    assert {answer["stamp"] for answer in robot.answers} >= {f"{at:.9f}" for at in STAMPS[1:5]}
+
+
+def test_static_transforms_of_a_bag_are_latched_whatever_it_tells_of_qos(
+    graph, play, robot, heard, tmp_path
+):
+    write_bag(tmp_path / "bag", StoragePlugin.MCAP, robot.camera)
+    mounts = []
+    robot.create_subscription(TFMessage, "/tf_static", mounts.append, graph.LATCHED)
+    play(bag=tmp_path / "bag", rate=0.1)
+    assert graph.until(lambda: mounts)
+    assert mounts[0].transforms[0].child_frame_id == "camera"
+
+
+LISTENER = """
+import rclpy
+from tf2_msgs.msg import TFMessage
+rclpy.init()
+node = rclpy.create_node("listener")
+node.create_subscription(TFMessage, "/tf", print, 100)
+rclpy.spin(node)
+"""
+
+
+def test_with_the_shipped_dds_profile_transforms_are_acknowledged_at_once(graph, robot):
+    listener = subprocess.Popen([sys.executable, "-c", LISTENER], stdout=subprocess.DEVNULL)
+    try:
+        assert graph.until(lambda: robot.tf.get_subscription_count() == 2)  # and the robot's own
+        for second in range(5):
+            robot.send_odometry(float(second), np.eye(4))
+        assert robot.tf.wait_for_all_acked(ARRIVAL)
+    finally:
+        listener.kill()
+        listener.wait()
+
+
+@pytest.mark.parametrize("transport", ["raw", "compressed"])
+def test_its_topics_are_those_that_the_interface_page_tells(graph, sequence, transport):
+    parameters = {"sequence": str(sequence), "odometry": True, "clock": True}
+    parameters |= {"image_transport": transport}
+    overrides = [Parameter(name, value=value) for name, value in parameters.items()]
+    node = replay_node.ReplayNode(parameter_overrides=overrides)
+    absent = "image/compressed" if transport == "raw" else "image"
+    told = {f"/{t.name.lstrip('/')}": t.kind for t in REPLAY_PUBLISHED if t.name != absent}
+
+    def found() -> dict:
+        topics = node.get_publisher_names_and_types_by_node("replay", "/")
+        of_rclpy = ("/rosout", "/parameter_events")
+        return {name: kinds[0] for name, kinds in topics if name not in of_rclpy}
+
+    assert graph.until(lambda: told.keys() <= found().keys())
+    assert found() == told
+    node.destroy_node()
 
 
 def test_tf_static_of_a_bag_without_qos_profiles_is_latched_as_tf2_wants_it(graph, robot, tmp_path):

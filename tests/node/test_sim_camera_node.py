@@ -23,6 +23,7 @@ from tf2_msgs.msg import TFMessage
 
 from diff2i2p.parameters import parameters as config_parameters
 from diff2i2p_ros import convert, sim_camera_node
+from diff2i2p_ros.interface import SIM_PUBLISHED, SIM_SUBSCRIBED
 from diff2i2p_ros.sim_camera_node import SimCameraNode, SimConfig
 from diff2i2p_sim.robot.simulation import Place
 from diff2i2p_sim.world import World
@@ -242,6 +243,23 @@ def test_gazebo_is_bridged_to_the_same_topics(scene):
         assert topic["ros_type_name"] in types[name]
     robot = (WORLDS / "robot.sdf").read_text()
     assert [t["gz_topic_name"] for t in bridge if t["gz_topic_name"] != "/clock" and f">{t['gz_topic_name'][1:]}<" not in robot] == []
+
+
+def test_its_topics_are_those_that_the_interface_page_tells(scene):
+    node = scene.start(lockstep=True, depth=True)
+    of_rclpy = {"/rosout", "/parameter_events"}
+    for topics, find in (
+        (SIM_SUBSCRIBED, node.get_subscriber_names_and_types_by_node),
+        (SIM_PUBLISHED, node.get_publisher_names_and_types_by_node),
+    ):
+        told = {f"/{topic.name.lstrip('/')}": topic.kind for topic in topics}
+
+        def found(find=find) -> dict:
+            topics = find("sim_camera", "/")
+            return {name: kinds[0] for name, kinds in topics if name not in of_rclpy}
+
+        assert scene.until(lambda found=found, told=told: told.keys() <= found().keys())
+        assert found() == told
 
 
 def test_truth_and_odometry_part_by_the_drift(scene):

@@ -20,6 +20,12 @@ def odometry(x: float) -> np.ndarray:
     return T
 
 
+def knows(graph, seconds: float, x: float) -> bool:
+    """Whether the node has heard of this odometry."""
+    T_odom_camera = graph.node._session.transforms.odometry(convert.stamp(seconds), "camera")
+    return T_odom_camera is not None and np.allclose(T_odom_camera, odometry(x))
+
+
 def T_map_odom(robot) -> np.ndarray:
     return convert.matrix(robot.transforms[-1].transform)
 
@@ -138,12 +144,15 @@ def test_odometry_moves_the_prior_of_the_next_image(started, robot):
 def test_a_fix_is_remembered_with_the_odometry_of_its_image_though_that_came_late(started, robot):
     robot.send_odometry(1.0, odometry(0.0))
     started.answer(robot.send_image, 1.0)
-    started.localizer.seconds = 0.5
+    started.localizer.free.clear()
     robot.send_image(2.0)
     assert started.until(lambda: len(started.localizer.images) == 2)
     robot.send_odometry(2.0, odometry(0.4))
+    assert started.until(lambda: knows(started, 2.0, 0.4))
+    started.localizer.free.set()
     assert started.until(lambda: len(robot.answers) == 2)
     robot.send_odometry(3.0, odometry(0.6))
+    assert started.until(lambda: knows(started, 3.0, 0.6))
     started.answer(robot.send_image, 3.0)
     expected = started.localizer.T_map_camera @ np.linalg.inv(odometry(0.4)) @ odometry(0.6)
     np.testing.assert_allclose(started.localizer.priors[-1], expected, atol=1e-9)

@@ -7,7 +7,6 @@ from scipy.spatial.transform import Rotation
 from diff2i2p.datasets.trajectory import Trajectory
 from diff2i2p.geometry import T_BODY_OPTICAL
 
-
 UPRIGHT = np.cos(np.radians(30))
 NO_OPTICAL_FRAME = (
     "whose z axis points up as a body's does, not ahead as that of an optical frame: unless the camera"

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The default matcher: cells of the photo against cells of the drawn map, by the network that reads geometry."""
 
+import itertools
 from dataclasses import dataclass
 from typing import ClassVar
-
-import itertools
 
 import numpy as np
 import torch

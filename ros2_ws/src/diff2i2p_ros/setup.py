@@ -20,12 +20,12 @@ setup(
     install_requires=["diff2i2p", "diff2i2p_sim", "rosbags", "rosbags-image"],
     entry_points={
         "console_scripts": [
-            "localizer_node = diff2i2p_ros.localizer_node:main",
-            "replay_node = diff2i2p_ros.replay_node:main",
-            "sim_camera_node = diff2i2p_ros.sim_camera_node:main",
-            "demo = diff2i2p_ros.demo:main",
-            "quickstart = diff2i2p_ros.bringup.quickstart:main",
-            "check_bringup = diff2i2p_ros.bringup.check_bringup:main",
+            "localizer_node = diff2i2p_ros.commands:localizer_node",
+            "replay_node = diff2i2p_ros.commands:replay_node",
+            "sim_camera_node = diff2i2p_ros.commands:sim_camera_node",
+            "demo = diff2i2p_ros.commands:demo",
+            "quickstart = diff2i2p_ros.commands:quickstart",
+            "check_bringup = diff2i2p_ros.commands:check_bringup",
         ]
     },
 )

@@ -65,6 +65,11 @@ def seconds(stamp: Time) -> float:
     return stamp.sec + stamp.nanosec * 1e-9
 
 
+def nanoseconds(stamp: Time) -> int:
+    """Nanoseconds of a stamp, exact; negative before 1970, which rclpy's own Time refuses."""
+    return stamp.sec * 10**9 + stamp.nanosec
+
+
 def stamp(seconds: float) -> Time:
     """The stamp of `seconds` since the epoch, to the microsecond that a double carries."""
     microseconds = round(seconds * 1e6)
@@ -74,6 +79,11 @@ def stamp(seconds: float) -> Time:
 def text(stamp: Time) -> str:
     """A stamp in words, exact: what `status` gives, and what stamps can be compared by."""
     return f"{stamp.sec}.{stamp.nanosec:09d}"
+
+
+def place(T: np.ndarray) -> str:
+    """The position of a (4, 4) transform in words."""
+    return f"x y z = {', '.join(f'{value:.2f}' for value in T[:3, 3])}"
 
 
 def pose(T: np.ndarray) -> Pose:

@@ -32,3 +32,11 @@ def odom_lean(T_map_camera: np.ndarray, T_odom_camera: np.ndarray, up: np.ndarra
     """
     vertical = T_map_camera[:3, :3] @ T_odom_camera[2, :3]
     return float(np.degrees(np.arccos(np.clip(vertical @ up, -1, 1))))
+
+
+def on_floor(x: float, y: float, z: float, yaw: float) -> np.ndarray:
+    """The pose (4, 4) of a robot that stands upright: metres, radians."""
+    T = np.eye(4)
+    T[:2, :2] = [[np.cos(yaw), -np.sin(yaw)], [np.sin(yaw), np.cos(yaw)]]
+    T[:3, 3] = x, y, z
+    return T

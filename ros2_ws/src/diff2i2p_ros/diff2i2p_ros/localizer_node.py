@@ -17,6 +17,8 @@ from std_srvs.srv import Trigger
 from diff2i2p.config import Config
 from diff2i2p.parameters import ConfigError
 from diff2i2p_ros import parameters
+from diff2i2p_ros.localizer.causes import Cause
+from diff2i2p_ros.localizer.console import Console
 from diff2i2p_ros.localizer.health import Health
 from diff2i2p_ros.localizer.map_server import Maps
 from diff2i2p_ros.localizer.session import Session
@@ -42,7 +44,8 @@ def told(transition: Callable) -> Callable:
             return transition(node, state)
         except Exception as error:
             node.get_logger().error(traceback.format_exc())
-            node._say("map", f"{transition.__name__} failed with {type(error).__name__}: {error}")
+            problem = f"{transition.__name__} failed with {type(error).__name__}: {error}"
+            node._say(Cause.FAILURE, problem)
             return ERROR
 
     return telling
@@ -59,10 +62,11 @@ class LocalizerNode(LifecycleNode):
         self._active = False
         self._session: Session | None = None
         self._settings, self._config = NodeConfig(), Config()
-        self._health = Health()
+        self._health, self._console = Health(), Console(self.get_logger())
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._maps = Maps(self, localizer_factory, self._say, self._on_map)
         self.create_service(Trigger, "relocalize", self._relocalize)
+        self.create_service(Trigger, "set_initial_pose", self._set_initial_pose)
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still, or jump
         self.create_timer(1.0, self._beat, clock=steady)
         self._starter = self.create_timer(0.0, self._start, clock=steady)
@@ -88,8 +92,10 @@ class LocalizerNode(LifecycleNode):
             self._maps.stop()
             if not is_mendable(error):
                 raise
-            self._say("map", str(error))
+            self._say(Cause.NO_MAP, str(error))
             return FAILURE
+        self._say(Cause.FAILURE, "")
+        self.get_logger().info(f"configured: {self._maps.file or 'no map yet'}")
         return SUCCESS
 
     @told
@@ -106,6 +112,8 @@ class LocalizerNode(LifecycleNode):
         session, self._session, self._active = self._session, None, False
         if session:
             session.close()
+            if self.context.ok():  # else there is no log any more
+                self.get_logger().info("deactivated: no images are looked at any more")
         return SUCCESS
 
     @told
@@ -113,6 +121,7 @@ class LocalizerNode(LifecycleNode):
         """Free map and weights."""
         self._maps.stop()
         self._health.forget()
+        self.get_logger().info("cleaned up: map and weights are freed")
         return SUCCESS
 
     @told
@@ -166,13 +175,22 @@ class LocalizerNode(LifecycleNode):
         response.message = "the next image is searched in the whole map" if response.success else "the node is not active"
         if self._session:
             self._session.restart()
+            self._beat()
         return response
 
-    def _say(self, part: str, problem: str) -> None:
-        """Into the log and onto /diagnostics at once, when it is news."""
-        if self._health.note(part, problem):
-            if problem:
-                self.get_logger().warning(problem)
+    def _set_initial_pose(
+        self, request: Trigger.Request, response: Trigger.Response
+    ) -> Trigger.Response:
+        response.success = self._session is not None
+        response.message = "the node is not active"
+        if self._session:
+            response.message = "the next image is looked for where initial_pose says"
+            self._session.take_initial_pose()
+        return response
+
+    def _say(self, cause: Cause, problem: str) -> None:
+        """Onto /diagnostics at once, when it is news."""
+        if self._health.note(cause, problem):
             self._report()
 
     def _beat(self) -> None:
@@ -181,8 +199,10 @@ class LocalizerNode(LifecycleNode):
         self._report()
 
     def _report(self) -> None:
+        self._console.tell(self._health.problems)
+        name = f"{self.get_fully_qualified_name()}: localization"
         header = Header(stamp=self.get_clock().now().to_msg())
-        self._diagnostics.publish(self._health.array(f"{self.get_fully_qualified_name()}: localization", self._maps.file, header))
+        self._diagnostics.publish(self._health.array(name, self._maps.file, header))
 
     def destroy_node(self) -> None:
         self.on_shutdown(None)

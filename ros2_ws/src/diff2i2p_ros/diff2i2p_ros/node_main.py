@@ -4,9 +4,11 @@
 import atexit
 import gc
 import os
+import signal
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import rclpy
@@ -33,28 +35,54 @@ def keep_logs_somewhere() -> None:
         os.environ["ROS_LOG_DIR"] = tempfile.mkdtemp(prefix="ros-log-")
 
 
+@contextmanager
+def until_interrupted() -> Iterator[None]:
+    """Leaves the block quietly at Ctrl-C and at SIGTERM.
+
+    They take the context away from under whatever rclpy is at, which then may raise anything.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except Exception:
+        if rclpy.ok():
+            raise
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """No Ctrl-C reaches the block: whoever pressed it once sees things put in order."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def run(make_node: Callable[[], Node], args: list[str] | None = None, work: Callable[[Node], None] = rclpy.spin) -> int:
     """Make a node, let it `work` until that is done or a signal comes, destroy it. Gives the exit code.
 
-    What the user can mend ends in one sentence on stderr and code 2.
+    What the user can mend ends in one sentence on stderr and code 2. Only for the main thread.
     """
     keep_logs_somewhere()
     atexit.register(gc.freeze)  # else the collector looks through all of torch before the process may go: 0.7 s of a core
-    rclpy.init(args=args)
-    node = None
+    nodes: list[Node] = []
     try:
-        node = make_node()
-        work(node)
-    except (KeyboardInterrupt, ExternalShutdownException):
+        rclpy.init(args=args)
+        with until_interrupted():
+            nodes.append(make_node())
+            work(nodes[0])
+    except KeyboardInterrupt:  # before there was anything to leave
         pass
     except Exception as error:
-        if is_mendable(error):
-            print(error, file=sys.stderr)
-            return 2
-        if rclpy.ok():  # else a signal took the context away from under whatever rclpy was at
+        if not is_mendable(error):
             raise
+        print(error, file=sys.stderr)
+        return 2
     finally:
-        if node:
-            node.destroy_node()
-        rclpy.try_shutdown()
+        with undisturbed():
+            for node in nodes:
+                node.destroy_node()
+            rclpy.try_shutdown()
     return 0

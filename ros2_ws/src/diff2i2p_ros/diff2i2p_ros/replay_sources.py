@@ -24,7 +24,8 @@ from diff2i2p.datasets.sequences import Frame, Sequence
 from diff2i2p.geometry import T_BODY_OPTICAL
 from diff2i2p_ros import convert
 
-ARRIVAL = Duration(seconds=1.0)  # that the transforms of an image are given to arrive before it
+# that the transforms of an image are given to arrive before it; the shipped DDS profile takes 0.02 s
+ARRIVAL = Duration(seconds=0.2)
 LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
@@ -33,7 +34,7 @@ class Event(NamedTuple):
 
     stamp: float  # seconds
     messages: list[tuple[Publisher, Any]]
-    image: str = ""  # exact stamp of the image among them that somebody listens to, if there is one
+    image: str = ""  # exact stamp of the image among them that can be answered, if there is one
 
 
 class SequenceSource:
@@ -109,10 +110,15 @@ class BagSource:
             publisher.wait_for_all_acked(ARRIVAL)
 
     def __iter__(self) -> Iterator[Event]:
+        is_calibrated = not self._infos
         for connection, nanoseconds, data in self._bag.serialized(self._bag.connections):
             if publisher := self._publishers[connection.topic]:
-                heard = publisher in self._images and publisher.get_subscription_count()
-                yield Event(nanoseconds * 1e-9, [(publisher, bytes(data))], _stamp_text(data) if heard else "")
+                is_heard = publisher.get_subscription_count()
+                is_calibrated |= publisher in self._infos and bool(is_heard)
+                # an image before its calibration waits for that, and so must not be waited for
+                is_awaited = publisher in self._images and is_heard and is_calibrated
+                image = _stamp_text(data) if is_awaited else ""
+                yield Event(nanoseconds * 1e-9, [(publisher, bytes(data))], image)
 
     def _publisher(self, node: Node, connection: Connection) -> Publisher | None:
         package, _, name = connection.msgtype.split("/")
@@ -121,9 +127,10 @@ class BagSource:
         except (ImportError, AttributeError):
             node.get_logger().warning(f"{connection.topic} is left out: {connection.msgtype} is not installed")
             return None
-        durable = (qos.durability.name for qos in connection.ext.offered_qos_profiles)
-        # a bag that was converted, or written by a script, has no profiles; tf2 wants this one latched
-        latched = "TRANSIENT_LOCAL" in durable or connection.topic.endswith("/tf_static")
+        offered = (qos.durability.name for qos in connection.ext.offered_qos_profiles)
+        # a converted bag tells of no QoS; static transforms are latched by definition
+        is_static = connection.topic.rpartition("/")[2] == "tf_static"
+        latched = is_static or "TRANSIENT_LOCAL" in offered
         return node.create_publisher(message_type, connection.topic, LATCHED if latched else 10)
 
 

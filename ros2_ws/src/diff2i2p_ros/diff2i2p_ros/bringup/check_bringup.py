@@ -20,8 +20,10 @@ from diff2i2p.doctor import Finding
 from diff2i2p_ros import convert
 from diff2i2p_ros.bringup.probe import Heard, Probe, ProbeError, use_dds_profile
 from diff2i2p_ros.node_main import run
+from diff2i2p_ros.parameters import TF_MODES
 
 SLOW, LATE = 1.0, 1.0  # images a second, seconds
+STRANGE = 3600.0  # seconds between two clocks that show not the same time
 LEVELS = {DiagnosticStatus.OK: "OK", DiagnosticStatus.WARN: "WARN", DiagnosticStatus.ERROR: "ERROR", DiagnosticStatus.STALE: "STALE"}
 
 
@@ -53,6 +55,7 @@ def examine(probe: Probe, options: argparse.Namespace) -> list[Finding]:
 def hear(probe: Probe, options: argparse.Namespace) -> Heard:
     """Choose the camera and listen to it. Raises ProbeError."""
     camera = probe.choose(options.image, options.patience)
+    probe.follow_clock()
     return probe.listen(replace(camera, info=options.camera_info or camera.info), options.listen)
 
 
@@ -96,10 +99,15 @@ def _stamps(heard: Heard) -> Finding:
     stamp = convert.seconds(heard.image.header.stamp)
     if stamp == 0:
         return Finding("stamps", False, False, "The images have none: nothing can be tracked, nor put into TF at the right time.")
+    if abs(heard.age) > STRANGE:
+        remedy = "play a bag with --clock, and take its time alone"
+        sentence = f"The images are stamped by another clock than {heard.clock}: {remedy}."
+        return Finding("stamps", False, False, sentence)
     if abs(heard.age) > LATE:
         way = "behind" if heard.age > 0 else "ahead of"
-        remedy = "synchronise the computers (chrony), or set use_sim_time where a bag or a simulator gives the time"
-        return Finding("stamps", False, False, f"The images are {abs(heard.age):.1f} s {way} the clock of this computer: {remedy}.")
+        remedy = "synchronise the computers (chrony)"
+        sentence = f"The images are {abs(heard.age):.1f} s {way} {heard.clock}: {remedy}."
+        return Finding("stamps", False, False, sentence)
     return Finding("stamps", True, False, f"{1e3 * heard.age:.0f} ms from the image's stamp to its arrival.")
 
 
@@ -144,8 +152,11 @@ def _frame(probe: Probe, heard: Heard, options: argparse.Namespace) -> list[Find
 
 
 def _clock(probe: Probe) -> Finding:
-    if probe.count_publishers("/clock"):
-        return Finding("clock", True, False, "Somebody publishes /clock: set use_sim_time.")
+    if not probe.follow_clock():
+        silent = "Somebody publishes /clock, but no time comes: is the bag or simulation paused?"
+        return Finding("clock", False, False, silent)
+    if probe.is_simulated:
+        return Finding("clock", True, False, "The time is that of /clock: set use_sim_time.")
     return Finding("clock", True, False, "The time is this computer's; nobody publishes /clock.")
 
 
@@ -159,7 +170,8 @@ def _localizer(heard: Heard) -> Finding:
 def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="check_bringup", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     add_camera_options(parser)
-    parser.add_argument("--tf-mode", choices=("map_odom", "map_camera"), default="map_odom", help="what the localizer is to publish")
+    mode = "what the localizer is to publish"
+    parser.add_argument("--tf-mode", choices=TF_MODES, default=TF_MODES[0], help=mode)
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     return parser.parse_args(arguments)
 

@@ -12,6 +12,7 @@ import rclpy
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -23,6 +24,7 @@ CHECKOUT = Path(__file__).parents[5] / "launch"
 KINDS = {"sensor_msgs/msg/Image": Image, "sensor_msgs/msg/CompressedImage": CompressedImage}
 COMPRESSED = "/compressed"  # the ending that image_transport gives such topics
 NO_CAMERA = ("depth", "disparity", "matches", "mask")  # words in the names of image topics that carry no camera image
+SETTLED = 1.5  # seconds without news of a camera, after which all of them are known
 HEAR_ALL = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
@@ -60,6 +62,7 @@ class Heard:
     image: Image | CompressedImage | None = None
     info: CameraInfo | None = None
     age: float = 0.0  # seconds between the last image's stamp and its arrival
+    clock: str = "the clock of this computer"  # that age is measured by, in words
     diagnostics: dict[str, DiagnosticStatus] = field(default_factory=dict)  # of localizers
 
     @property
@@ -105,6 +108,7 @@ class Probe(Node):
     def choose(self, wanted: str, patience: float) -> CameraTopic:
         """The camera asked for, or the only one, or the one that has a calibration. Raises ProbeError with what there is."""
         self.wait(lambda: self._fitting(wanted), patience)
+        self._settle(patience)
         cameras, fitting = self.cameras(), self._fitting(wanted)
         if not cameras:
             domain = os.environ.get("ROS_DOMAIN_ID", "0")
@@ -117,6 +121,30 @@ class Probe(Node):
             raise ProbeError(f"there are several cameras: name one of {', '.join(camera.name for camera in calibrated)} with --image")
         return calibrated[0]
 
+    def _settle(self, patience: float) -> None:
+        """Go on looking: the first camera to be discovered need not be the only one."""
+        known, since = self.cameras(), time.monotonic()
+
+        def is_settled() -> bool:
+            nonlocal known, since
+            if (found := self.cameras()) != known:
+                known, since = found, time.monotonic()
+            return time.monotonic() - since > SETTLED
+
+        self.wait(is_settled, max(patience, SETTLED))
+
+    def follow_clock(self) -> bool:
+        """Take the time from /clock where somebody publishes it; False: none comes."""
+        if not self.count_publishers("/clock"):
+            return True
+        self.set_parameters([Parameter("use_sim_time", value=True)])
+        return self.wait(lambda: self.get_clock().now().nanoseconds, 2 * SETTLED)
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether the time is that of /clock."""
+        return self.get_clock().ros_time_is_active
+
     def _fitting(self, wanted: str) -> list[CameraTopic]:
         cameras = self.cameras()
         if wanted.endswith(COMPRESSED) and self.count_publishers(wanted):
@@ -126,11 +154,13 @@ class Probe(Node):
     def listen(self, camera: CameraTopic, seconds: float) -> Heard:
         """Count what comes for `seconds` from the first image on, which is waited for as long; and so is a calibration then."""
         heard = Heard(camera, seconds, self._offered(camera))
+        heard.clock = "/clock" if self.is_simulated else heard.clock
         kind = CompressedImage if camera.transport == "compressed" else Image
 
         def on_image(message: Image | CompressedImage) -> None:
             heard.images, heard.image = heard.images + 1, message
-            heard.age = (self.get_clock().now() - Time.from_msg(message.header.stamp, self.get_clock().clock_type)).nanoseconds * 1e-9
+            now = self.get_clock().now().nanoseconds
+            heard.age = (now - convert.nanoseconds(message.header.stamp)) * 1e-9
 
         def on_info(message: CameraInfo) -> None:
             heard.infos, heard.info = heard.infos + 1, message

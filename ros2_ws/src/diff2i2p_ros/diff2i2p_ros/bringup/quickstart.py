@@ -23,7 +23,8 @@ from diff2i2p.config import Config
 from diff2i2p.localization.result import Status
 from diff2i2p_ros.bringup.check_bringup import add_camera_options, hear, of_camera
 from diff2i2p_ros.bringup.probe import Heard, Probe, use_dds_profile
-from diff2i2p_ros.node_main import run
+from diff2i2p_ros.node_main import run, undisturbed, until_interrupted
+from diff2i2p_ros.node_runner import end
 from diff2i2p_ros.parameters import NodeConfig, params_file
 
 ENOUGH = 10  # verified poses that show that it works
@@ -110,11 +111,12 @@ def try_out(probe: Probe, command: list[str], options: argparse.Namespace) -> in
         console.print(outcome.sentence, style="bold green" if outcome.verified else "bold red", markup=False)
         if outcome.verified and not options.check:
             console.print("Ctrl-C ends it.")
-            probe.wait(lambda: node.poll() is not None, float("inf"))
+            with until_interrupted():
+                probe.wait(lambda: node.poll() is not None, float("inf"))
         return 0 if outcome.verified else 1
     finally:
-        node.terminate()
-        node.wait()
+        with undisturbed():
+            end(node)
 
 
 def weights_of(options: argparse.Namespace) -> str:
@@ -147,7 +149,12 @@ def compiled(source: Path, out: Path, weights: str) -> Path:
         return made
     console.print(f"compiling {source}: once, minutes for a large building", markup=False)
     arguments = [str(source), "--out", str(made), *(["--weights", weights] if weights else [])]
-    if subprocess.run([sys.executable, "-m", "diff2i2p.cli", "compile-map", *arguments]).returncode:
+    try:
+        command = [sys.executable, "-m", "diff2i2p.cli", "compile-map", *arguments]
+        is_compiled = not subprocess.run(command).returncode
+    finally:  # a compiler that has been killed leaves the half of it
+        made.with_name(f"{made.name}.part").unlink(missing_ok=True)
+    if not is_compiled:
         raise QuickstartError(f"{source} could not be compiled, for the reason above")
     return made
 

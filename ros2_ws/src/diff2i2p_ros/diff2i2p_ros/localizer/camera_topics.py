@@ -6,28 +6,29 @@ from collections.abc import Callable
 
 from rclpy.event_handler import QoSRequestedIncompatibleQoSInfo, SubscriptionEventCallbacks
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from diff2i2p.camera import CameraError
 from diff2i2p.datasets.image_messages import is_rectified
 from diff2i2p_ros import convert
+from diff2i2p_ros.localizer.causes import Cause, Say
+from diff2i2p_ros.localizer.map_server import LATCHED
 from diff2i2p_ros.parameters import NodeConfig
 
 ImageMessage = Image | CompressedImage
 KINDS = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")  # raw, compressed
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 TOGETHER = 0.05  # seconds that image and depth of one moment may be stamped apart
 
 
 class CameraTopics:
     """Subscriptions that keep only the newest. An image that comes before its calibration, or before its depth, waits for it."""
 
-    def __init__(self, node: Node, settings: NodeConfig, on_image: Callable, say: Callable[[str, str], None]):
+    def __init__(self, node: Node, settings: NodeConfig, on_image: Callable, say: Say):
         """`on_image(message, info, depth)` is called with every image; without info while there is none, and again when it comes.
 
-        depth: the message of the same moment, or None. `say` as in `Session`.
+        depth: the message of the same moment, or None.
         """
         self._node, self._settings, self._deliver, self._say = node, settings, on_image, say
         self._info: CameraInfo | None = None
@@ -35,6 +36,7 @@ class CameraTopics:
         self._early: ImageMessage | None = None
         self._waiting: ImageMessage | None = None  # for its depth
         self._depths: deque[Image] = deque(maxlen=5)
+        self._unheard: set[str] = set()  # topics of another QoS
         compressed = settings.image_transport == "compressed"
         self.topic = node.resolve_topic_name("image") + ("/compressed" if compressed else "")  # as image_transport names it
         self.rectified = is_rectified(self.topic)
@@ -47,16 +49,37 @@ class CameraTopics:
         self._images = self._subscribe(CompressedImage if compressed else Image, self.topic, self._on_image)
         self._depth = self._subscribe(Image, "depth", self._on_depth) if settings.use_depth else None
 
+    def problem(self) -> str:
+        """Of the cameras on the topic: images of several would be taken for those of one."""
+        publishers = self._node.get_publishers_info_by_topic(self.topic)
+        names = sorted(f"{of.node_namespace.rstrip('/')}/{of.node_name}" for of in publishers)
+        if len(names) < 2:
+            return ""
+        remedy = "remap image to the topic of one camera"
+        return f"{len(names)} cameras on {self.topic}, of {' and '.join(names)}: {remedy}"
+
     def _subscribe(self, kind: type, topic: str, callback: Callable) -> Subscription:
         # best effort hears every camera; a reliable subscriber would hear nothing of a best-effort one (image_pipeline issue 828)
         qos = QoSProfile(depth=1, reliability=ReliabilityPolicy[self._settings.reliability.upper()])
 
         def on_mismatch(event: QoSRequestedIncompatibleQoSInfo) -> None:
-            name, asked = self._node.resolve_topic_name(topic), self._settings.reliability
-            self._say(f"qos of {name}", f"{name} offers another QoS than {asked}, which we ask for: set reliability to best_effort")
+            self._unheard.add(self._node.resolve_topic_name(topic))
+            self._say_unheard()
 
         events = SubscriptionEventCallbacks(incompatible_qos=on_mismatch)
         return self._node.create_subscription(kind, topic, callback, qos, event_callbacks=events)
+
+    def _say_unheard(self) -> None:
+        offers = f"offers another QoS than {self._settings.reliability}, which we ask for"
+        problems = (f"{topic} {offers}" for topic in sorted(self._unheard))
+        remedy = ": set reliability to best_effort" if self._unheard else ""
+        self._say(Cause.QOS, "; ".join(problems) + remedy)
+
+    def _hear(self, topic: str) -> None:
+        """Something has come on this topic."""
+        if topic in self._unheard:
+            self._unheard.remove(topic)
+            self._say_unheard()
 
     def close(self) -> None:
         """Listen no more."""
@@ -65,11 +88,11 @@ class CameraTopics:
                 self._node.destroy_subscription(subscription)
 
     def _on_info(self, info: CameraInfo) -> None:
-        self._say(f"qos of {self._infos.topic_name}", "")
+        self._hear(self._infos.topic_name)
         problem = self._problem_of(info)
         is_ignored = bool(problem) and self._info is not None and not self._problem_of(self._info)
-        told = f"a damaged camera_info is ignored, the one before it holds: {problem}"
-        self._say("calibration", told if is_ignored else "")
+        ignored = f"a damaged camera_info is ignored, the one before it holds: {problem}"
+        self._say(Cause.BAD_CAMERA_INFO, ignored if is_ignored else "")
         if is_ignored:
             return
         if self.rectified and any(info.d):
@@ -83,8 +106,8 @@ class CameraTopics:
 
     def _on_image(self, message: ImageMessage) -> None:
         self._early = None if self._info else message
-        self._say("camera_info", "" if self._info else self._missing_info)
-        self._say(f"qos of {self.topic}", "")
+        self._say(Cause.NO_CAMERA_INFO, "" if self._info else self._missing_info)
+        self._hear(self.topic)
         if self._info is None or not self._depth:
             return self._deliver(message, self._info, None)
         if self._waiting:  # its depth has not come, and now it is old
@@ -135,7 +158,9 @@ class CameraTopics:
 
     def _deliver_with(self, depth: Image | None) -> None:
         message, self._waiting = self._waiting, None
-        self._say("depth", "" if depth else f"nothing on {self._depth.topic_name} within {TOGETHER} s of the image: localizing without")
+        topic = self._depth.topic_name
+        missing = f"nothing on {topic} within {TOGETHER} s of the image: localizing without"
+        self._say(Cause.NO_DEPTH, "" if depth else missing)
         self._deliver(message, self._info, depth)
 
     def _problem_of(self, info: CameraInfo) -> str:

@@ -44,11 +44,15 @@ class CloudCompiler:
         out = folder / f"{fingerprint(message, weights, config)}.i2pmap"
         if not out.is_file():
             with tempfile.TemporaryDirectory(dir=folder) as scratch:
-                cloud, settings = Path(scratch) / "cloud.ply", Path(scratch) / "config.yaml"
+                cloud, settings, made = (
+                    Path(scratch) / name for name in ("cloud.ply", "config.yaml", out.name)
+                )
                 write_cloud(cloud, convert.cloud(message))
                 settings.write_text(plain_yaml(config))
-                arguments = [cloud, "--out", out, "--config", settings, "--frame-id", message.header.frame_id or "map"]
+                frame = message.header.frame_id or "map"
+                arguments = [cloud, "--out", made, "--config", settings, "--frame-id", frame]
                 self._run([*arguments, *(["--weights", weights] if weights else [])])
+                os.replace(made, out)
         os.utime(out)  # used now
         prune(folder)
         return out

@@ -4,18 +4,20 @@
 import json
 import os
 import time
-from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+
+from diff2i2p_ros.localizer.causes import Cause, Say
 
 PERIOD = 5.0  # seconds between two writes: flash memory wears
 
 
 class LastPose:
-    """A small JSON file, written atomically. `site` names the map: a pose in another one is of no use. `say` as in `Session`."""
+    """A small JSON file, written atomically; `site` names the map that the pose is in."""
 
-    def __init__(self, path: str, site: str, say: Callable[[str, str], None]):
+    def __init__(self, path: str, site: str, say: Say):
         self._path, self._site, self._say = Path(path).expanduser(), site, say
         self._kept: np.ndarray | None = None
         self._written = -PERIOD
@@ -29,7 +31,8 @@ class LastPose:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
-            self._say("last_pose", f"the last pose in {self._path} cannot be read, and is not used: {error}")
+            problem = f"the last pose in {self._path} cannot be read, and is not used"
+            self._say(Cause.LAST_POSE, f"{problem}: {error}")
             return None
 
     def keep(self, T_map_camera: np.ndarray) -> None:
@@ -49,9 +52,11 @@ class LastPose:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             partial.write_text(json.dumps(kept))
             os.replace(partial, self._path)
-            self._say("last_pose", "")
+            self._say(Cause.LAST_POSE, "")
         except OSError as error:
-            self._say("last_pose", f"the last pose cannot be written: {error}")
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
+            self._say(Cause.LAST_POSE, f"the last pose cannot be written: {error}")
 
 
 def _is_rigid(T: np.ndarray) -> bool:

@@ -22,6 +22,7 @@ from diff2i2p.config import Config
 from diff2i2p.geometry import translated
 from diff2i2p_ros import convert
 from diff2i2p_ros.localizer.background import Background
+from diff2i2p_ros.localizer.causes import Cause, Say
 from diff2i2p_ros.localizer.cloud_map import CloudCompiler, MapUnavailable
 from diff2i2p_ros.node_main import is_mendable
 from diff2i2p_ros.parameters import NodeConfig
@@ -32,10 +33,10 @@ LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 class Maps:
     """Keeps one localizer. A new map is made ready beside it, and only then takes its place: `changed()` is then called.
 
-    `open_localizer(map_file, weights, config)` gives a localizer; `say(part, problem)` reports what is wrong, or that it is well.
+    `open_localizer(map_file, weights, config)` gives a localizer.
     """
 
-    def __init__(self, node: Node, open_localizer: Callable, say: Callable[[str, str], None], changed: Callable[[], None]):
+    def __init__(self, node: Node, open_localizer: Callable, say: Say, changed: Callable[[], None]):
         self._node, self._open, self._say, self._changed = node, open_localizer, say, changed
         self._background = Background(node)
         self._points = node.create_publisher(PointCloud2, "map_points", LATCHED)
@@ -51,7 +52,8 @@ class Maps:
         if settings.map_from_topic:
             self._compiler = CloudCompiler()
             self._clouds = self._node.create_subscription(PointCloud2, "map_cloud", self._on_cloud, LATCHED)
-            self._say("map", f"no map yet: waiting for a cloud on {self._clouds.topic_name}, latched as maps are")
+            topic = self._clouds.topic_name
+            self._say_of_cloud(f"waiting for a cloud on {topic}, latched as maps are")
             return
         if not settings.map_file:
             raise MapUnavailable("the parameter map_file is empty: name the .i2pmap that `diff2i2p compile-map` made of your cloud")
@@ -82,9 +84,10 @@ class Maps:
 
     def _take(self, file: str, localizer) -> None:
         self.file, self.localizer = file, localizer
-        self._say("map", "")
-        self._say("load_map", "")
+        self._say(Cause.NO_MAP, "")
+        self._say(Cause.MAP_REFUSED, "")
         compiled = localizer.map
+        self._say(Cause.NO_WEIGHTS, self._bareness(compiled))
         frame = self._settings.map_frame or compiled.frame_id
         if compiled.origin.any():  # RViz has single precision: it shows large coordinates in blocks
             frame = self._place_origin(frame, compiled.origin)
@@ -99,6 +102,14 @@ class Maps:
         self._origins.sendTransform(convert.transform(T_map_origin, now, map_frame, frame))
         return frame
 
+    def _bareness(self, compiled) -> str:
+        """That a map is used without its weights, unless that is meant."""
+        is_bare = compiled.header.get("weights_sha256") and not self._settings.weights
+        if not is_bare or self._config.matcher == "appearance":
+            return ""
+        remedy = "set weights to those, or matcher to appearance"
+        return f"the map was compiled with weights and is used without, by appearance: {remedy}"
+
     # --- another map, asked for
 
     async def _on_load_map(self, request: LoadMap.Request, response: LoadMap.Response) -> LoadMap.Response:
@@ -112,7 +123,8 @@ class Maps:
             localizer = await self._background.run(partial(self._open, file, self._settings.weights or None, self._config))
         except Exception as error:
             response.result = _result(error, url)
-            self._refuse("load_map", error, f"'{url}' was not loaded, and {self.file or 'no map'} serves on: ")
+            serving = f"'{url}' was not loaded, and {self.file or 'no map'} serves on"
+            self._say(Cause.MAP_REFUSED, f"{serving}: {self._words(error)}")
             return response
         if round_ is self._round:
             response.result = LoadMap.Response.RESULT_SUCCESS
@@ -125,12 +137,12 @@ class Maps:
         self._take(file, localizer)
         self._changed()
 
-    def _refuse(self, part: str, error: Exception, beginning: str = "") -> None:
+    def _words(self, error: Exception) -> str:
+        """What to tell of an error; of a bug, the traceback goes into the log."""
         if is_mendable(error):
-            self._say(part, f"{beginning}{error}")
-        else:
-            self._node.get_logger().error("".join(traceback.format_exception(error)))
-            self._say(part, f"{beginning}{type(error).__name__}: {error}")
+            return str(error)
+        self._node.get_logger().error("".join(traceback.format_exception(error)))
+        return f"{type(error).__name__}: {error}"
 
     # --- a map that comes as a cloud
 
@@ -147,7 +159,8 @@ class Maps:
             file = str(compiler.compile(message, weights, config))
             return file, self._open(file, weights or None, config)
 
-        self._say("map_cloud", f"compiling the {message.width * message.height:,} points of {self._clouds.topic_name}")
+        count, topic = message.width * message.height, self._clouds.topic_name
+        self._say_of_cloud(f"compiling the {count:,} points of {topic}")
         self._background.run(make).add_done_callback(partial(self._on_compiled, self._round, message))
 
     def _on_compiled(self, round_: object, message: PointCloud2, future: Future) -> None:
@@ -158,9 +171,16 @@ class Maps:
             return self._compile()
         self._message = None
         if error:
-            return self._refuse("map_cloud", error)
-        self._say("map_cloud", "")
+            return self._say_of_cloud(self._words(error))
+        self._say(Cause.CLOUD, "")
         self._replace(*future.result())
+
+    def _say_of_cloud(self, problem: str) -> None:
+        """How far the map from the topic is; an error while there is no other."""
+        if self.localizer:
+            self._say(Cause.CLOUD, problem)
+        else:
+            self._say(Cause.NO_MAP, f"no map yet: {problem}")
 
 
 def _result(error: Exception, url: str) -> int:

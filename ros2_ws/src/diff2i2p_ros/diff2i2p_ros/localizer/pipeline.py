@@ -11,10 +11,12 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from diff2i2p.camera import CameraError
 from diff2i2p.drawing import matches_on_image
 from diff2i2p.localization.result import Localization
 from diff2i2p.localization.track import Tracker
 from diff2i2p_ros import convert
+from diff2i2p_ros.localizer.stopwatch import Moment
 
 
 class Job(NamedTuple):
@@ -30,8 +32,7 @@ class Job(NamedTuple):
     odom_is_level: bool
     rectified: bool  # the images are undistorted already
     wants_picture: bool
-    age: int  # nanoseconds between the image's stamp and its arrival, by the node's clock
-    arrived: float  # time.perf_counter
+    arrived: Moment
 
 
 class Answer(NamedTuple):
@@ -40,6 +41,7 @@ class Answer(NamedTuple):
     job: Job
     found: Localization | None
     problem: str
+    cause: str  # of the problem, for programs
     latency_ms: float  # since the image arrived
     picture: np.ndarray | None = None  # (H, W, 3) uint8 RGB of the matches, if wanted
 
@@ -55,12 +57,15 @@ class Answer(NamedTuple):
     @property
     def figures(self) -> dict[str, object]:
         """What is worth telling, ready for JSON."""
-        told = {"reason": self.reason, "state": self.job.tracker.state.value, "latency_ms": round(self.latency_ms, 1)}
+        status = self.found.status.name if self.found else "UNUSABLE_IMAGE"
+        cause = "" if self.ok else self.cause or status
+        told = {"cause": cause, "reason": self.reason, "state": self.job.tracker.state.value}
+        told["latency_ms"] = round(self.latency_ms, 1)
         found = self.found
         if found is None:
-            return {"status": "UNUSABLE_IMAGE"} | told
+            return {"status": status} | told
         return {
-            "status": found.status.name,
+            "status": status,
             "confidence": round(float(found.confidence), 4),
             "matcher": found.matcher,
             "matches": 0 if found.correspondences is None else len(found.correspondences),
@@ -80,19 +85,24 @@ def look(job: Job, localizer, odometry: Callable) -> Answer:
     Nothing is raised: a message that cannot be used becomes the problem of the answer, and so does a bug, with its
     traceback, because a dead worker thread would leave a node that looks alive.
     """
-    found, problem, picture = None, "", None
+    found, problem, cause, picture = None, "", "", None
     try:
         found = _localize(job, localizer, odometry)
         picture = matches_picture(found) if job.wants_picture and found.view else None
     except ValueError as error:  # ImageError, CameraError and their like: written to be read
         problem = str(error)
+        cause = "CALIBRATION" if isinstance(error, CameraError) else "IMAGE"
     except Exception:
+        cause = "BUG"
         problem = f"the localizer failed on this image: {traceback.format_exc()}"
-    return Answer(job, found, problem, (time.perf_counter() - job.arrived) * 1e3, picture)
+    latency_ms = (time.monotonic_ns() - job.arrived.steady) * 1e-6
+    return Answer(job, found, problem, cause, latency_ms, picture)
 
 
 def _localize(job: Job, localizer, odometry: Callable[..., np.ndarray | None]) -> Localization:
     stamp = job.stamp
+    if stamp.sec < 0:
+        raise convert.ImageError("the image is stamped before 1970: is the camera's clock set?")
     evidence = {} if job.depth is None else {"depth": convert.depth(job.depth)}
     T_odom_camera = odometry(stamp, job.camera_frame)
     if job.odom_is_level and T_odom_camera is not None:
