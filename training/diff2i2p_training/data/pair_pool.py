@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pairs on disk, some hundred to a file, read one at a time; old files make room for new ones."""
+
+import os
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from diff2i2p.mapping.drawn_geometry import CHANNELS
+from diff2i2p_training.data.drawn_pairs import DrawnPair
+
+FORMAT = "diff2i2p-pairs-1"
+SHARD = 256  # pairs of one file at most: about 170 MB
+ARRAYS = "photos", "drawings", "pixels"
+
+
+class PoolError(ValueError):
+    """A folder of pairs that cannot be used: says why and what to do."""
+
+
+class PairPool:
+    """The shards SITE-PART.safetensors of a folder, which other processes may be writing."""
+
+    def __init__(self, folder: Path | str):
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.read, self.shards = -1, []  # when the folder was last listed, and what it held
+
+    def __len__(self) -> int:
+        """Shards there are now."""
+        changed = self.folder.stat().st_mtime_ns
+        if changed != self.read:
+            self.read, self.shards = changed, sorted(self.folder.glob("[!.]*.safetensors"))
+        return len(self.shards)
+
+    def draw(self, rng: np.random.Generator) -> DrawnPair:
+        """Any pair of any shard. Raises PoolError."""
+        while count := len(self):
+            path = self.shards[rng.integers(count)]
+            try:
+                return _read(path, rng)
+            except FileNotFoundError:  # it has made room since the folder was listed
+                self.read = -1
+        raise PoolError(f"{self.folder} holds no pairs: name data to make some of")
+
+    def add(self, site: str, pairs: Iterable[DrawnPair]) -> int:
+        """Write the pairs of a site, a shard at a time; gives their number. Raises OSError."""
+        pairs, count = iter(pairs), 0
+        for part in range(10**6):
+            shard = list(islice(pairs, SHARD))
+            if not shard:
+                break
+            self._write(f"{site}-{part}", site, shard)
+            count += len(shard)
+        return count
+
+    def keep(self, most: int) -> None:
+        """Delete the oldest shards where there are more than `most`, by the order of their names."""
+        for path in self.shards[: len(self) - most] if len(self) > most else ():
+            path.unlink(missing_ok=True)
+
+    def _write(self, name: str, site: str, pairs: list[DrawnPair]) -> None:
+        columns = ([getattr(pair, part) for pair in pairs] for part in ("photo", "drawing", "pixels"))
+        tensors = {key: np.stack(column) for key, column in zip(ARRAYS, columns, strict=True)}
+        partial = self.folder / f".{name}.part"  # no shard until it is whole
+        save_file(tensors, partial, {"format": FORMAT, "site": site})
+        os.replace(partial, self.folder / f"{name}.safetensors")
+
+
+def _read(path: Path, rng: np.random.Generator) -> DrawnPair:
+    """Any pair of a shard. Raises PoolError, FileNotFoundError."""
+    try:
+        with safe_open(path, "np") as shard:
+            metadata = shard.metadata() or {}
+            slices = [shard.get_slice(key) for key in ARRAYS]
+            photos, drawings, pixels = (tuple(part.get_shape()) for part in slices)
+            fits = len(pixels) == 3 and drawings == (photos[0], CHANNELS, *photos[1:])
+            if metadata.get("format") != FORMAT or not fits or not photos[0]:
+                raise PoolError(f"{path} is no shard of pairs: remove it")
+            number = int(rng.integers(photos[0]))
+            return DrawnPair(metadata["site"], *(part[number] for part in slices))
+    except (SafetensorError, KeyError, IndexError) as error:
+        raise PoolError(f"{path} cannot be read as a shard of pairs ({error}): remove it") from error
+
+
+class Mixture:
+    """Pairs of several sources, in turn by chance."""
+
+    def __init__(self, sources: list, shares: list[float]):
+        """sources: what has `draw`; shares: how often each is asked, of their sum."""
+        self.sources, self.chances = sources, np.array(shares) / sum(shares)
+
+    def draw(self, rng: np.random.Generator) -> DrawnPair:
+        return self.sources[rng.choice(len(self.sources), p=self.chances)].draw(rng)
