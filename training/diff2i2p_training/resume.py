@@ -1,10 +1,47 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checkpoints of a training under way: written whole or not at all, read without trust."""
 
+import dataclasses
 import pickle
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import nn
+
+
+@dataclass
+class Progress:
+    """Where training stands; saved with every checkpoint."""
+
+    step: int = 0
+    seconds: float = 0.0
+
+
+def save_progress(
+    path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress
+) -> None:
+    """Write the checkpoint that `resume` goes on from."""
+    states = {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
+    write_checkpoint(path, states | {"progress": dataclasses.asdict(progress)})
+
+
+def resume(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+    """Fill network and optimizer with what `path` holds; nothing happens where it does not exist.
+
+    Raises ValueError for the checkpoint of another network.
+    """
+    state = read_checkpoint(path, "cpu", {"network", "optimizer", "progress"})
+    if state is None:
+        return Progress()
+    try:
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+        return Progress(**state["progress"])
+    except (RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ValueError(
+            f"{path} was begun with another network: remove it to begin anew, or write elsewhere"
+        ) from error
 
 
 def write_checkpoint(path: Path, state: dict) -> None:

@@ -49,13 +49,14 @@ def place_pairs(seed: int, eye: Camera = EYE, photos: int = PHOTOS) -> Iterator[
     return draw_pairs(dense, _photos(today, camera, poses, rng), rng, f"place{seed:07d}", eye=eye)
 
 
-def fill(folder: Path, first: int, step: int, kept: int) -> None:
-    """Write a shard for every `step`-th place from the seed `first` on, without end.
+def fill(folder: Path, step: int, kept: int, first: int | None = None, until: int = 0) -> None:
+    """Write a shard for every `step`-th place from the seed `first` on, the next one unless given.
 
-    Only the last `kept` stay. A place that cannot be built is named and left out.
+    Only the last `kept` stay. Ends when there are `until`; 0 goes on for ever. A place that cannot
+    be built is named and left out.
     """
-    pool, seed = PairPool(folder), first
-    while True:
+    pool, seed = PairPool(folder), next_seed(folder) if first is None else first
+    while not until or len(pool) < until:
         try:
             pairs = list(place_pairs(seed))
         except Exception as error:  # one place must not end what runs for days
@@ -74,7 +75,7 @@ class PlaceMakers:
         context = multiprocessing.get_context("spawn")  # forks of a process with threads may hang
         first = next_seed(folder)
         self.processes = [
-            context.Process(target=fill, args=(folder, first + n, processes, kept), daemon=True)
+            context.Process(target=fill, args=(folder, processes, kept, first + n), daemon=True)
             for n in range(processes)
         ]
 

@@ -13,7 +13,9 @@ from torch.nn import functional as F
 from diff2i2p.network.geometry_network import Cells, GeometryNetwork, cell_middles
 from diff2i2p.network.trunk import STRIDE
 from diff2i2p_training.data.cell_batches import CellBatch
+from diff2i2p_training.precision import bfloat16_pays
 
+PHOTO_PACE = 0.1  # learning rate of the photo's branch, in learning rates of the rest
 ALIKE = 10.0  # pixels in which two cells show too much the same to be told apart
 LEAST_WEIGHT = 0.3  # of a match that neither side thinks reliable
 RELIABILITY = 0.5  # weight of its loss, for each side
@@ -29,11 +31,19 @@ class CellObjective(nn.Module):
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)
 
+    def groups(self) -> list[dict]:
+        """Parameters by pace: the photo's branch keeps what it has seen of the world."""
+        photo = list(self.network.photo.parameters())
+        rest = [p for name, p in self.network.named_parameters() if not name.startswith("photo.")]
+        return [{"params": rest, "pace": 1.0}, {"params": photo, "pace": PHOTO_PACE}]
+
     def forward(self, batch: CellBatch, done: float) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """The sum, and every loss and share by name. done: share of the training that is over."""
-        photo = self.network.encode_photo(batch.photos)
-        drawn = self.network.encode_geometry(batch.drawings)
-        with torch.autocast(batch.photos.device.type, enabled=False):
+        """The sum, and every loss and share by name. `done` changes nothing."""
+        device = batch.photos.device.type
+        with torch.autocast(device, torch.bfloat16, enabled=bfloat16_pays(device)):
+            photo = self.network.encode_photo(batch.photos)
+            drawn = self.network.encode_geometry(batch.drawings)
+        with torch.autocast(device, enabled=False):
             losses = cell_losses(self.network, _float(photo), _float(drawn), batch)
         return losses["matching"] + RELIABILITY * losses["reliability"] + losses["tuning"], losses
 
