@@ -32,7 +32,7 @@ class Budget:
         self.schedule, self.minutes = schedule, minutes
         self.epoch = getattr(dataset, "epoch", 0) / processes  # steps
         if schedule.epochs and not self.epoch:
-            raise ValueError("training.schedule.epochs needs pairs: synthetic worlds have no end, give --minutes")
+            raise ValueError("training.schedule.epochs needs pairs: other data has no end, give --minutes")
 
     def done(self, progress: Progress) -> float:
         """Share of the training that is over."""
