@@ -70,8 +70,7 @@ def stored_pairs(folder: Path, real: RealData, kept: int) -> tuple[Mixture, str]
     add_real(reals, real)
     if not len(reals):
         return Mixture([places], [1.0]), "synthetic places"
-    names = sorted({path.name.rsplit("-", 1)[0] for path in reals.shards})
-    data = f"synthetic places; real images: {', '.join(names)}"
+    data = f"synthetic places; real images: {', '.join(sorted(set(reals.sites)))}"
     return Mixture([places, reals], [PLACES_SHARE, REAL_SHARE]), data
 
 

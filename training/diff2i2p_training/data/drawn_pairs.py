@@ -22,9 +22,9 @@ from diff2i2p.network.geometry_network import cell_middles
 from diff2i2p.render import Surfaces, close_cracks
 from diff2i2p_training.data.synthesis import SiteView
 
-# how far a drawing is from its photo: its chance, metres along each axis, degrees of yaw, pitch and roll
-NEAR, MIDDLING, FAR = (0.12, (6, 4, 3)), (0.45, (20, 10, 8)), (0.9, (30, 15, 10))
-NEAR_SHARE, FAR_SHARE = 0.25, 0.2
+# how far a drawing is from its photo: metres along each axis; degrees of yaw, pitch and roll
+NEAR, MIDDLING, FAR = (0.12, (6, 4, 3)), (0.45, (20, 12, 8)), (0.9, (30, 20, 10))
+NEAR_SHARE, FAR_SHARE = 0.2, 0.4
 SAME_LENS = 0.4  # share of the drawings by the photo's own camera, as a map is drawn again at a pose
 SHOWN = 0.4  # share of a drawing that must show the map
 TRIES = 4  # places from which that is tried

@@ -28,23 +28,33 @@ class PairPool:
     def __init__(self, folder: Path | str):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.read, self.shards = -1, []  # when the folder was last listed, and what it held
+        self.listed = -1  # when the folder had been changed that the lists below are of
+        self.shards: list[Path] = []
+        self.chances = np.zeros(0)
 
     def __len__(self) -> int:
         """Shards there are now."""
         changed = self.folder.stat().st_mtime_ns
-        if changed != self.read:
-            self.read, self.shards = changed, sorted(self.folder.glob("[!.]*.safetensors"))
+        if changed != self.listed:
+            sizes = {path: _size(path) for path in sorted(self.folder.glob("[!.]*.safetensors"))}
+            self.shards = [path for path, size in sizes.items() if size]
+            self.chances = _chances(self.sites, np.array([sizes[path] for path in self.shards]))
+            self.listed = changed
         return len(self.shards)
+
+    @property
+    def sites(self) -> list[str]:
+        """The site of each shard."""
+        return [path.stem.rsplit("-", 1)[0] for path in self.shards]
 
     def draw(self, rng: np.random.Generator) -> DrawnPair:
         """Any pair of any shard. Raises PoolError."""
         while count := len(self):
-            path = self.shards[rng.integers(count)]
+            path = self.shards[rng.choice(count, p=self.chances)]
             try:
                 return _read(path, rng)
             except FileNotFoundError:  # it has made room since the folder was listed
-                self.read = -1
+                self.listed = -1
         raise PoolError(f"{self.folder} holds no pairs: name data to make some of")
 
     def add(self, site: str, pairs: Iterable[DrawnPair]) -> int:
@@ -65,10 +75,29 @@ class PairPool:
 
     def _write(self, name: str, site: str, pairs: list[DrawnPair]) -> None:
         columns = ([getattr(pair, part) for pair in pairs] for part in ("photo", "drawing", "pixels"))
-        tensors = {key: np.stack(column) for key, column in zip(ARRAYS, columns, strict=True)}
+        arrays = (np.ascontiguousarray(np.stack(column)) for column in columns)  # or it is garbled
+        tensors = dict(zip(ARRAYS, arrays, strict=True))
         partial = self.folder / f".{name}.part"  # no shard until it is whole
         save_file(tensors, partial, {"format": FORMAT, "site": site})
         os.replace(partial, self.folder / f"{name}.safetensors")
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file, 0 when it is gone."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _chances(sites: list[str], sizes: np.ndarray) -> np.ndarray:
+    """How often each shard is drawn from: a site by the root of its size, as photos of one place
+    repeat each other."""
+    if not sites:
+        return np.zeros(0)
+    _, owner = np.unique(sites, return_inverse=True)
+    weights = sizes / np.sqrt(np.bincount(owner, sizes)[owner])
+    return weights / weights.sum()
 
 
 def _read(path: Path, rng: np.random.Generator) -> DrawnPair:

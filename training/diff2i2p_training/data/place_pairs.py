@@ -13,23 +13,28 @@ from diff2i2p.camera import Camera
 from diff2i2p.cloud import PointCloud
 from diff2i2p.mapping.dense import DenseMap
 from diff2i2p.mapping.geometry_index import EYE
+from diff2i2p_sim.description import Lighting
+from diff2i2p_sim.lighting import LIGHTINGS, random_lighting
 from diff2i2p_sim.places import PLACES
 from diff2i2p_sim.rendering.lidar_scan import scan_positions
-from diff2i2p_sim.world import LIGHTINGS, World
+from diff2i2p_sim.rendering.scan_style import ScanStyle
+from diff2i2p_sim.world import World
 from diff2i2p_training.data.drawn_pairs import DrawnPair, draw_pairs, nudged
 from diff2i2p_training.data.pair_pool import PairPool
 from diff2i2p_training.data.synthesis import SiteView
 
 FIRST = 1000  # seeds below are for demos, tests and benchmarks, never trained on
-FREQUENT = {"home": 3.0, "office": 2.0}  # of kinds of places; 1 of the others
+FREQUENT = {"home": 3.5, "office": 2.0, "street": 1.5}  # of kinds of places; 1 of the others
 PLAIN_OFFICES, ROOMS = 0.2, (1, 4)  # share of the offices that are those of the demo, their rooms
-PHOTOS, RATE = 60, 10.0  # of a place, and a second of the mapping run
+PHOTOS, RUN, RATE = 60, 60, 10.0  # of a place; poses of its mapping run, and a second
 HANDHELD, SHAKEN = 0.75, (0.1, (20, 10, 6))  # share of the places; metres and degrees
 FOCAL = (190.0, 320.0)  # pixels
 EYE_HEIGHT = (0.5, 1.7)  # metres of the camera under way
-STANDS, HALF_SEEN = (1.0, 2.5), 0.3  # metres between scans; share of the maps that end before the place
-NOISE, VOXEL = (0.003, 0.025), (0.02, 0.07)  # metres, of scans
+STANDS = (1.0, 2.5)  # metres between scans
+ANY_STYLE, NOISE, VOXEL = 0.7, (0.003, 0.02), (0.02, 0.06)  # share of the scans; metres, of others
 CHANGED, RELIT, UNCOLOURED = 0.5, 0.7, 0.3  # share of the places, of the photos, of the maps
+LIGHTS = 6  # random ones of a place, beside those with a name
+OUTDOOR_REACH = 2.5  # times as far away are drawings outdoors
 NEAREST = 0.5  # metres that half of a photo must be away
 FEWEST = 20  # pairs without which a place is left out
 
@@ -38,15 +43,17 @@ def place_pairs(seed: int, eye: Camera = EYE, photos: int = PHOTOS) -> Iterator[
     """The pairs of the place that a seed stands for."""
     rng = np.random.default_rng([seed, 99])
     world = _place(seed, rng)
-    _, poses = world.drive(seed, photos, RATE, cover=True, height=float(rng.uniform(*EYE_HEIGHT)))
-    dense = DenseMap.build(_mapped(world, poses, rng))
+    _, run = world.drive(seed, RUN, RATE, cover=True, height=float(rng.uniform(*EYE_HEIGHT)))
+    dense = DenseMap.build(_mapped(world, run, rng))
     today = world.changed(seed) if rng.random() < CHANGED else world
-    if rng.random() < HANDHELD:
-        poses = world.handheld(seed, photos)
+    by_hand = rng.random() < HANDHELD
+    poses = world.handheld(seed, photos) if by_hand else run[:: -(-RUN // photos)]
     zoom = eye.width / EYE.width
     focal = float(rng.uniform(*FOCAL)) * zoom
     camera = Camera(eye.width, eye.height, (focal, focal, *eye.K[2:]))
-    return draw_pairs(dense, _photos(today, camera, poses, rng), rng, f"place{seed:07d}", eye=eye)
+    reach = OUTDOOR_REACH if world.rooms[0].outdoors else 1.0
+    views = _photos(today, camera, poses, rng)
+    return draw_pairs(dense, views, rng, f"place{seed:07d}", reach=reach, eye=eye)
 
 
 def fill(folder: Path, step: int, kept: int, first: int | None = None, until: int = 0) -> None:
@@ -107,12 +114,12 @@ def _place(seed: int, rng: np.random.Generator) -> World:
 
 
 def _mapped(world: World, poses: np.ndarray, rng: np.random.Generator) -> PointCloud:
-    """The cloud of a mapping run along poses (F, 4, 4), by a scanner that may be poor."""
+    """The cloud of a mapping run along poses (F, 4, 4), by any sensor or a good one."""
     positions = scan_positions(poses, float(rng.uniform(*STANDS)))
-    if rng.random() < HALF_SEEN:
-        positions = positions[: max(3, len(positions) * 2 // 3)]
-    noise, voxel = rng.uniform(*NOISE), np.exp(rng.uniform(*np.log(VOXEL)))
-    cloud = world.scan(rng, positions, noise=float(noise), voxel=float(voxel))
+    noise, voxel = float(rng.uniform(*NOISE)), float(np.exp(rng.uniform(*np.log(VOXEL))))
+    any_style = rng.random() < ANY_STYLE
+    style = ScanStyle.random(rng) if any_style else ScanStyle(noise=noise, voxel=voxel)
+    cloud = world.scan(rng, positions, style)
     return PointCloud(cloud.points, None, cloud.intensity) if rng.random() < UNCOLOURED else cloud
 
 
@@ -120,9 +127,17 @@ def _photos(
     world: World, camera: Camera, poses: np.ndarray, rng: np.random.Generator
 ) -> Iterator[SiteView]:
     """What a camera that is not held still sees at poses (F, 4, 4), in many lights."""
+    lights = _lights(world, rng)
     for T_map_camera in poses:
         T = nudged(T_map_camera, rng, *SHAKEN)
-        light = str(rng.choice(list(LIGHTINGS))) if rng.random() < RELIT else None
+        light = lights[rng.integers(len(lights))] if rng.random() < RELIT else None
         images, depths = world.render(camera, T[None], light)
         if np.median(depths[0]) >= NEAREST:
             yield SiteView(cv2.cvtColor(images[0], cv2.COLOR_RGB2GRAY), depths[0], camera, T)
+
+
+def _lights(world: World, rng: np.random.Generator) -> list[Lighting]:
+    """Lights that a place may be in; under the sky only its own, whose sun is baked."""
+    if world.rooms[0].outdoors:
+        return [world.lighting]
+    return [*LIGHTINGS.values(), *(random_lighting(rng) for _ in range(LIGHTS))]
