@@ -23,14 +23,19 @@ MIDDLES = cell_middles(HEIGHT, WIDTH).numpy()
 
 
 class Places:
-    """Two places: photo and drawing of each are one pattern, so that there is something to learn."""
+    """Two places: photo and drawing of each are one pattern: there is something to learn."""
 
     def __init__(self):
         rng = np.random.default_rng(0)
         self.pairs = [self._pair(name, rng) for name in ("here", "there")]
 
     def _pair(self, name: str, rng: np.random.Generator) -> DrawnPair:
-        photo = rng.integers(0, 255, (HEIGHT // 4, WIDTH // 4)).astype(np.uint8).repeat(4, 0).repeat(4, 1)
+        photo = (
+            rng.integers(0, 255, (HEIGHT // 4, WIDTH // 4))
+            .astype(np.uint8)
+            .repeat(4, 0)
+            .repeat(4, 1)
+        )
         drawing = np.broadcast_to((photo // 2).astype(np.int8), (CHANNELS, HEIGHT, WIDTH))
         return DrawnPair(name, photo, drawing, MIDDLES)
 
@@ -78,7 +83,9 @@ def test_a_cell_competes_with_others_of_its_photo_and_with_other_sites(batch):
     same = batch.pair[:, None] == batch.pair
     here, there = batch.pair != 1, batch.pair == 1
     assert allowed.diagonal().all()
-    assert not allowed[same & (apart < 9) & (apart > 0)].any() and allowed[same & (apart > 11)].all()
+    assert (
+        not allowed[same & (apart < 9) & (apart > 0)].any() and allowed[same & (apart > 11)].all()
+    )
     assert allowed[here][:, there].all()
     assert not allowed[(batch.pair == 0)][:, batch.pair == 2].any()
 
@@ -105,7 +112,9 @@ def test_what_both_sides_trust_counts_more_and_nothing_counts_for_nothing():
 
 
 def test_features_are_read_at_pixels_and_at_cells(batch):
-    maps = torch.stack([torch.arange(96.0).reshape(8, 12) + 100 * image for image in range(3)])[:, None]
+    maps = torch.stack([torch.arange(96.0).reshape(8, 12) + 100 * image for image in range(3)])[
+        :, None
+    ]
     expected = batch.cells + 100.0 * batch.pair
     torch.testing.assert_close(of_cells(maps, batch)[:, 0], expected)
     torch.testing.assert_close(at_pixels(maps, batch)[:, 0], expected)

@@ -198,7 +198,10 @@ def test_photos_of_a_site_make_a_few_pairs_each(site):
 def test_a_seed_stands_for_a_place():
     first, again = (list(place_pairs.place_pairs(FIRST + 1, TINY, photos=6)) for _ in range(2))
     assert len(first) == len(again) >= 4 and first[0].site == again[0].site == "place0001001"
-    assert all((a.drawing == b.drawing).all() and (a.photo == b.photo).all() for a, b in zip(first, again, strict=True))
+    assert all(
+        (a.drawing == b.drawing).all() and (a.photo == b.photo).all()
+        for a, b in zip(first, again, strict=True)
+    )
     assert np.mean([np.isfinite(pair.pixels[:, 0]).mean() for pair in first]) > 0.1
 
 
@@ -210,6 +213,9 @@ def test_places_are_made_one_after_another_and_a_broken_one_is_left_out(pool, mo
 
     monkeypatch.setattr(place_pairs, "place_pairs", made)
     fill(pool.folder, 1, 9, until=2)
-    assert [path.stem for path in sorted(pool.folder.iterdir())] == ["place0001000-0", "place0001002-0"]
+    assert [path.stem for path in sorted(pool.folder.iterdir())] == [
+        "place0001000-0",
+        "place0001002-0",
+    ]
     assert "place 1001 is left out" in capfd.readouterr().err
     assert next_seed(pool.folder) == FIRST + 3

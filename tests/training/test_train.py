@@ -3,6 +3,7 @@
 
 import dataclasses
 import itertools
+from importlib.util import find_spec
 from types import SimpleNamespace
 
 import numpy as np
@@ -79,7 +80,14 @@ def test_an_interrupted_training_goes_on_where_it_stopped(tmp_path):
 def test_what_was_learnt_is_kept_at_every_checkpoint_and_at_the_end(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "CHECKPOINT_EVERY", 0.0)
     kept = []
-    train(objective(), batches(), tmp_path / "w.ckpt", 3 * STEP, workers=0, keep=lambda p: kept.append(p.step))
+    train(
+        objective(),
+        batches(),
+        tmp_path / "w.ckpt",
+        3 * STEP,
+        workers=0,
+        keep=lambda p: kept.append(p.step),
+    )
     assert kept == [1, 2, 3, 3]
 
 
@@ -93,7 +101,9 @@ def test_the_rate_rises_then_falls_and_the_photos_branch_goes_at_its_pace(tmp_pa
     monkeypatch.setattr(training, "_step", step)
     train(objective(), batches(), tmp_path / "w.ckpt", 100 * STEP, pretrain.SCHEDULE, workers=0)
     rest, photo = np.array(rates).T
-    assert len(rest) == 100 and 3 <= rest.argmax() <= 5 and rest.max() == pytest.approx(1e-3, rel=0.02)
+    assert (
+        len(rest) == 100 and 3 <= rest.argmax() <= 5 and rest.max() == pytest.approx(1e-3, rel=0.02)
+    )
     assert rest[0] < 0.01 * rest.max() and rest[-1] < 0.01 * rest.max()
     np.testing.assert_allclose(photo, 0.1 * rest)
 
@@ -107,7 +117,9 @@ def test_a_damaged_checkpoint_is_refused(content, tmp_path):
 
 def test_a_checkpoint_of_another_network_is_refused(tmp_path):
     other = torch.nn.Linear(2, 2)
-    training.save_progress(tmp_path / "w.ckpt", other, torch.optim.AdamW(other.parameters()), training.Progress(3))
+    training.save_progress(
+        tmp_path / "w.ckpt", other, torch.optim.AdamW(other.parameters()), training.Progress(3)
+    )
     with pytest.raises(ValueError, match="w.ckpt was begun with another network"):
         train(objective(), batches(), tmp_path / "w.ckpt", STEP, workers=0)
 
@@ -116,7 +128,10 @@ def test_training_begins_with_weights_as_they_were_trained(weights):
     network = begin(weights)
     assert any(isinstance(layer, torch.nn.BatchNorm2d) for layer in network.modules())
     with safe_open(weights, "pt") as file:
-        assert torch.equal(file.get_tensor("photo.block1.0.layer.0.weight"), network.photo.block1[0].layer[0].weight)
+        assert torch.equal(
+            file.get_tensor("photo.block1.0.layer.0.weight"),
+            network.photo.block1[0].layer[0].weight,
+        )
     folded = load_weights(weights)[0]
     assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in folded.modules())
 
@@ -128,7 +143,9 @@ def test_weights_of_the_papers_network_are_refused_where_the_other_one_is_traine
 
 
 def test_both_branches_take_what_fits_of_the_published_weights():
-    published = {name: torch.full_like(t, 3.0) for name, t in GeometryNetwork().photo.state_dict().items()}
+    published = {
+        name: torch.full_like(t, 3.0) for name, t in GeometryNetwork().photo.state_dict().items()
+    }
     network = from_xfeat(published | {"keypoint_head.0.weight": torch.ones(3)})
     assert all((t == 3).all() for t in network.photo.state_dict().values())
     assert (network.geometry.block3[0].layer[0].weight == 3).all()
@@ -146,7 +163,9 @@ def test_without_the_published_weights_the_remedy_is_named(monkeypatch):
 
 def test_a_file_of_published_weights_is_read_without_trust(monkeypatch, tmp_path):
     (tmp_path / "weights").mkdir()
-    monkeypatch.setattr(start, "find_spec", lambda name: SimpleNamespace(origin=str(tmp_path / "__init__.py")))
+    monkeypatch.setattr(
+        start, "find_spec", lambda name: SimpleNamespace(origin=str(tmp_path / "__init__.py"))
+    )
     for content, message in (([Places()], "cannot be read"), ({"a": 1}, "tensors by name")):
         torch.save(content, tmp_path / "weights" / "xfeat.pt")
         with pytest.raises(WeightsError, match=message):
@@ -178,15 +197,21 @@ def test_pairs_of_a_site_are_drawn_again_and_renewed(site):
     assert all(pair.photo.shape == (TINY.height, TINY.width) for pair in drawn)
 
 
-def test_a_site_whose_photos_see_nothing_of_the_cloud_is_refused(site, weights, small_eye, tmp_path):
+def test_a_site_whose_photos_see_nothing_of_the_cloud_is_refused(
+    site, weights, small_eye, tmp_path
+):
     cloud, sequence = site
     away = np.eye(4)
     away[2, 3] = 1e3
-    frames = [dataclasses.replace(f, T_map_camera=away @ f.T_map_camera) for f in sequence.frames[:2]]
+    frames = [
+        dataclasses.replace(f, T_map_camera=away @ f.T_map_camera) for f in sequence.frames[:2]
+    ]
     blind = dataclasses.replace(sequence, frames=tuple(frames))
     with pytest.raises(ValueError, match="T_map_camera"):
         adapt(cloud, blind, tmp_path / "site.safetensors", STEP, weights)
-    lost = dataclasses.replace(sequence, frames=(dataclasses.replace(frames[0], T_map_camera=None),))
+    lost = dataclasses.replace(
+        sequence, frames=(dataclasses.replace(frames[0], T_map_camera=None),)
+    )
     with pytest.raises(ValueError, match="no image of .* has a pose"):
         adapt(cloud, lost, tmp_path / "site.safetensors", STEP, weights)
 
@@ -195,7 +220,16 @@ def test_the_command_adapts_a_bare_cloud(site, weights, small_eye, tmp_path, mon
     cloud, sequence = site
     write_cloud(tmp_path / "cloud.ply", cloud)
     folder = sequence.frames[0].image_path.parents[1]
-    command = ["adapt", "--cloud", tmp_path / "cloud.ply", "--sequence", folder, "--stop", 3, "--no-colour"]
+    command = [
+        "adapt",
+        "--cloud",
+        tmp_path / "cloud.ply",
+        "--sequence",
+        folder,
+        "--stop",
+        3,
+        "--no-colour",
+    ]
     command += ["--out", tmp_path / "w.safetensors", "--weights", weights, "--minutes", STEP]
     monkeypatch.setattr("sys.argv", ["diff2i2p-train", *map(str, command)])
     with pytest.raises(SystemExit) as end:
@@ -204,7 +238,9 @@ def test_the_command_adapts_a_bare_cloud(site, weights, small_eye, tmp_path, mon
     assert isinstance(load_weights(tmp_path / "w.safetensors")[0], GeometryNetwork)
 
 
-def test_generic_weights_are_learnt_from_places_that_others_go_on_making(weights, tmp_path, monkeypatch):
+def test_generic_weights_are_learnt_from_places_that_others_go_on_making(
+    weights, tmp_path, monkeypatch
+):
     begun = []
 
     class Makers:
@@ -220,9 +256,19 @@ def test_generic_weights_are_learnt_from_places_that_others_go_on_making(weights
     monkeypatch.setattr(pretrain, "PlaceMakers", Makers)
     monkeypatch.setattr(pretrain, "ENOUGH", 1)
     PairPool(tmp_path / "pool" / "places").add("place0001000", Places().pairs)
-    out = tmp_path / "generic.safetensors"
-    pretrain.pretrain(out, 2 * STEP, start=weights, pool=tmp_path / "pool", makers=3, kept=9)
+    out, work = tmp_path / "generic.safetensors", pretrain.Work(2, 0, 3, 9)
+    pretrain.pretrain(out, 2 * STEP, start=weights, pool=tmp_path / "pool", work=work)
     assert begun == [("places", 3, 9), "over"]
     with safe_open(out, "pt") as file:
         assert '"data": "synthetic places"' in file.metadata()["card"]
     assert isinstance(load_weights(out)[0], GeometryNetwork)
+
+
+def test_the_published_weights_fill_the_photos_branch():
+    if find_spec(start.XFEAT) is None:
+        pytest.skip("the extra [xfeat] is not installed")
+    network = begin(None)
+    for branch in (network.photo, network.geometry):
+        assert torch.equal(
+            branch.block_fusion[2].weight, start.xfeat_weights()["block_fusion.2.weight"]
+        )

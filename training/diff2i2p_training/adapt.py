@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Site adaptation: a cloud and the posed photos of a mapping run make generic weights those of a site."""
+"""Site adaptation: generic weights become those of a site by its cloud and posed photos of it."""
 
 from pathlib import Path
 
@@ -40,5 +40,7 @@ def adapt(
         save_weights(out, network, card(data, progress, start=start), torch.float32)
 
     batches, checkpoint = CellBatches(pairs, BATCH, seed), out.with_suffix(".ckpt")
-    train(CellObjective(network), batches, checkpoint, minutes, SCHEDULE, keep=keep, console=console)
+    train(
+        CellObjective(network), batches, checkpoint, minutes, SCHEDULE, keep=keep, console=console
+    )
     return network

@@ -42,34 +42,41 @@ def pretrain(
     minutes: Annotated[float, typer.Option(min=0.001, help="Training time.")] = 600,
     weights: Annotated[
         str | None,
-        typer.Option(help="Weights to start from, such as generic; else those published with XFeat."),
+        typer.Option(help="Weights to start from, such as generic; else those of XFeat."),
     ] = None,
     rgbd: Annotated[
         list[Path] | None,
-        typer.Option(help="Folder of RGB-D images (rgb/, depth/, pose/, intrinsics.json); repeat it."),
+        typer.Option(help="Folder of RGB-D images (rgb/, depth/, intrinsics.json); repeat it."),
     ] = None,
     cloud: Annotated[
         Path | None, typer.Option(help="A real site's point cloud; needs --sequence.")
     ] = None,
-    sequence: Annotated[Path | None, typer.Option(help="Folder of that site's posed images.")] = None,
+    sequence: Annotated[
+        Path | None, typer.Option(help="Folder of that site's posed images.")
+    ] = None,
     stop: Annotated[int | None, typer.Option(help="Frame of them before which to stop.")] = None,
     pool: Annotated[
         Path | None, typer.Option(help="Folder of the pairs, OUT.pairs unless given.")
     ] = None,
     places: Annotated[int, typer.Option(min=8, help="Places kept there, 80 MB each.")] = 100,
     makers: Annotated[int, typer.Option(min=1, max=64, help="Processes that make places.")] = 1,
+    workers: Annotated[int, typer.Option(min=0, max=64, help="Processes that augment pairs.")] = 1,
+    batch: Annotated[
+        int, typer.Option(min=2, max=256, help="Pairs of a step; a GPU takes more.")
+    ] = 8,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
 ):
     """Make weights that know no site, from endless synthetic places and real images."""
     from diff2i2p.cloud import read_cloud
     from diff2i2p.datasets.sequences import read_sequence
-    from diff2i2p_training.pretrain import RealData
+    from diff2i2p_training.pretrain import RealData, Work
     from diff2i2p_training.pretrain import pretrain as pretrain_generic
 
     _both(cloud, sequence)
     site = (read_cloud(cloud), read_sequence(sequence, None, stop)) if cloud else None
     real = RealData(tuple(rgbd or ()), site)
-    pretrain_generic(out, minutes, real, weights, pool, makers, places, seed)
+    work = Work(batch, workers, makers, places)
+    pretrain_generic(out, minutes, real, weights, pool, work, seed)
 
 
 @app.command()
@@ -84,7 +91,7 @@ def adapt(
     weights: Annotated[str, typer.Option(help="Weights to start from.")] = "generic",
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
 ):
-    """Fine-tune the generic weights to one site: its cloud and the posed images of a mapping run."""
+    """Fine-tune generic weights to one site: its cloud and the posed images of a mapping run."""
     import dataclasses
 
     from diff2i2p.cloud import read_cloud

@@ -14,8 +14,8 @@ from diff2i2p.evaluation.metrics import git_commit, machine, pose_error
 from diff2i2p.localization.result import Correspondences
 from diff2i2p.network.diff2i2p import Diff2I2P
 from diff2i2p.pose.pnp import solve_pnp
-from diff2i2p_training.data.pairs import Pair, PairSet
 from diff2i2p_training.data.pair_dataset import Batch, PairDataset
+from diff2i2p_training.data.pairs import Pair, PairSet
 from diff2i2p_training.losses.circle import overlaps
 from diff2i2p_training.losses.predicted_matches import ViewMatches, match_views, patch_levels
 from diff2i2p_training.recipe import DataRecipe

@@ -23,7 +23,7 @@ from diff2i2p_training.resume import Progress
 from diff2i2p_training.start import begin
 from diff2i2p_training.train import train
 
-BATCH = 8
+BATCH = 8  # pairs
 SCHEDULE = ScheduleRecipe(rate=1e-3, decay="cosine", weight_decay=1e-4, clip=1.0)
 PLACES_SHARE, REAL_SHARE = 3.0, 1.0  # of the pairs, where there are real ones
 ENOUGH = 4  # places that training begins with
@@ -37,26 +37,35 @@ class RealData:
     site: tuple[PointCloud, Sequence] | None = None
 
 
+@dataclass(frozen=True)
+class Work:
+    """What a machine is asked for: a GPU wants larger batches, and many processes to feed it."""
+
+    batch: int = BATCH  # pairs of a step
+    workers: int = 1  # processes that augment pairs
+    makers: int = 1  # processes that make places
+    places: int = 100  # the latest ones, kept on disk
+
+
 def pretrain(
     out: Path, minutes: float, real: RealData = RealData(), start: str | None = None,
-    pool: Path | None = None, makers: int = 1, kept: int = 100, seed: int = 0,
+    pool: Path | None = None, work: Work = Work(), seed: int = 0,
 ) -> GeometryNetwork:  # fmt: skip
     """Train for `minutes` in all and write the weights to `out`; goes on from `out`.ckpt.
 
     real: data besides synthetic places; start: weights to begin with, XFeat's unless given; pool:
-    folder of pairs, `out`.pairs unless given, in which `makers` processes keep the latest `kept`
-    places. Raises WeightsError, RgbdError, SequenceError.
+    folder of pairs, `out`.pairs unless given. Raises WeightsError, RgbdError, SequenceError.
     """
     torch.manual_seed(seed)
     network, folder = begin(start), pool or out.with_suffix(".pairs")
-    source, data = stored_pairs(folder, real, kept)
+    source, data = stored_pairs(folder, real, work.places)
 
     def keep(progress: Progress) -> None:
         save_weights(out, network, card(data, progress, start=start or "XFeat"), torch.float32)
 
-    batches = CellBatches(source, BATCH, seed)
-    with PlaceMakers(folder / "places", makers, kept):
-        train(CellObjective(network), batches, out.with_suffix(".ckpt"), minutes, SCHEDULE, keep=keep)
+    batches, checkpoint = CellBatches(source, work.batch, seed), out.with_suffix(".ckpt")
+    with PlaceMakers(folder / "places", work.makers, work.places):
+        train(CellObjective(network), batches, checkpoint, minutes, SCHEDULE, work.workers, keep)
     return network
 
 
@@ -76,7 +85,9 @@ def stored_pairs(folder: Path, real: RealData, kept: int) -> tuple[Mixture, str]
 
 def add_real(pool: PairPool, real: RealData) -> None:
     """Store the pairs of real data that the pool does not hold yet. Raises as `pretrain` does."""
-    makers = {folder.resolve().name: lambda folder=folder: rgbd_pairs(folder) for folder in real.rgbd}
+    makers = {
+        folder.resolve().name: lambda folder=folder: rgbd_pairs(folder) for folder in real.rgbd
+    }
     if real.site:
         makers[real.site[1].name] = lambda: sequence_pairs(*real.site)
     for name, pairs in makers.items():

@@ -45,7 +45,7 @@ def resume(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> 
 
 
 def write_checkpoint(path: Path, state: dict) -> None:
-    """Put `state` in the place of what is at `path`; an interruption leaves the one or the other."""
+    """Put `state` in the place of what is at `path`; an interruption leaves one or the other."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".part")
     torch.save(state, partial)
@@ -53,12 +53,22 @@ def write_checkpoint(path: Path, state: dict) -> None:
 
 
 def read_checkpoint(path: Path, device: str | torch.device, needed: set[str]) -> dict | None:
-    """The state at `path`, None where there is none yet. Raises ValueError when it is not one that holds what is `needed`."""
+    """The state at `path`, None where there is none yet.
+
+    Raises ValueError when it is not one that holds what is `needed`.
+    """
     if not path.exists():
         return None
     try:
         state = torch.load(path, weights_only=True, map_location=device)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError) as error:
+    except (
+        RuntimeError,
+        pickle.UnpicklingError,
+        EOFError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise _unusable(path) from error
     if not isinstance(state, dict) or not needed <= state.keys():
         raise _unusable(path)
@@ -66,4 +76,7 @@ def read_checkpoint(path: Path, device: str | torch.device, needed: set[str]) ->
 
 
 def _unusable(path: Path) -> ValueError:
-    return ValueError(f"{path} is no checkpoint of this training, or was cut off: remove it to begin anew, or write elsewhere")
+    return ValueError(
+        f"{path} is no checkpoint of this training, or was cut off:"
+        " remove it to begin anew, or write elsewhere"
+    )

@@ -23,7 +23,9 @@ def begin(weights: str | None) -> GeometryNetwork:
         return from_xfeat(xfeat_weights())
     network = load_weights(weights, trainable=True)[0]
     if not isinstance(network, GeometryNetwork):
-        raise WeightsError(f"{weights} are weights of the paper's network: this trains the other one")
+        raise WeightsError(
+            f"{weights} are weights of the paper's network: this trains the other one"
+        )
     return network
 
 
@@ -55,6 +57,8 @@ def xfeat_weights() -> dict[str, torch.Tensor]:
         tensors = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
         raise WeightsError(f"{path} cannot be read as weights: {INSTALL}") from error
-    if not isinstance(tensors, dict) or not all(isinstance(t, torch.Tensor) for t in tensors.values()):
+    if not isinstance(tensors, dict) or not all(
+        isinstance(t, torch.Tensor) for t in tensors.values()
+    ):
         raise WeightsError(f"{path} holds something else than tensors by name: {INSTALL}")
     return tensors

@@ -28,11 +28,15 @@ DECAY = 0.95  # of the learning rate per epoch, in the paper's schedule
 class Budget:
     """How long to train: a time, or epochs over a dataset that says how many steps one has."""
 
-    def __init__(self, schedule: ScheduleRecipe, minutes: float, dataset: IterableDataset, processes: int):
+    def __init__(
+        self, schedule: ScheduleRecipe, minutes: float, dataset: IterableDataset, processes: int
+    ):
         self.schedule, self.minutes = schedule, minutes
         self.epoch = getattr(dataset, "epoch", 0) / processes  # steps
         if schedule.epochs and not self.epoch:
-            raise ValueError("training.schedule.epochs needs pairs: other data has no end, give --minutes")
+            raise ValueError(
+                "training.schedule.epochs needs pairs: other data has no end, give --minutes"
+            )
 
     def done(self, progress: Progress) -> float:
         """Share of the training that is over."""
@@ -63,7 +67,9 @@ def train(
     accelerator = _accelerator(schedule)
     console = console or Console(quiet=not accelerator.is_main_process)
     network.to(accelerator.device).train()
-    optimizer = torch.optim.AdamW(objective.groups(), weight_decay=schedule.weight_decay, fused=True)
+    optimizer = torch.optim.AdamW(
+        objective.groups(), weight_decay=schedule.weight_decay, fused=True
+    )
     progress = resume(checkpoint, network, optimizer)
     if progress.step:
         done = f"step {progress.step}, {progress.seconds / 60:.1f} min"
@@ -122,7 +128,7 @@ def _step(
 
 
 def _keep_freed_memory() -> None:
-    """Big arrays, of every step alike, are taken from what was freed: to get them from the system anew takes time.
+    """Big arrays, of every step alike, are taken from what was freed: the system is slow to give.
 
     Holds for this process and for the workers it forks, where the C library is glibc.
     """
@@ -150,7 +156,10 @@ class Log:
         if time.monotonic() - self.reported > REPORT_EVERY:
             self.reported = time.monotonic()
             figures = "  ".join(f"{name} {value:.3f}" for name, value in self.means.items())
-            self.console.print(f"{progress.seconds / 60:5.1f} min  step {progress.step}  {figures}", highlight=False)
+            self.console.print(
+                f"{progress.seconds / 60:5.1f} min  step {progress.step}  {figures}",
+                highlight=False,
+            )
 
     def close(self) -> None:
         if self.writer:
@@ -178,4 +187,6 @@ def moved(record, device: str | torch.device):
             return moved(value, device)
         return value.to(device) if isinstance(value, torch.Tensor) else value
 
-    return dataclasses.replace(record, **{f.name: move(getattr(record, f.name)) for f in dataclasses.fields(record)})
+    return dataclasses.replace(
+        record, **{f.name: move(getattr(record, f.name)) for f in dataclasses.fields(record)}
+    )

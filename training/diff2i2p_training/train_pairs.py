@@ -18,7 +18,12 @@ from diff2i2p_training.train import train
 
 
 def train_pairs(
-    out: Path, minutes: float, config: Config, recipe: Recipe, start: str | None = None, seed: int = 0
+    out: Path,
+    minutes: float,
+    config: Config,
+    recipe: Recipe,
+    start: str | None = None,
+    seed: int = 0,
 ) -> Diff2I2P:
     """Train for `minutes` in all, or the recipe's epochs, and write the weights to `out`.
 
@@ -29,7 +34,10 @@ def train_pairs(
     if start:
         _begin(network, start)
     pairs = read_pairs(recipe.data.pairs, "train", recipe.data.min_overlap)
-    dataset, data = PairDataset(pairs, config, recipe.data, seed), f"{pairs.name}, {len(pairs)} pairs"
+    dataset, data = (
+        PairDataset(pairs, config, recipe.data, seed),
+        f"{pairs.name}, {len(pairs)} pairs",
+    )
 
     def keep(progress: Progress) -> None:
         save_weights(out, network, card(data, progress))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Endless batches for the geometry network: augmented pairs, and some of what they have in common."""
+"""Endless batches for the geometry network: augmented pairs, and what they have in common."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the geometry network learns from: a photo, and the map drawn from somewhere near its place."""
+"""What the geometry network learns from: a photo, and the map drawn from somewhere near by."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,7 +11,6 @@ from scipy.spatial.transform import Rotation
 from diff2i2p.camera import Camera, View
 from diff2i2p.mapping.dense import DenseMap
 from diff2i2p.mapping.drawn_geometry import (
-    CHANNELS,
     GREY_RANGE,
     INVERSE_DEPTH,
     LOCAL_GAIN,
@@ -25,13 +24,17 @@ from diff2i2p_training.data.synthesis import SiteView
 # how far a drawing is from its photo: metres along each axis; degrees of yaw, pitch and roll
 NEAR, MIDDLING, FAR = (0.12, (6, 4, 3)), (0.45, (20, 12, 8)), (0.9, (30, 20, 10))
 NEAR_SHARE, FAR_SHARE = 0.2, 0.4
-SAME_LENS = 0.4  # share of the drawings by the photo's own camera, as a map is drawn again at a pose
+SAME_LENS = (
+    0.4  # share of the drawings by the photo's own camera, as a map is drawn again at a pose
+)
 SHOWN = 0.4  # share of a drawing that must show the map
 TRIES = 4  # places from which that is tried
 LABELLED = 0.05  # share of its cells that must be seen in the photo
 SLACK, SLOPE = 0.05, 0.04  # metres, and share of the depth, by which photo and map may disagree
 MARGIN = 2  # pixels at the edge of a photo in which nothing is looked for
-FULL = np.array([1, 1, 1, INVERSE_DEPTH[1], LOCAL_GAIN, 1, 1, GREY_RANGE], np.float32)  # of channels
+FULL = np.array(
+    [1, 1, 1, INVERSE_DEPTH[1], LOCAL_GAIN, 1, 1, GREY_RANGE], np.float32
+)  # of channels
 UNIT = 127  # of a stored channel at its full scale
 
 
@@ -92,7 +95,7 @@ def draw_pair(
 
 
 def displaced(T_map_camera: np.ndarray, rng: np.random.Generator, reach: float) -> np.ndarray:
-    """A pose (4, 4) near another: mostly as far as the next view of a map, sometimes on the spot."""
+    """A pose (4, 4) near another: on the spot, or up to as far as the next view of a map."""
     chance = rng.random()
     kind = NEAR if chance < NEAR_SHARE else FAR if chance > 1 - FAR_SHARE else MIDDLING
     return nudged(T_map_camera, rng, reach * kind[0], kind[1])
@@ -154,5 +157,3 @@ def mapped_view(dense: DenseMap, view: View, T_map_camera: np.ndarray) -> SiteVi
     """A rectified photo at its pose (4, 4) with the depth that the map has there."""
     depth = close_cracks(dense.render(view.camera, T_map_camera)).depth
     return SiteView(view.grey, depth, view.camera, T_map_camera)
-
-

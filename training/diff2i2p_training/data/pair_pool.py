@@ -69,12 +69,14 @@ class PairPool:
         return count
 
     def keep(self, most: int) -> None:
-        """Delete the oldest shards where there are more than `most`, by the order of their names."""
+        """Delete the first shards by name where there are more than `most`."""
         for path in self.shards[: len(self) - most] if len(self) > most else ():
             path.unlink(missing_ok=True)
 
     def _write(self, name: str, site: str, pairs: list[DrawnPair]) -> None:
-        columns = ([getattr(pair, part) for pair in pairs] for part in ("photo", "drawing", "pixels"))
+        columns = (
+            [getattr(pair, part) for pair in pairs] for part in ("photo", "drawing", "pixels")
+        )
         arrays = (np.ascontiguousarray(np.stack(column)) for column in columns)  # or it is garbled
         tensors = dict(zip(ARRAYS, arrays, strict=True))
         partial = self.folder / f".{name}.part"  # no shard until it is whole
@@ -113,7 +115,9 @@ def _read(path: Path, rng: np.random.Generator) -> DrawnPair:
             number = int(rng.integers(photos[0]))
             return DrawnPair(metadata["site"], *(part[number] for part in slices))
     except (SafetensorError, KeyError, IndexError) as error:
-        raise PoolError(f"{path} cannot be read as a shard of pairs ({error}): remove it") from error
+        raise PoolError(
+            f"{path} cannot be read as a shard of pairs ({error}): remove it"
+        ) from error
 
 
 class Mixture:

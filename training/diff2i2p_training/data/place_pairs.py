@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pairs of places that were never built: synthetic worlds without end, scanned, lit and looked at."""
+"""Pairs of places that were never built: synthetic worlds without end, scanned and looked at."""
 
 import multiprocessing
 import sys
@@ -76,7 +76,7 @@ def fill(folder: Path, step: int, kept: int, first: int | None = None, until: in
 
 
 class PlaceMakers:
-    """Processes that fill a folder with places, later ones than it holds, as long as the context lasts."""
+    """Processes that go on filling a folder with places, while the context lasts."""
 
     def __init__(self, folder: Path, processes: int, kept: int):
         context = multiprocessing.get_context("spawn")  # forks of a process with threads may hang

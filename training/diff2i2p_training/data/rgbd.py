@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Folders of RGB-D images, posed or not: the depth images of a few make the map, the photos are looked for in it.
+"""Folders of RGB-D images, posed or not: depth makes the map that the photos are looked for in.
 
-FOLDER/rgb/NAME.jpg, depth/NAME.png (uint16, mm), pose/NAME.txt (4x4 camera to world, optional), intrinsics.json: fx, fy, cx, cy,
-width, height, the same with depth_ before them, and per_frame, a list of what differs.
+FOLDER/rgb/NAME.jpg
+FOLDER/depth/NAME.png      uint16, mm
+FOLDER/pose/NAME.txt       4x4, camera to world; optional
+FOLDER/intrinsics.json     width, height, fx, fy, cx, cy, the same with depth_ before their names,
+                           and per_frame: a list of what differs
 """
 
 import json
@@ -69,12 +72,14 @@ def read_rgbd(folder: Path) -> list[RgbdImage]:
         if (folder / "depth" / f"{path.stem}.png").is_file()
     ]
     if not images:
-        raise RgbdError(f"{folder} holds no photo in rgb/ with depth/NAME.png beside it: is it RGB-D?")
+        raise RgbdError(
+            f"{folder} holds no photo in rgb/ with depth/NAME.png beside it: is it RGB-D?"
+        )
     return images
 
 
 def fused(images: list[RgbdImage], voxel: float) -> PointCloud:
-    """The depth of all images as one cloud, thinned to `voxel` metres, in the grey of the photos."""
+    """The depth of all images as one cloud in the photos' grey, thinned to `voxel` metres."""
     parts = [_lifted(image) for image in images]
     points, grey = (np.concatenate(column) for column in zip(*parts, strict=True))
     return PointCloud(points, np.repeat(grey[:, None], 3, 1), None).voxel_downsample(voxel)
@@ -120,7 +125,9 @@ def _intrinsics(folder: Path) -> dict:
         _camera(intrinsics, ""), _camera(intrinsics, "depth_")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         why = f"it has no {error}" if isinstance(error, KeyError) else str(error)
-        raise RgbdError(f"{path} does not say how photos and depth were taken: {why:.200}") from error
+        raise RgbdError(
+            f"{path} does not say how photos and depth were taken: {why:.200}"
+        ) from error
     return intrinsics
 
 
@@ -137,5 +144,7 @@ def _pose(path: Path) -> np.ndarray | None:
     try:
         T = np.loadtxt(path, dtype=float).reshape(4, 4)
     except ValueError as error:
-        raise RgbdError(f"{path} is no 4x4 matrix ({str(error)[:80]}): remove or mend it") from error
+        raise RgbdError(
+            f"{path} is no 4x4 matrix ({str(error)[:80]}): remove or mend it"
+        ) from error
     return T if np.isfinite(T).all() else None

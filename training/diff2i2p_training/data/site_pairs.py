@@ -26,7 +26,9 @@ def sequence_pairs(cloud: PointCloud, sequence: Sequence, seed: int = 0) -> Iter
     """A few pairs of every posed photo, in turn. Raises SequenceError, CameraError."""
     dense, image = DenseMap.build(cloud), Config().image
     views = (
-        mapped_view(dense, rectify(f.image(), sequence.camera, EYE.width, image.max_fov), f.T_map_camera)
+        mapped_view(
+            dense, rectify(f.image(), sequence.camera, EYE.width, image.max_fov), f.T_map_camera
+        )
         for f in sequence.frames
         if f.T_map_camera is not None
     )
@@ -40,7 +42,9 @@ class SitePairs:
         """Raises SequenceError, CameraError, and ValueError where no image has a pose."""
         posed = tuple(frame for frame in sequence.frames if frame.T_map_camera is not None)
         if not posed:
-            raise ValueError(f"no image of {sequence.name} has a pose: give groundtruth.txt, or poses")
+            raise ValueError(
+                f"no image of {sequence.name} has a pose: give groundtruth.txt, or poses"
+            )
         sequence = Sequence(sequence.name, sequence.camera, posed)
         self.site, self.eye, self.dense = sequence.name, eye, DenseMap.build(cloud)
         thin = cloud.voxel_downsample(THINNED)
@@ -49,7 +53,7 @@ class SitePairs:
         self.remembered: list[DrawnPair] = []
 
     def draw(self, rng: np.random.Generator) -> DrawnPair:
-        """A new pair, or one of the latest again. Raises ValueError where no photo shows the map."""
+        """A new pair, or a known one again. Raises ValueError where no photo shows the map."""
         if self.remembered and rng.random() < 1 - 1 / REUSED:
             return self.remembered[rng.integers(len(self.remembered))]
         pair = self._new(rng)

@@ -37,7 +37,9 @@ class CellObjective(nn.Module):
         rest = [p for name, p in self.network.named_parameters() if not name.startswith("photo.")]
         return [{"params": rest, "pace": 1.0}, {"params": photo, "pace": PHOTO_PACE}]
 
-    def forward(self, batch: CellBatch, done: float) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    def forward(
+        self, batch: CellBatch, done: float
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """The sum, and every loss and share by name. `done` changes nothing."""
         device = batch.photos.device.type
         with torch.autocast(device, torch.bfloat16, enabled=bfloat16_pays(device)):
@@ -94,7 +96,7 @@ def mutual(logits: torch.Tensor) -> torch.Tensor:
 
 
 def weights(photo: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
-    """(M,) how much each match counts, by the reliabilities (M,) of its sides: about 1 on average."""
+    """(M,) how much each match counts by the reliabilities (M,) of its sides: 1 on average."""
     both = (photo * drawn).detach()
     return LEAST_WEIGHT + (1 - LEAST_WEIGHT) * both / (both.mean() + 1e-6)
 
@@ -107,7 +109,7 @@ def reliability_loss(reliability: torch.Tensor, right: torch.Tensor) -> torch.Te
 def tuning_loss(
     network: GeometryNetwork, photo: Cells, shown: torch.Tensor, batch: CellBatch
 ) -> torch.Tensor:
-    """Error of the tuned pixels, in half cells: from the cell that holds the pixel, or one beside it.
+    """Error of the tuned pixels in half cells, from the cell that holds the pixel or one beside it.
 
     shown: (M, DIM) features of what is matched.
     """

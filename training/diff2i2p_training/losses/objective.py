@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one step of training minimises: matching, tuning, pose and distillation losses, weighted by the recipe."""
+"""What a step of the paper's training minimises: matching, tuning, pose and distillation losses."""
 
 import torch
 from torch import nn
@@ -8,11 +8,17 @@ from diff2i2p.network.diff2i2p import Diff2I2P, ImageFeatures, MapFeatures
 from diff2i2p_training.data.pair_dataset import Batch
 from diff2i2p_training.diffusion.depth_render import render_depth
 from diff2i2p_training.losses.circle import circle_losses
-from diff2i2p_training.losses.predicted_matches import OwnMatches, own_matches, pose_loss, predicted_poses, tuning_loss
+from diff2i2p_training.losses.predicted_matches import (
+    OwnMatches,
+    own_matches,
+    pose_loss,
+    predicted_poses,
+    tuning_loss,
+)
 from diff2i2p_training.precision import bfloat16_pays
 from diff2i2p_training.recipe import LossRecipe
 
-MIN_SEEN = 0.1  # share of an image that the fragment must cover at the predicted pose, or the view is not distilled
+MIN_SEEN = 0.1  # share of an image that the fragment must cover, or the view is not distilled
 WEIGHTS = {"fine": 1.0, "coarse": 1.0}  # of the losses that no recipe changes
 OPTIONAL = ("votes", "tuning", "pose", "csd")  # of those that it weighs
 
@@ -58,7 +64,9 @@ class Objective(nn.Module):
             losses |= self._match_losses(matches, batch, done)
         return losses
 
-    def _match_losses(self, matches: OwnMatches, batch: Batch, done: float) -> dict[str, torch.Tensor]:
+    def _match_losses(
+        self, matches: OwnMatches, batch: Batch, done: float
+    ) -> dict[str, torch.Tensor]:
         losses = {"tuning": tuning_loss(matches, batch)}
         if not self.recipe.pose and not self.recipe.csd:
             return losses
@@ -69,12 +77,17 @@ class Objective(nn.Module):
         return losses
 
     def distil(self, poses: torch.Tensor, solved: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """The distillation loss of the depth seen from predicted poses (B, 4, 4), of those `solved` (B,) that see enough; else 0."""
+        """The distillation loss of the depth seen from predicted poses (B, 4, 4).
+
+        Of those `solved` (B,) that see enough; else 0.
+        """
         pyramid, size = batch.pyramid, tuple(batch.images.shape[-2:])
         depth, known = render_depth(pyramid.points[0], poses, batch.K, size, pyramid.voxel)
         used = solved & (known.float().mean((1, 2)) > MIN_SEEN)
         if not used.any():
             return poses.new_zeros(())
         if self.recipe.csd_form == "released":
-            known = render_depth(pyramid.points[0], batch.T_map_camera, batch.K, size, pyramid.voxel)[1]
+            known = render_depth(
+                pyramid.points[0], batch.T_map_camera, batch.K, size, pyramid.voxel
+            )[1]
         return self.distillation(batch.images[used, :1], depth[used], known[used])
