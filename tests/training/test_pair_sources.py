@@ -139,9 +139,11 @@ def test_a_folder_of_posed_images_makes_pairs_of_one_site(room_folder):
 
 
 def test_an_image_without_a_pose_is_a_map_of_its_own(room_folder):
-    for path in list((room_folder / "pose").iterdir())[1:]:
-        path.unlink()
-    assert [len(group) for group in rgbd._groups(read_rgbd(room_folder))] == [1, 1, 1, 1]
+    (room_folder / "pose" / "000001.txt").unlink()
+    (room_folder / "pose" / "000002.txt").write_text("nan " * 16)
+    groups = rgbd._groups(read_rgbd(room_folder))
+    assert [len(group) for group in groups] == [2, 1, 1]
+    assert (groups[1][0].T_map_camera == np.eye(4)).all()
 
 
 def test_intrinsics_of_each_image_go_before_those_of_all(room_folder):

@@ -10,7 +10,7 @@ FOLDER/intrinsics.json     width, height, fx, fy, cx, cy, the same with depth_ b
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -86,11 +86,11 @@ def fused(images: list[RgbdImage], voxel: float) -> PointCloud:
 
 
 def _groups(images: list[RgbdImage]) -> list[list[RgbdImage]]:
-    """Images that see one place: posed neighbours; without poses each by itself."""
-    if any(image.T_map_camera is None for image in images):
-        here = np.eye(4)
-        return [[RgbdImage(image.view, image.depth, image.depth_camera, here)] for image in images]
-    return [images[begin : begin + TOGETHER] for begin in range(0, len(images), TOGETHER)]
+    """Images that make one map: neighbours with poses; without a pose each by itself."""
+    posed = [image for image in images if image.T_map_camera is not None]
+    alone = [replace(i, T_map_camera=np.eye(4)) for i in images if i.T_map_camera is None]
+    together = [posed[begin : begin + TOGETHER] for begin in range(0, len(posed), TOGETHER)]
+    return [*together, *([image] for image in alone)]
 
 
 def _lifted(image: RgbdImage) -> tuple[np.ndarray, np.ndarray]:
