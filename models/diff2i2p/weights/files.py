@@ -94,7 +94,7 @@ def _network_of(trained: str, tensors: dict[str, torch.Tensor], config: Config) 
 
 
 def _geometry_network(tensors: dict[str, torch.Tensor], trainable: bool) -> GeometryNetwork:
-    """The network that reads geometry, filled; unless `trainable` made fast. Raises RuntimeError."""
+    """The network that reads geometry; unless `trainable` made fast. Raises RuntimeError."""
     network = GeometryNetwork()
     network.load_state_dict(tensors)
     if trainable:
