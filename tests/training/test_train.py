@@ -264,6 +264,27 @@ def test_generic_weights_are_learnt_from_places_that_others_go_on_making(
     assert isinstance(load_weights(out)[0], GeometryNetwork)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--cloud", "site.ply"], "--cloud and --sequence"),
+        (["--rgbd", "nowhere"], "nowhere/intrinsics.json"),
+        (["--weights", "unknown"], "no weights file 'unknown'"),
+    ],
+)
+def test_a_mistake_in_the_command_is_one_sentence(
+    weights, tmp_path, monkeypatch, capsys, options, message
+):
+    monkeypatch.setattr(pretrain, "ENOUGH", 0)
+    command = ["pretrain", "--out", str(tmp_path / "w.safetensors"), "--weights", weights, *options]
+    monkeypatch.setattr("sys.argv", ["diff2i2p-train", *command])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 2
+    said = capsys.readouterr().err
+    assert message in said and said.count("\n") == 1
+
+
 def test_the_published_weights_fill_the_photos_branch():
     if find_spec(start.XFEAT) is None:
         pytest.skip("the extra [xfeat] is not installed")
