@@ -34,7 +34,8 @@ from diff2i2p_training.diffusion.prior_score import record_score
 from diff2i2p_training.diffusion.prior_views import Views, site_scene, site_views
 from diff2i2p_training.diffusion.train_prior import PriorShape, train_prior
 from diff2i2p_training.evaluate_pairs import PROTOCOLS, evaluate_pairs, limited, summarize
-from diff2i2p_training.recipe import DataRecipe, LossRecipe, Recipe, ScheduleRecipe
+from diff2i2p_training.losses.objective import Objective
+from diff2i2p_training.recipe import DataRecipe, LossRecipe, ScheduleRecipe
 from diff2i2p_training.train import train
 
 COMMAND = "python benchmarks/bench_ablation.py"
@@ -146,11 +147,12 @@ def prior(sites: list[str]) -> str:
 
 def fit(network: Diff2I2P, pairs: PairSet, losses: dict, steps: int, rate: float, checkpoint: Path, seed: int) -> float:
     """Train for a number of steps; gives seconds of processor time per step."""
-    data = DataRecipe(source="pairs", batch=6, relight=False)
+    data = DataRecipe(batch=6, relight=False)
     dataset = PairDataset(pairs, network.config, data, seed)
-    recipe = Recipe(data, LossRecipe(**losses), ScheduleRecipe(rate=rate, epochs=steps / dataset.epoch))
+    objective = Objective(network, LossRecipe(**losses))
+    schedule = ScheduleRecipe(rate=rate, epochs=steps / dataset.epoch)
     started = time.process_time()
-    progress = train(network, dataset, checkpoint, 0, recipe, workers=0)
+    progress = train(objective, dataset, checkpoint, 0, schedule, workers=0)
     return (time.process_time() - started) / progress.step
 
 

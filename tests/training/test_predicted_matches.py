@@ -5,12 +5,11 @@ import numpy as np
 import pytest
 import torch
 
-from diff2i2p.config import Config
+from diff2i2p.config import Config, override
 from diff2i2p.mapping.pyramid import build_pyramid
 from diff2i2p.network.coarse_to_fine import patch_cells
 from diff2i2p.network.diff2i2p import Diff2I2P, ImageFeatures, MapFeatures
-from diff2i2p.parameters import override
-from diff2i2p_training.data.site_dataset import Batch
+from diff2i2p_training.data.pair_dataset import Batch
 from diff2i2p_training.losses import predicted_matches
 from diff2i2p_training.losses.circle import circle_loss, circle_losses, overlaps, true_matches
 
@@ -49,9 +48,8 @@ def batch():
         points.append(torch.from_numpy(seen))
         targets.append(torch.where(distance[:, :1] < 0.2, index, -1))
     images = torch.rand(2, 1, 120, 160, generator=torch.Generator().manual_seed(0))
-    nodes = torch.ones(len(pyramid.nodes), dtype=torch.bool)
     K = torch.from_numpy(K).expand(2, 3, 3)
-    return Batch(images, torch.stack(points), torch.stack(targets), pyramid, nodes, 0, K, torch.from_numpy(poses), STRIDE)
+    return Batch(images, torch.stack(points), torch.stack(targets), pyramid, K, torch.from_numpy(poses), STRIDE)
 
 
 def perfect_features(batch):

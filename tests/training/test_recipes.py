@@ -19,11 +19,12 @@ from diff2i2p_training.data.pair_dataset import PairDataset
 from diff2i2p_training.data.pairs import read_pairs, write_pairs
 from diff2i2p_training.evaluate_pairs import evaluate_pairs, limited
 from diff2i2p_training.losses.objective import Objective
-from diff2i2p_training.pretrain import train_generic
-from diff2i2p_training.recipe import LossRecipe, Recipe, ScheduleRecipe, load_recipe
-from diff2i2p_training.train import Budget, Progress
+from diff2i2p_training.recipe import Recipe, ScheduleRecipe, load_recipe
+from diff2i2p_training.resume import Progress
+from diff2i2p_training.train import Budget
+from diff2i2p_training.train_pairs import train_pairs
 
-CONFIGS = ("paper-7scenes", "paper-rgbd-scenes-v2", "edge-synthetic", "edge-site", "tiny")
+CONFIGS = ("paper-7scenes", "paper-rgbd-scenes-v2", "tiny")
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +77,7 @@ def test_every_shipped_training_configuration_loads(root, name):
     assert isinstance(config, Config) and isinstance(recipe, Recipe)
     if name.startswith("paper"):
         assert config.network.image_channels == PAPER["network"]["image_channels"]
-        assert recipe.losses.matching == "circle" and recipe.data.batch == 1 and recipe.losses.csd_from > 0.4
-    if name == "edge-site":
-        assert (config, recipe.losses, recipe.schedule) == (Config(), LossRecipe(), ScheduleRecipe())
+        assert recipe.data.batch == 1 and recipe.losses.csd_from > 0.4
 
 
 @pytest.mark.parametrize(
@@ -96,7 +95,7 @@ def test_two_steps_of_every_loss(tiny, monkeypatch, tmp_path):
     seen = []
     monkeypatch.setattr(training.Log, "add", lambda self, losses, progress: seen.append(losses))
     steps = dataclasses.replace(recipe.schedule, epochs=2 / PairDataset(read_pairs(recipe.data.pairs, "train"), config, recipe.data).epoch)
-    train_generic(tmp_path / "tiny.safetensors", 0, config, dataclasses.replace(recipe, schedule=steps))
+    train_pairs(tmp_path / "tiny.safetensors", 0, config, dataclasses.replace(recipe, schedule=steps))
     assert len(seen) == 2
     assert {"coarse", "votes", "fine", "tuning", "pose", "csd"} <= seen[0].keys()
     assert all(np.isfinite(value) for losses in seen for value in losses.values())
@@ -135,21 +134,8 @@ def test_every_form_of_the_distillation_has_a_finite_gradient(tiny, batch, form)
 def test_the_distillation_joins_late(tiny, batch):
     config, recipe = tiny
     objective = Objective(Diff2I2P(config), dataclasses.replace(recipe.losses, csd_from=0.4))
-    bank = torch.zeros(len(batch.nodes), config.network.token_dim)
-    assert "csd" not in objective(batch, bank, 0.39)[1]
-    assert "csd" in objective(batch, bank, 0.41)[1]
-
-
-def test_both_ways_of_matching_train_on_pairs_with_a_pose_loss(tiny, batch):
-    config, recipe = tiny
-    for matching in ("naming", "circle"):
-        torch.manual_seed(0)
-        network = Diff2I2P(config)
-        losses = dataclasses.replace(recipe.losses, matching=matching, csd=0.0)
-        total, parts = Objective(network, losses)(batch, torch.zeros(len(batch.nodes), config.network.token_dim), 0.0)
-        total.backward()
-        assert {"coarse", "votes", "fine", "tuning", "pose"} <= parts.keys()
-        assert all(p.grad is None or p.grad.isfinite().all() for p in network.parameters())
+    assert "csd" not in objective(batch, 0.39)[1]
+    assert "csd" in objective(batch, 0.41)[1]
 
 
 @pytest.mark.parametrize("depth", [False, True], ids=["mono", "rgbd"])
@@ -169,7 +155,7 @@ def test_a_small_network_of_the_papers_build_trains_and_is_evaluated(tiny, pairs
     known = batch.points.isfinite().all(-1).unflatten(1, (48, 64))
     assert known[:, ::2, ::2].any() and not known[:, 1::2].any() and not known[:, :, 1::2].any()
     losses = dataclasses.replace(recipe.losses, csd=0.0)
-    total, parts = Objective(network, losses)(batch, torch.zeros(len(batch.nodes), 32), 0.0)
+    total, parts = Objective(network, losses)(batch, 0.0)
     total.backward()
     assert {"coarse", "votes", "fine", "tuning", "pose"} <= parts.keys() and parts["fine"] > 0 and parts["coarse"] > 0
     assert all(p.grad is None or p.grad.isfinite().all() for p in network.parameters())

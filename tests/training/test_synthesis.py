@@ -5,13 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from scipy.spatial import cKDTree
 
 from diff2i2p.camera import rectify
-from diff2i2p.mapping.pyramid import build_pyramid
 from diff2i2p_training.data.photometric import relight
-from diff2i2p_training.data.site_dataset import SiteDataset
 from diff2i2p_training.data.synthesis import ViewSynthesizer, turned
 
 
@@ -66,43 +63,6 @@ def test_points_behind_pixels_are_on_the_map(site, synthesizer):
     points = view.points(*np.nonzero(view.depth))
     low, high = site[0].points.min(0) - 0.1, site[0].points.max(0) + 0.1
     assert ((points >= low) & (points <= high)).all(1).mean() > 0.99
-
-
-def test_labels_name_the_nearest_map_points_also_after_a_crop(site, synthesizer):
-    cloud = site[0]
-    pyramid = build_pyramid(cloud.points, cloud.grey, 0.15, 3, 8)
-    dataset = SiteDataset(synthesizer, pyramid, 2, 4, max_nodes=len(pyramid.nodes) // 2)
-    batch = dataset.draw(np.random.default_rng(0))
-    labelled = batch.targets[..., 0] >= 0
-    assert int(batch.nodes.sum()) == len(batch.pyramid.nodes) < len(pyramid.nodes)
-    assert labelled.float().mean() > 0.2
-    named = batch.pyramid.points[0][batch.targets[labelled]]
-    apart = (named[:, 0] - batch.points[labelled]).norm(dim=1)
-    least = torch.cdist(batch.points[labelled], pyramid.points[0], compute_mode="donot_use_mm_for_euclid_dist").amin(1)
-    torch.testing.assert_close(apart, least)
-    assert (apart <= 0.3).all()
-
-
-def test_a_view_that_sees_more_than_a_part_of_the_map_can_hold_is_learnt_from_as_well(site, synthesizer):
-    cloud = site[0]
-    pyramid = build_pyramid(cloud.points, cloud.grey, 0.15, 3, 8)
-    dataset = SiteDataset(synthesizer, pyramid, 2, 4, max_nodes=min(map(len, SiteDataset(synthesizer, pyramid, 2, 4, 1).seen)) // 2)
-    batch = dataset.draw(np.random.default_rng(0))
-    assert int(batch.nodes.sum()) == dataset.max_nodes
-    assert (batch.targets[..., 0] >= 0).any()
-
-
-def test_images_that_see_nothing_of_the_cloud_are_left_out_and_refused_where_there_are_no_others(site):
-    cloud, sequence = site
-    pyramid = build_pyramid(cloud.points, cloud.grey, 0.15, 3, 8)
-    away = np.eye(4)
-    away[2, 3] = 1e3
-    blind = [replace(frame, T_map_camera=away @ frame.T_map_camera) for frame in sequence.frames]
-    some = ViewSynthesizer(cloud, 0.03, replace(sequence, frames=(*blind[:5], *sequence.frames[5:])), 160, 100.0)
-    dataset = SiteDataset(some, pyramid, 2, 4, max_nodes=len(pyramid.nodes) // 2)
-    assert min(dataset._neighbourhood(np.random.default_rng(seed))[0].min() for seed in range(20)) == 5
-    with pytest.raises(ValueError, match="T_map_camera"):
-        SiteDataset(ViewSynthesizer(cloud, 0.03, replace(sequence, frames=tuple(blind)), 160, 100.0), pyramid, 2, 4, 100)
 
 
 def test_another_light_keeps_shape_range_and_is_reproducible():

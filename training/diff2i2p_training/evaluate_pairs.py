@@ -15,9 +15,8 @@ from diff2i2p.evaluation.provenance import git_commit, machine
 from diff2i2p.geometry import in_camera, pose_error
 from diff2i2p.network.diff2i2p import Diff2I2P
 from diff2i2p.pose.pnp import solve_pnp
-from diff2i2p_training.data.pair_dataset import PairDataset
+from diff2i2p_training.data.pair_dataset import Batch, PairDataset
 from diff2i2p_training.data.pairs import Pair, PairSet
-from diff2i2p_training.data.site_dataset import Batch
 from diff2i2p_training.losses.circle import overlaps
 from diff2i2p_training.losses.predicted_matches import ViewMatches, match_views, patch_levels
 from diff2i2p_training.recipe import DataRecipe
@@ -26,7 +25,7 @@ from diff2i2p_training.train import moved
 REPROJECTION = 8.0  # pixels at 640 columns, of an inlier of the pose
 RELEASED_ITERATIONS = 50_000
 MIN_MATCHES = 4  # fewer are a failure
-AS_THEY_ARE = DataRecipe(source="pairs", batch=1, turn=False, relight=False)
+AS_THEY_ARE = DataRecipe(batch=1, turn=False, relight=False)
 SOLVERS = ("poselib", "opencv")
 FIGURES = ("PIR", "IR", "FMR", "RR", "RRE", "RTE")
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a training is made of besides the network: data, losses and schedule. One YAML file holds both, under the same rules."""
+"""What the training of the paper's network is made of besides it: data, losses and schedule.
+
+One YAML file holds both, under the same rules.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,15 +10,14 @@ from pathlib import Path
 from diff2i2p.config import PAPER, PAPER_RGBD, Config
 from diff2i2p.parameters import ConfigError, override, parameter, read_overrides
 
-PRESETS = {"paper": PAPER, "paper-rgbd": PAPER_RGBD}  # of the network; without one it is the edge network
+PRESETS = {"paper": PAPER, "paper-rgbd": PAPER_RGBD}  # of the network
 
 
 @dataclass(frozen=True)
 class DataRecipe:
-    source: str = parameter("worlds", "Where views come from: endless synthetic offices, or prepared pairs.", choices=("worlds", "pairs"))
     pairs: str = parameter("", "Folder of pairs, as 'diff2i2p-train prepare' makes it.")
     min_overlap: float = parameter(0.3, "Overlap below which a pair is left out.", "", 0, 1)
-    batch: int = parameter(6, "Views of a batch, all of one map or fragment.", "", 1, 256)
+    batch: int = parameter(6, "Views of a batch, all of one fragment.", "", 1, 256)
     turn: bool = parameter(True, "Turn and zoom the image of a pair, about its optical centre.")
     relight: bool = parameter(True, "Change light, blur and noise of the image of a pair.")
     move: bool = parameter(False, "Move the fragment of a pair by up to 10 degrees and some centimetres.")
@@ -24,10 +26,6 @@ class DataRecipe:
 
 @dataclass(frozen=True)
 class LossRecipe:
-    matching: str = parameter(
-        "naming", "How features learn to match: every cell names its map point among many, or the paper's circle losses.",
-        choices=("naming", "circle"),
-    )  # fmt: skip
     votes: float = parameter(0.5, "Weight of the multi-scale loss, on tokens and nodes before fusion.", "", 0, 100)
     tuning: float = parameter(0.5, "Weight of what trains the Deformable Correspondence Tuning.", "", 0, 100)
     pose: float = parameter(0.0, "Weight of the pose error, through the differentiable PnP on the network's own matches.", "", 0, 100)

@@ -50,10 +50,13 @@ def save_weights(path: Path | str, network: Network, card: dict, precision: torc
         partial.unlink(missing_ok=True)
 
 
-def load_weights(name: Path | str, config: Config = Config(), device: str = "cpu") -> tuple[Network, str]:
+def load_weights(
+    name: Path | str, config: Config = Config(), device: str = "cpu", trainable: bool = False
+) -> tuple[Network, str]:
     """The network, ready for inference, and the sha256 of its file. `name` is a path or a row of weights.yaml.
 
-    The weights' own network and map configuration replace those of `config`. Raises WeightsError.
+    The weights' own network and map configuration replace those of `config`. trainable: as it was
+    trained, at the cost of speed. Raises WeightsError.
     """
     path = find_weights(name)
     try:
@@ -67,7 +70,10 @@ def load_weights(name: Path | str, config: Config = Config(), device: str = "cpu
     if metadata.get("format") != FORMAT:
         raise WeightsError(f"{path} is not a diff2i2p weights file; released checkpoints go through 'diff2i2p convert-checkpoint' first")
     try:
-        network = _network_of(metadata["config"], tensors, config) if "config" in metadata else _geometry_network(tensors)
+        if "config" in metadata:
+            network = _network_of(metadata["config"], tensors, config)
+        else:
+            network = _geometry_network(tensors, trainable)
     except (KeyError, ValueError, RecursionError, RuntimeError) as error:
         raise WeightsError(f"{path} was made by another version of diff2i2p: {str(error).splitlines()[0]:.200}") from error
     return network.eval().to(device), sha256(path)
@@ -88,10 +94,12 @@ def _network_of(trained: str, tensors: dict[str, torch.Tensor], config: Config) 
     return network
 
 
-def _geometry_network(tensors: dict[str, torch.Tensor]) -> GeometryNetwork:
-    """The network that reads geometry, filled, made fast for inference. Raises RuntimeError."""
+def _geometry_network(tensors: dict[str, torch.Tensor], trainable: bool) -> GeometryNetwork:
+    """The network that reads geometry; unless `trainable` made fast. Raises RuntimeError."""
     network = GeometryNetwork()
     network.load_state_dict(tensors)
+    if trainable:
+        return network
     return folded(network.eval()).to(memory_format=torch.channels_last)
 
 

@@ -7,24 +7,21 @@ import numpy as np
 TOO_MUCH = 0.15  # share of the images in other light that are overexposed
 
 
-def relight(grey: np.ndarray, rng: np.random.Generator, effort: float = 1.0) -> np.ndarray:
-    """grey (H, W) uint8 -> (H, W) float32 in [0, 1] as another camera might have seen it at another hour.
-
-    `effort` in [0, 1] scales how often and how much.
-    """
+def relight(grey: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """grey (H, W) uint8 -> (H, W) float32 in [0, 1] as another camera might have seen it at another hour."""
     image = grey.astype(np.float32) / 255
-    if rng.random() < 0.35 * effort:
+    if rng.random() < 0.35:
         image = one_lamp(image, rng)
-    if rng.random() < 0.8 * effort:
+    if rng.random() < 0.8:
         gain = rng.uniform(0.3, 1.3) if rng.random() < TOO_MUCH else rng.uniform(-1.4, 0.3)
         image = image ** rng.uniform(0.5, 2.0) * np.exp(gain) + rng.uniform(-0.08, 0.08)
-    if rng.random() < 0.3 * effort:
+    if rng.random() < 0.3:
         image = motion_blur(image, rng)
-    if rng.random() < 0.3 * effort:
+    if rng.random() < 0.3:
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.5))
-    if rng.random() < 0.3 * effort:
+    if rng.random() < 0.3:
         erase(image, rng)
-    noise = rng.standard_normal(image.shape, np.float32) * rng.uniform(0, 0.04) * effort
+    noise = rng.standard_normal(image.shape, np.float32) * rng.uniform(0, 0.04)
     return np.clip(image + noise, 0, 1, dtype=np.float32)
 
 

@@ -70,25 +70,25 @@ class ViewSynthesizer:
         depth = render_cloud(self.cloud.points, blank, view.camera, T_map_camera, self.spacing).depth
         return SiteView(view.grey, np.where(taken, depth, 0), view.camera, T_map_camera)
 
-    def draw(self, rng: np.random.Generator, near: int | None = None, effort: float = 1.0) -> SiteView:
-        """A view from around the real image `near`, or from around any; `effort` in [0, 1] is how far it may be from it."""
-        anchor = self.views[rng.integers(len(self.views)) if near is None else near]
-        if rng.random() < 1 - effort * (1 - self.REAL_SHARE):
-            return turned(anchor, rng, effort)
+    def draw(self, rng: np.random.Generator) -> SiteView:
+        """A view from around any real image."""
+        anchor = self.views[rng.integers(len(self.views))]
+        if rng.random() < self.REAL_SHARE:
+            return turned(anchor, rng)
         for _ in range(4):
-            view = self._elsewhere(anchor, rng, effort)
+            view = self._elsewhere(anchor, rng)
             known = view.depth > 0
             if known.mean() > self.MIN_FILLED and np.median(view.depth[known]) > self.MIN_DEPTH:
                 return view
-        return turned(anchor, rng, effort)
+        return turned(anchor, rng)
 
-    def _elsewhere(self, anchor: SiteView, rng: np.random.Generator, effort: float = 1.0) -> SiteView:
+    def _elsewhere(self, anchor: SiteView, rng: np.random.Generator) -> SiteView:
         """Another place: nearby images and the coloured cloud, splatted."""
-        camera = _zoomed(anchor.camera, rng, effort)
+        camera = _zoomed(anchor.camera, rng)
         T = anchor.T_map_camera.copy()
-        T[:3, 3] += rng.uniform(-1, 1, 3) * SHIFT * effort
-        aimed = rng.random() < self.AIMED * effort
-        T[:3, :3] = T[:3, :3] @ (self._aim(T, rng) if aimed else _turn(rng, *(effort * np.array([TURN, TILT, ROLL]))))
+        T[:3, 3] += rng.uniform(-1, 1, 3) * SHIFT
+        aimed = rng.random() < self.AIMED
+        T[:3, :3] = T[:3, :3] @ (self._aim(T, rng) if aimed else _turn(rng, TURN, TILT, ROLL))
         grey, depth = self._from_images(self._sources(T, rng), camera, T)
         if self.shades is not None:
             grey, depth = _behind((grey, depth), self._from_cloud(camera, T))
@@ -122,10 +122,10 @@ class ViewSynthesizer:
         return rendering.image, rendering.depth
 
 
-def turned(view: SiteView, rng: np.random.Generator, effort: float = 1.0) -> SiteView:
-    """The same optical centre, another direction and focal length: exact. `effort` in [0, 1] is how different."""
-    camera = _zoomed(view.camera, rng, effort)
-    R = _turn(rng, *(effort * np.array([0.4 * TURN, 0.4 * TILT, ROLL])))  # new camera to old camera
+def turned(view: SiteView, rng: np.random.Generator) -> SiteView:
+    """The same optical centre, another direction and focal length: exact."""
+    camera = _zoomed(view.camera, rng)
+    R = _turn(rng, 0.4 * TURN, 0.4 * TILT, ROLL)  # new camera to old camera
     H = view.camera.matrix @ R @ np.linalg.inv(camera.matrix)
     size, flags = (camera.width, camera.height), cv2.WARP_INVERSE_MAP
     grey = cv2.warpPerspective(view.grey, H, size, flags=flags | cv2.INTER_LINEAR, borderValue=int(rng.integers(256)))
@@ -138,8 +138,8 @@ def turned(view: SiteView, rng: np.random.Generator, effort: float = 1.0) -> Sit
     return SiteView(grey, depth.astype(np.float32), camera, T)
 
 
-def _zoomed(camera: Camera, rng: np.random.Generator, effort: float) -> Camera:
-    zoom = np.exp(rng.uniform(*np.log(ZOOM)) * effort)
+def _zoomed(camera: Camera, rng: np.random.Generator) -> Camera:
+    zoom = np.exp(rng.uniform(*np.log(ZOOM)))
     fx, fy, cx, cy = camera.K
     return Camera(camera.width, camera.height, (fx * zoom, fy * zoom, cx, cy))
 

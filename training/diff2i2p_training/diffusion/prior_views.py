@@ -18,7 +18,7 @@ from diff2i2p_sim.rendering.lidar_scan import scan_positions
 from diff2i2p_sim.rendering.scan_style import ScanStyle
 from diff2i2p_sim.world import World
 from diff2i2p_sim.write import CAMERA
-from diff2i2p_training.data.worlds import FIRST, RATE, ROOMS
+from diff2i2p_training.data.place_pairs import FIRST, ROOMS
 from diff2i2p_training.diffusion.depth_render import render_depth
 from diff2i2p_training.diffusion.pipeline import control_image
 
@@ -28,7 +28,7 @@ ZOOM = (1.0, 1.5)
 GREY = (0.299, 0.587, 0.114)  # of red, green, blue: CSD shows the grey images that the network sees
 BRIGHTNESS = (0.8, 1.2)
 ENDING = 0.5  # share of the views in which the cloud ends somewhere, as fragments do
-VIEWS = 40  # of a world
+VIEWS, RATE = 40, 1.0  # of a world, and a second of the drive through it
 WORLD_VIEWS = 1200  # kept at a time, of the latest worlds
 BATCHES = 100  # drawn before the next world is added, which takes as long as a dozen steps
 SITE_SHARE = 0.8  # of the batches, where there is a site

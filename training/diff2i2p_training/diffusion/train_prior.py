@@ -20,11 +20,11 @@ from rich.console import Console
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, IterableDataset
 
-from diff2i2p_training.adapt import card
+from diff2i2p_training.card import card
 from diff2i2p_training.diffusion.pipeline import DiffusionPrior, load_prior
 from diff2i2p_training.diffusion.prior_views import PriorViews, Views, draw, world_views
-from diff2i2p_training.resume import read_checkpoint, write_checkpoint
-from diff2i2p_training.train import CHECKPOINT_EVERY, REPORT_EVERY, WARM_UP, Progress
+from diff2i2p_training.resume import Progress, read_checkpoint, write_checkpoint
+from diff2i2p_training.train import CHECKPOINT_EVERY, REPORT_EVERY, WARM_UP
 
 RATE = 1e-3
 UNCONTROLLED = 0.1  # share of the samples without control, from which guidance knows what there is without it

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from diff2i2p.network.coarse_to_fine import patch_cells
 from diff2i2p.network.diff2i2p import Diff2I2P, ImageFeatures, MapFeatures
-from diff2i2p_training.data.site_dataset import Batch
+from diff2i2p_training.data.pair_dataset import Batch
 
 POSITIVE, NEGATIVE = 0.1, 1.4  # margins m_p and m_n on distances of unit vectors
 COARSE_SCALE, FINE_SCALE = 40.0, 24.0  # a

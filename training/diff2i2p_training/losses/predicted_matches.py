@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import pad_sequence
 from diff2i2p.mapping.pyramid import Pyramid
 from diff2i2p.network.coarse_to_fine import match_patches, patch_cells
 from diff2i2p.network.diff2i2p import Diff2I2P, ImageFeatures, MapFeatures
-from diff2i2p_training.data.site_dataset import Batch
+from diff2i2p_training.data.pair_dataset import Batch
 from diff2i2p_training.losses.differentiable_pnp import differentiable_pnp, ransac_start
 
 MATCHES = 400  # of a view, the best ones
