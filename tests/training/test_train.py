@@ -3,6 +3,7 @@
 
 import dataclasses
 import itertools
+from dataclasses import replace
 from importlib.util import find_spec
 from types import SimpleNamespace
 
@@ -86,9 +87,35 @@ def test_what_was_learnt_is_kept_at_every_checkpoint_and_at_the_end(tmp_path, mo
         tmp_path / "w.ckpt",
         3 * STEP,
         workers=0,
-        keep=lambda p: kept.append(p.step),
+        keep=lambda network, progress: kept.append(progress.step),
     )
     assert kept == [1, 2, 3, 3]
+
+
+def test_the_running_average_is_kept_and_goes_on_after_an_interruption(tmp_path, monkeypatch):
+    """Weights that jump from 0 to 1 to 2 ...: their average lies behind, and is what is kept."""
+
+    def step(objective, *_):
+        with torch.no_grad():
+            objective.network.log_sharpness += 1.0
+        return {}
+
+    monkeypatch.setattr(training, "_step", step)
+    schedule, kept = replace(pretrain.SCHEDULE, average=0.9), []
+    first = objective().network.log_sharpness.item()
+    for steps in (4, 8):  # the second goes on where the first was interrupted
+        trained = objective()
+        train(
+            trained, batches(), tmp_path / "w.ckpt", steps * STEP, schedule, workers=0,
+            keep=lambda network, progress: kept.append(network.log_sharpness.item() - first),
+        )  # fmt: skip
+    expected, average = [], 0.0
+    for number in range(8):
+        share = 0.0 if number == 0 else min(0.9, (number + 1) / (number + 10))
+        average = share * average + (1 - share) * (number + 1)
+        expected.append(average)
+    assert kept[0] == pytest.approx(expected[3]) and kept[-1] == pytest.approx(expected[7])
+    assert trained.network.log_sharpness.item() - first == pytest.approx(expected[7])
 
 
 def test_the_rate_rises_then_falls_and_the_photos_branch_goes_at_its_pace(tmp_path, monkeypatch):
@@ -117,9 +144,9 @@ def test_a_damaged_checkpoint_is_refused(content, tmp_path):
 
 def test_a_checkpoint_of_another_network_is_refused(tmp_path):
     other = torch.nn.Linear(2, 2)
-    training.save_progress(
-        tmp_path / "w.ckpt", other, torch.optim.AdamW(other.parameters()), training.Progress(3)
-    )
+    parts = {"network": other, "optimizer": torch.optim.AdamW(other.parameters())}
+    parts["average"] = training.running_average(other, 0.0)
+    training.save_progress(tmp_path / "w.ckpt", parts, training.Progress(3))
     with pytest.raises(ValueError, match="w.ckpt was begun with another network"):
         train(objective(), batches(), tmp_path / "w.ckpt", STEP, workers=0)
 

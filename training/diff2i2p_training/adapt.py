@@ -38,8 +38,8 @@ def adapt(
     pairs = SitePairs(cloud, sequence, lambda views: track(views, "depth of the images"))
     data = f"{sequence.name}, {len(sequence)} images"
 
-    def keep(progress: Progress) -> None:
-        save_weights(out, network, card(data, progress, start=start), torch.float32)
+    def keep(trained: GeometryNetwork, progress: Progress) -> None:
+        save_weights(out, trained, card(data, progress, start=start), torch.float32)
 
     batches, checkpoint = CellBatches(pairs, BATCH, seed), out.with_suffix(".ckpt")
     train(

@@ -4,6 +4,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from rich.console import Console
 
@@ -24,7 +25,11 @@ from diff2i2p_training.start import begin
 from diff2i2p_training.train import train
 
 BATCH = 8  # pairs
-SCHEDULE = ScheduleRecipe(rate=1e-3, decay="cosine", weight_decay=1e-4, clip=1.0)
+# Averaged weights: half way through a training (step 1,044 of the second hour of `generic`) 76 % of
+# 29 kitchen frames found their place with them, 45 % with those of that step.
+SCHEDULE = ScheduleRecipe(
+    rate=1e-3, decay="cosine", weight_decay=1e-4, clip=1.0, average=0.998
+)
 PLACES_SHARE, REAL_SHARE = 3.0, 1.0  # of the pairs, where there are real ones
 ENOUGH = 4  # places that training begins with
 
@@ -60,8 +65,8 @@ def pretrain(
     network, folder = begin(start), pool or out.with_suffix(".pairs")
     source, data = stored_pairs(folder, real, work.places)
 
-    def keep(progress: Progress) -> None:
-        save_weights(out, network, card(data, progress, start=start or "XFeat"), torch.float32)
+    def keep(trained: GeometryNetwork, progress: Progress) -> None:
+        save_weights(out, trained, card(data, progress, start=start or "XFeat"), torch.float32)
 
     batches, checkpoint = CellBatches(source, work.batch, seed), out.with_suffix(".ckpt")
     with PlaceMakers(folder / "places", work.makers, work.places):
@@ -89,8 +94,13 @@ def add_real(pool: PairPool, real: RealData) -> None:
         folder.resolve().name: lambda folder=folder: rgbd_pairs(folder) for folder in real.rgbd
     }
     if real.site:
-        makers[real.site[1].name] = lambda: sequence_pairs(*real.site)
+        makers[real.site[1].name] = lambda: sequence_pairs(*_local(*real.site))
     for name, pairs in makers.items():
         if not any(pool.folder.glob(f"{name}-*.safetensors")):
             count = pool.add(name, pairs())
             Console().print(f"{name}: {count} pairs", highlight=False)
+
+
+def _local(cloud: PointCloud, sequence: Sequence) -> tuple[PointCloud, Sequence]:
+    """A cloud, whose points are relative to its origin, and its photos in the same frame."""
+    return cloud, sequence.moved(-np.array(cloud.origin))

@@ -43,6 +43,9 @@ class ScheduleRecipe:
     decay: str = parameter("cosine", "Warm up and fall to zero, or lose 5 % every epoch.", choices=("cosine", "epochs"))
     weight_decay: float = parameter(1e-3, "Decoupled weight decay.", "", 0, 1)
     clip: float = parameter(1.0, "Largest norm of the gradient; 0 leaves it.", "", 0, 1000)
+    average: float = parameter(
+        0.0, "Decay of the running average of the weights that is kept; 0 keeps the last.", "", 0, 1
+    )
     epochs: float = parameter(0.0, "Epochs over the pairs; 0 trains for the time given instead.", "", 0, 100000)
     precision: str = parameter("no", "Mixed precision of the backbones; losses keep float32.", choices=("no", "bf16"))
     tensorboard: bool = parameter(False, "Write every loss to OUT.tensorboard, for TensorBoard.")

@@ -9,6 +9,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+Stateful = nn.Module | torch.optim.Optimizer
+
 
 @dataclass
 class Progress:
@@ -18,25 +20,23 @@ class Progress:
     seconds: float = 0.0
 
 
-def save_progress(
-    path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress
-) -> None:
-    """Write the checkpoint that `resume` goes on from."""
-    states = {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
+def save_progress(path: Path, parts: dict[str, Stateful], progress: Progress) -> None:
+    """Write the checkpoint that `resume` goes on from: the states of `parts` by name."""
+    states = {name: part.state_dict() for name, part in parts.items()}
     write_checkpoint(path, states | {"progress": dataclasses.asdict(progress)})
 
 
-def resume(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
-    """Fill network and optimizer with what `path` holds; nothing happens where it does not exist.
+def resume(path: Path, parts: dict[str, Stateful]) -> Progress:
+    """Fill `parts` with what `path` holds of them; nothing happens where it does not exist.
 
     Raises ValueError for the checkpoint of another network.
     """
-    state = read_checkpoint(path, "cpu", {"network", "optimizer", "progress"})
+    state = read_checkpoint(path, "cpu", {*parts, "progress"})
     if state is None:
         return Progress()
     try:
-        network.load_state_dict(state["network"])
-        optimizer.load_state_dict(state["optimizer"])
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
         return Progress(**state["progress"])
     except (RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(

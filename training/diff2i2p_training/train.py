@@ -14,6 +14,7 @@ from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.utils import broadcast
 from rich.console import Console
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, IterableDataset
 
 from diff2i2p_training.recipe import ScheduleRecipe
@@ -54,13 +55,15 @@ class Budget:
 def train(
     objective: nn.Module, dataset: IterableDataset, checkpoint: Path, minutes: float,
     schedule: ScheduleRecipe = ScheduleRecipe(), workers: int = 1,
-    keep: Callable[[Progress], None] = lambda progress: None, console: Console | None = None,
+    keep: Callable[[nn.Module, Progress], None] = lambda network, progress: None,
+    console: Console | None = None,
 ) -> Progress:  # fmt: skip
     """Train `objective.network` in place for `minutes` in all, or the schedule's epochs.
 
     objective: called with a batch of `dataset` and the share of the training that is over, gives
     the sum to minimise and losses by name; its `groups` are parameters by pace. Goes on from
-    `checkpoint` where there is one; keep: called at every checkpoint, and at the end.
+    `checkpoint` where there is one; keep: called with the network that is kept at every checkpoint,
+    and at the end, where that is put into `objective.network`.
     """
     _keep_freed_memory()
     network = objective.network
@@ -70,7 +73,9 @@ def train(
     optimizer = torch.optim.AdamW(
         objective.groups(), weight_decay=schedule.weight_decay, fused=True
     )
-    progress = resume(checkpoint, network, optimizer)
+    average = running_average(network, schedule.average)
+    parts = {"network": network, "optimizer": optimizer, "average": average}
+    progress = resume(checkpoint, parts)
     if progress.step:
         done = f"step {progress.step}, {progress.seconds / 60:.1f} min"
         console.print(f"going on from {checkpoint}: {done}", highlight=False)
@@ -84,8 +89,8 @@ def train(
 
     def save() -> None:
         if accelerator.is_main_process:
-            save_progress(checkpoint, network, optimizer, progress)
-            keep(progress)
+            save_progress(checkpoint, parts, progress)
+            keep(average.module, progress)
 
     saved = time.monotonic()
     while (done := budget.done(progress)) < 1:
@@ -95,6 +100,7 @@ def train(
             group["lr"] = rate * group["pace"]
         batch = moved(next(loader), accelerator.device)
         losses = _step(objective, optimizer, accelerator, batch, done, schedule.clip)
+        average.update_parameters(network)
         progress.step += 1
         spent = time.monotonic() - started
         progress.seconds = _agreed(progress.seconds + spent, accelerator)
@@ -103,10 +109,21 @@ def train(
             saved = time.monotonic()
             save()
     log.close()
-    network.eval()
     save()
-    network.cpu()
+    network.load_state_dict(average.module.state_dict())
+    network.eval().cpu()
     return progress
+
+
+def running_average(network: nn.Module, decay: float) -> AveragedModel:
+    """The average of all that the network was, older states forgotten by `decay` a step."""
+
+    def mean(old: torch.Tensor, new: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
+        if not new.is_floating_point():
+            return new
+        return old.lerp(new, 1 - min(decay, (int(count) + 1) / (int(count) + 10)))
+
+    return AveragedModel(network, avg_fn=mean, use_buffers=True)
 
 
 def _accelerator(schedule: ScheduleRecipe) -> Accelerator:
