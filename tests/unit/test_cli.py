@@ -16,7 +16,7 @@ from diff2i2p.correspondences import Correspondences
 from diff2i2p.datasets.sequences import write_sequence
 from diff2i2p.localization.localizer import Localizer
 from diff2i2p.localization.result import Localization, Status
-from diff2i2p.mapping.compiled_map import CompiledMap
+from diff2i2p.mapping.compiled_map import CompiledMap, MapError
 from diff2i2p.mapping.dense import DenseMap
 
 CAMERA = Camera(160, 120, (130.0, 130.0, 79.5, 59.5))
@@ -68,11 +68,24 @@ def answers(monkeypatch):
 
 def test_a_cloud_becomes_a_map_that_says_which_way_is_up(diff2i2p, files):
     code, out, err = diff2i2p("compile-map", files / "floor.ply", "-o", files / "new/floor.i2pmap", "--frame-id", "site")
-    assert code == 0 and "floor.i2pmap" in out and "found from the cloud" in err and "nothing can match images to it yet" in err
+    assert code == 0 and "floor.i2pmap" in out and "found from the cloud" in err and "nothing can match" not in err
     compiled = CompiledMap.open(files / "new/floor.i2pmap")
     assert compiled.frame_id == "site" and abs(compiled.up[2]) > 0.99
     code, out, _ = diff2i2p("compile-map", files / "floor.ply", "-o", files / "floor.i2pmap", "--up", "-y", "--json")
     assert code == 0 and json.loads(out)["up"] == [0, -1, 0]
+
+
+def test_a_cloud_too_small_to_stand_before_is_compiled_and_that_is_said(diff2i2p, tmp_path):
+    box = np.random.default_rng(0).uniform(0, 0.2, (3000, 3)).astype(np.float32)
+    write_cloud(tmp_path / "box.ply", PointCloud(box))
+    code, _, err = diff2i2p(
+        "compile-map", tmp_path / "box.ply", "-o", tmp_path / "box.i2pmap", "--up", "z"
+    )
+    said = " ".join(err.split())
+    assert code == 0 and "nothing can match images to it" in said
+    assert "no place for a camera shows enough of its geometry" in said
+    with pytest.raises(MapError, match="no place for a camera shows enough of its geometry"):
+        Localizer.open(tmp_path / "box.i2pmap")
 
 
 def test_images_are_localized_as_table_and_as_json(diff2i2p, files, answers):

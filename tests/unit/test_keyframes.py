@@ -79,7 +79,7 @@ def test_the_command_compiles_with_a_sequence_and_says_when_it_has_no_poses(corn
     command += ["--sequence", tmp_path / "run"]
     code, said, _ = diff2i2p(*command)
     assert code == 0 and "c.i2pmap" in said
-    assert len(Localizer.open(tmp_path / "c.i2pmap").matchers) == 2
+    assert len(Localizer.open(tmp_path / "c.i2pmap").matchers) == 3  # and the network
     code, _, complaint = diff2i2p(*command, "--no-colour")
     assert code == 2 and "leave one of them out" in " ".join(complaint.split())
     (tmp_path / "run" / "groundtruth.txt").unlink()

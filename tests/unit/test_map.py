@@ -97,7 +97,7 @@ def test_a_map_of_other_weights_is_refused(cloud, weights, tmp_path):
 
 def test_a_map_without_colour_and_without_weights_cannot_be_used(cloud, tmp_path):
     compile_map(cloud, tmp_path / "room.i2pmap")
-    with pytest.raises(MapError, match="neither colour nor intensity.* no weights"):
+    with pytest.raises(MapError, match="neither colour nor intensity.* without weights"):
         Localizer.open(tmp_path / "room.i2pmap")
 
 

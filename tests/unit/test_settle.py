@@ -2,7 +2,7 @@
 """A place is matched again to the map drawn at the pose found there, until its pose stays."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -165,8 +165,24 @@ def test_only_the_best_goes_on_until_its_pose_stays(view, dense, truth, looking)
         return Redrawn(matches_at(beside(T, (-0.1, 0, 0)), view.camera, count), again)
 
     places = [moving("other", looking((2.3, 1.4, 1.0), 20), 60), moving("best", truth, 90)]
-    assert len(settled(places, view, dense)) == 2
+    config = override(CONFIG, {"geometry": {"settled": 1}})
+    assert len(settled(places, view, dense, config)) == 2
     assert drawn == {"best": CONFIG.geometry.rounds, "other": 1}
+
+
+@pytest.mark.parametrize(("share", "drawn_places"), [(0.02, 3), (0.2, 1)])
+def test_no_other_place_is_drawn_once_one_convinces(view, dense, looking, share, drawn_places):
+    drawn = []
+
+    def again(T: np.ndarray, surfaces: Surfaces) -> Correspondences:
+        """So many of the cells that were looked for speak for the pose."""
+        drawn.append(T)
+        return replace(matches_at(T, view.camera, 60), tried=round(60 / share))
+
+    poses = [looking((1.0 + 0.8 * k, 1.0, 1.2), 40 * k) for k in range(3)]
+    places = [Redrawn(matches_at(T, view.camera, 90 - k), again) for k, T in enumerate(poses)]
+    settled(places, view, dense, override(CONFIG, {"geometry": {"rounds": 1}}))
+    assert len(drawn) == drawn_places
 
 
 def test_a_settled_pose_stays_where_drawing_it_once_more_shows_nothing(view, dense, truth):

@@ -78,9 +78,8 @@ def compile_map(
 
     with progress_bar("compiling") as bar:
         site = compile_cloud(points, out, weights, config, colour, axis, frame_id, photographs, bar)
-    if not weights and site.no_looks:
-        without = "and --weights none leaves the network out"
-        notes.print(f"nothing can match images to it yet: {site.no_looks}, {without}")
+    if site.no_looks and site.no_geometry:
+        notes.print(f"nothing can match images to it: {site.no_looks}; {site.no_geometry}")
     if as_json:
         return print(json.dumps(site.header | {"map": str(out), "points": len(site.points)}))
     print(f"{out}: {len(site.points):,} points, {out.stat().st_size / 1e6:.1f} MB")

@@ -46,9 +46,14 @@ def _until_one_convinces(step, hypotheses: list[Hypothesis]) -> list[Hypothesis]
         again = step(hypothesis)
         if again and not _is_among(found, again):
             found.append(again)
-            if again.pose.inliers.sum() > CONVINCING * again.correspondences.tried:
+            if _convinces(again):
                 break
     return sorted(found, key=_fewer_inliers)
+
+
+def _convinces(hypothesis: Hypothesis) -> bool:
+    tried = hypothesis.correspondences.tried
+    return tried > 0 and hypothesis.pose.inliers.sum() > CONVINCING * tried
 
 
 def _is_among(hypotheses: list[Hypothesis], one: Hypothesis) -> bool:

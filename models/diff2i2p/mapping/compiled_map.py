@@ -124,6 +124,19 @@ class CompiledMap:
         )
 
     @property
+    def no_geometry(self) -> str:
+        """Why the network that reads geometry finds nothing in it, in words; empty when it may."""
+        index = self.geometry
+        if not index:
+            return "it was compiled without weights that read geometry"
+        if len(index["starts"]) > 1:
+            return ""
+        return (
+            "no place for a camera shows enough of its geometry: is the cloud dense, larger than a"
+            " piece of furniture, in metres, and upright (--up)?"
+        )
+
+    @property
     def grey(self) -> np.ndarray | None:
         """(N,) float32 in [0, 1] shade of the fine points, where the map has colour or intensity."""
         return self.tensors["grey"].numpy() if "grey" in self.tensors else None

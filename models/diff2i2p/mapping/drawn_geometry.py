@@ -7,6 +7,7 @@ import numpy as np
 from diff2i2p.camera import Camera
 from diff2i2p.render import Surfaces
 
+# defined: how the network is shown a map; its weights hold for these numbers alone
 CHANNELS = 8  # normal (3), inverse depth, its local part, depth edges, known, grey
 NEAREST = 0.2  # metres; what is nearer counts as this near
 BILATERAL = 5, 0.1, 2.0  # diameter in pixels, metres and pixels: smooths the noise of a scan and leaves its steps

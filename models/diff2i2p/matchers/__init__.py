@@ -30,12 +30,14 @@ def open_matchers(site: CompiledMap, weights: str | None, config: Config) -> lis
     matchers: list[Matcher] = []
     weights = weights or shipped_name(site.header.get("weights_sha256"))
     if config.matcher != "appearance" and (weights or config.matcher == "network"):
-        matchers.append(network_matcher(site, weights, config))
+        matcher = network_matcher(site, weights, config)
+        if not (isinstance(matcher, GeometryMatcher) and site.no_geometry):
+            matchers.append(matcher)
     if config.matcher != "network":
         matchers += appearance_matchers(site, config)
     if not matchers:
         raise MapError(
-            f"nothing can match images to {site.path}: {site.no_looks}, and no weights are given"
+            f"nothing can match images to {site.path}: {site.no_looks}; {site.no_geometry}"
         )
     return matchers
 

@@ -7,7 +7,8 @@ import torch
 
 from diff2i2p.network.geometry_network import Cells, CellTuning
 
-SURPLUS = 0.5  # similarity from which a match speaks for a view (spike: ranking by the squared surplus over it)
+# defined: similarity from which a match speaks for a view
+SURPLUS = 0.5
 
 
 @dataclass(frozen=True)

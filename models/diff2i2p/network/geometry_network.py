@@ -14,7 +14,8 @@ from torch.nn import functional as F
 from diff2i2p.mapping.drawn_geometry import CHANNELS
 from diff2i2p.network.trunk import DIM, STRIDE, Trunk
 
-NEIGHBOURS = tuple((row, column) for row in (-1, 0, 1) for column in (-1, 0, 1))  # a cell and those around it
+# defined: a cell and those around it
+NEIGHBOURS = tuple((row, column) for row in (-1, 0, 1) for column in (-1, 0, 1))
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+# cited: Potje et al., CVPR 2024
 DIM = 64  # length of a cell's descriptor
 STRIDE = 8  # pixels from one cell to the next
 COARSEST = 32  # pixels that one cell of the deepest block covers: images are padded to multiples of it
