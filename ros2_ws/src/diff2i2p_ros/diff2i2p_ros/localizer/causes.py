@@ -29,7 +29,7 @@ class Cause(Enum):
     NOT_LOCALIZED = "the last image gave no verified pose"
     NO_ODOMETRY = "TF lacks the odometry of the images, so that there is no map -> odom"
     NO_FRAME = "the images name no frame"
-    BODY_FRAME = "the images name a body's frame, by the poses found, and not the camera's optical one"
+    BODY_FRAME = "by the poses found, the images name a body's frame, not the camera's optical"
     POSE_REFUSED = "an initialpose could not be used"
     LAST_POSE = "the last pose cannot be read or written"
 
