@@ -15,8 +15,9 @@ from diff2i2p.mapping.compiled_map import CompiledMap
 from diff2i2p.mapping.drawn_geometry import draw_geometry
 from diff2i2p.mapping.geometry_index import FEWEST, UNIT, trusted_cells
 from diff2i2p.matchers.base import MatchedPlace, StageTimer
-from diff2i2p.network.cell_matching import match_cells, tuned_pixels, vote
-from diff2i2p.network.geometry_network import Cells, GeometryNetwork, cell_middles
+from diff2i2p.network.cell_backends import OnnxCells, TorchCells
+from diff2i2p.network.cell_matching import vote
+from diff2i2p.network.geometry_network import Cells, GeometryNetwork
 from diff2i2p.render import Surfaces, close_cracks
 
 
@@ -24,13 +25,18 @@ class GeometryMatcher:
     """Correspondences between a view and the map; what it matched it can match again, to the map drawn at the pose that was found."""
 
     def __init__(self, network: GeometryNetwork, site: CompiledMap, config: Config):
-        self.network, self.config, self.dense = network, config.geometry, site.dense
+        self.config, self.dense = config.geometry, site.dense
         self.device = next(network.parameters()).device
         if config.threads:
             torch.set_num_threads(config.threads)
         index = site.geometry
         self.descriptors, self.points, self.starts = index["descriptors"], index["points"], index["starts"]
         self.voters = self._voters()
+        if config.runtime == "torch":
+            self.backend = TorchCells(network)
+        else:
+            weights = str(site.header.get("weights_sha256"))
+            self.backend = OnnxCells(network, config, weights, most_cells(site))
 
     @torch.inference_mode()
     def match(self, view: View, prior: np.ndarray | None, timer: StageTimer) -> list[MatchedPlace]:
@@ -39,7 +45,9 @@ class GeometryMatcher:
         With a `prior` (4, 4) T_map_camera the map drawn there.
         """
         with timer("network"):
-            photo = self.network.encode_photo(torch.from_numpy(view.grey).to(self.device)[None, None].float())
+            photo = self.backend.encode_photo(
+                torch.from_numpy(view.grey).to(self.device)[None, None].float()
+            )
         if prior is not None:
             with timer("matching"):
                 surfaces = close_cracks(self.dense.render(view.camera, prior))
@@ -48,7 +56,7 @@ class GeometryMatcher:
             with timer("retrieve"):
                 ranked = self._ranked(photo)
             with timer("matching"):
-                found = [self._match(photo, view.camera, *self._of_view(number)) for number in ranked]
+                found = [self._match(photo, *self._of_view(number)) for number in ranked]
         return [GeometryPlace(matches, self, photo, view.camera) for matches in found]
 
     def _voters(self) -> torch.Tensor:
@@ -77,18 +85,25 @@ class GeometryMatcher:
         cells, points = trusted_cells(surfaces, camera, T_map_camera)
         if len(cells) < FEWEST:
             return Correspondences.none("network")
-        drawn = self.network.encode_geometry(torch.from_numpy(draw_geometry(surfaces, camera))[None].to(self.device))
+        drawing = torch.from_numpy(draw_geometry(surfaces, camera))[None].to(self.device)
+        drawn = self.backend.encode_geometry(drawing)
         features = drawn.flat()[0][torch.from_numpy(cells).to(self.device)]
-        return self._match(photo, camera, features, points, len(cells))
+        return self._match(photo, features, points, len(cells))
 
-    def _match(self, photo: Cells, camera: Camera, features: torch.Tensor, points: np.ndarray, tried: int = 0) -> Correspondences:
+    def _match(
+        self, photo: Cells, features: torch.Tensor, points: np.ndarray, tried: int = 0
+    ) -> Correspondences:
         """Mutual matches of the photo with features (N, D) at points (N, 3)."""
-        middles = cell_middles(camera.height, camera.width).to(self.device)
-        matches = match_cells(photo.flat()[0], features)
-        pixels = tuned_pixels(self.network.tuning, photo, matches, features, middles)
+        matches = self.backend.match(photo, features)
         found = points[matches.drawn.cpu().numpy()].astype(float)
         scores = matches.scores.clamp(0, 1).cpu().numpy()
-        return Correspondences(pixels.cpu().numpy().astype(float), found, scores, "network", tried)
+        pixels = matches.pixels.cpu().numpy().astype(float)
+        return Correspondences(pixels, found, scores, "network", tried)
+
+
+def most_cells(site: CompiledMap) -> int:
+    """Cells that a map keeps of one drawn view at most."""
+    return int(np.diff(site.geometry["starts"]).max(initial=0))
 
 
 @dataclass(frozen=True)

@@ -1,25 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who computes the network's per-image part: torch, or onnxruntime on graphs of fixed shapes."""
+"""Who computes the paper's network for an image: torch, or onnxruntime on fixed shapes."""
 
 import copy
-import hashlib
-import json
 from dataclasses import asdict, replace
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
 from diff2i2p.config import Config
-from diff2i2p.files import cache_folder
 from diff2i2p.network.coarse_to_fine import Crop, PixelMatches, gather_matches, match_patches, patch_cells
 from diff2i2p.network.diff2i2p import Diff2I2P, ImageFeatures
-from diff2i2p.network.onnx_export import NO_MATCH, Matching, Shapes, export_image_side, export_matching, require_exportable
+from diff2i2p.network.onnx_export import (
+    Matching,
+    Shapes,
+    export_image_side,
+    export_matching,
+    require_exportable,
+)
+from diff2i2p.network.onnx_graphs import NO_MATCH, kept_session, require_onnxruntime, run
 from diff2i2p.network.point_backbone import gather
-from diff2i2p.parameters import ConfigError
-
-GRAPHS = 2  # version of the graphs: a cached one of another version is not used
 
 
 class TorchEngine:
@@ -61,11 +62,11 @@ class OnnxEngine:
         self.config, self.fingerprint = config, fingerprint
         self.views, self.nodes, self.members = views, nodes, members
         self.sessions: dict[tuple[int, int], tuple] = {}
-        _onnxruntime()
+        require_onnxruntime()
 
     def encode_image(self, image: torch.Tensor) -> ImageFeatures:
         self.size = tuple(image.shape[-2:])
-        fine, tokens, self._votes = _run(self._sessions(*self.size)[0], image=image)
+        fine, tokens, self._votes = run(self._sessions(*self.size)[0], image=image)
         return ImageFeatures(fine, tokens)
 
     def votes(self, image: ImageFeatures) -> torch.Tensor:
@@ -77,7 +78,7 @@ class OnnxEngine:
         sized = [self._sized(crop) for crop in crops]
         batch = [_inputs(crop) for crop in sized + sized[-1:] * (views - len(sized))]
         batch = {name: torch.stack([inputs[name] for inputs in batch]) for name in batch[0]}
-        found = zip(*_run(matching[views], tokens=image.tokens, cells=cells, **batch), sized, strict=False)  # the batch may be longer
+        found = zip(*run(matching[views], tokens=image.tokens, cells=cells, **batch), sized, strict=False)  # the batch may be longer
         return [self._matches(scores, choices, crop, patch_cells.to(cells.device)) for scores, choices, crop in found]
 
     def _sized(self, crop: Crop) -> Crop:
@@ -104,52 +105,17 @@ class OnnxEngine:
         return image_side, matching, Matching(self.network, self.config.matching, tokens, fine).patch_cells
 
     def _kept(self, part: str, export, shapes: Shapes):
-        """A session of the graph kept in the cache folder; a missing or damaged one is made again."""
-        made_of = {"graphs": GRAPHS, "weights": self.fingerprint, "shapes": asdict(shapes), "matching": asdict(self.config.matching)}
-        name = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:24]
-        path = cache_folder() / "onnx" / f"{name}.{part}.onnx"
-        path.parent.mkdir(exist_ok=True)
-        if path.is_file():
-            try:
-                return open_session(path, self.config)
-            except Exception:  # onnxruntime has a dozen kinds for a damaged file
-                path.unlink()
-        export(self.network, self.config.matching, shapes, path)
-        return open_session(path, self.config)
+        """A session of a graph, from the cache folder where it is there."""
+        made_of = {
+            "weights": self.fingerprint,
+            "shapes": asdict(shapes),
+            "matching": asdict(self.config.matching),
+        }
+        write = partial(export, self.network, self.config.matching, shapes)
+        return kept_session(part, made_of, write, self.config)
 
 
 def _inputs(crop: Crop) -> dict[str, torch.Tensor]:
     """A candidate view as the matching graph takes it, see Matching."""
     members, filled = gather(crop.fine, crop.members.clamp(max=len(crop.fine) - 1)), crop.members < len(crop.fine)
     return {"nodes": crop.nodes, "node_points": crop.node_points, "members": members, "filled": filled}
-
-
-def _run(session, **inputs: torch.Tensor) -> list[torch.Tensor]:
-    """The outputs of a session, where its inputs are."""
-    device = next(iter(inputs.values())).device
-    return [torch.from_numpy(array).to(device) for array in session.run(None, {name: x.cpu().numpy() for name, x in inputs.items()})]
-
-
-def open_session(path: Path, config: Config):
-    """An onnxruntime session: TensorRT, else CUDA, else CPU, whichever is there and `device` allows."""
-    onnxruntime = _onnxruntime()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting threads leave the cores to the robot
-    return onnxruntime.InferenceSession(str(path), options, providers=providers(config, path.parent, onnxruntime.get_available_providers()))
-
-
-def providers(config: Config, folder: Path, available: list[str]) -> list:
-    """Execution providers in order of preference, with TensorRT's engines kept in `folder`."""
-    engines = {"trt_engine_cache_enable": True, "trt_engine_cache_path": str(folder), "trt_fp16_enable": config.half_precision}
-    wanted = [("TensorrtExecutionProvider", engines), ("CUDAExecutionProvider", {}), ("CPUExecutionProvider", {})]
-    return [entry for entry in wanted if entry[0] in available and (config.device != "cpu" or entry[0].startswith("CPU"))]
-
-
-def _onnxruntime():
-    try:
-        import onnx  # noqa: F401 # the exporter of torch needs it
-        import onnxruntime
-    except ImportError as error:
-        raise ConfigError("runtime onnxruntime needs two more packages: pip install onnx onnxruntime, or onnxruntime-gpu") from error
-    return onnxruntime

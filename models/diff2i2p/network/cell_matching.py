@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import torch
 
-from diff2i2p.network.geometry_network import Cells, CellTuning
+from diff2i2p.network.geometry_network import CellTuning
+from diff2i2p.network.trunk import STRIDE
 
 # defined: similarity from which a match speaks for a view
 SURPLUS = 0.5
@@ -42,8 +43,16 @@ def match_cells(photo: torch.Tensor, drawn: torch.Tensor) -> CellMatches:
     return CellMatches(order, nearest[order], best[order])
 
 
-def tuned_pixels(tuning: CellTuning, photo: Cells, matches: CellMatches, drawn: torch.Tensor, middles: torch.Tensor) -> torch.Tensor:
-    """(M, 2) pixels of the photo where the matched features (N, D) are seen; middles (Q, 2) of its cells."""
-    width = photo.features.shape[-1]
-    rows, columns = matches.photo // width, matches.photo % width
-    return middles[matches.photo] + tuning(photo.features[0], rows, columns, drawn[matches.drawn])
+def tuned_pixels(
+    tuning: CellTuning, photo: torch.Tensor, cells: torch.Tensor, features: torch.Tensor
+) -> torch.Tensor:
+    """(M, 2) pixels of the photo where features (M, DIM) that match its cells (M,) are seen.
+
+    photo (DIM, h, w): unit features.
+    """
+    height, width = photo.shape[-2:]
+    every = torch.arange(height, device=cells.device), torch.arange(width, device=cells.device)
+    # looked up, not divided: a graph for TensorRT does without Mod
+    rows, columns = (index.flatten()[cells] for index in torch.meshgrid(*every, indexing="ij"))
+    middles = STRIDE * torch.stack([columns, rows], 1) + (STRIDE - 1) / 2
+    return middles + tuning(photo, rows, columns, features)

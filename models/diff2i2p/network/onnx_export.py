@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network as two ONNX graphs of fixed shapes: the image side, and fusion with matching. Operators are those TensorRT 10 supports."""
+"""The paper's network as two ONNX graphs of fixed shapes: the image, and fusion with matching."""
 
-import os
-import tempfile
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +10,8 @@ from torch import nn
 from diff2i2p.config import Config, MatchingConfig
 from diff2i2p.network.coarse_to_fine import OPPOSITE, patch_cells
 from diff2i2p.network.diff2i2p import Diff2I2P
+from diff2i2p.network.onnx_graphs import NO_MATCH, write_graph
 from diff2i2p.parameters import ConfigError
-
-OPSET = 17
-NO_MATCH = -2.0  # below every cosine
 
 
 @dataclass(frozen=True)
@@ -110,7 +105,7 @@ def require_exportable(config: Config) -> None:
 def export_image_side(network: Diff2I2P, config: MatchingConfig, shapes: Shapes, path: Path) -> None:
     """Write the graph of the image side, which no matching setting changes."""
     inputs = {"image": torch.zeros(1, 1, shapes.height, shapes.width)}
-    _export(ImageSide(network), inputs, ("fine", "tokens", "votes"), path)
+    write_graph(ImageSide(network), inputs, ("fine", "tokens", "votes"), path)
 
 
 @torch.no_grad()
@@ -125,39 +120,4 @@ def export_matching(network: Diff2I2P, config: MatchingConfig, shapes: Shapes, p
         "members": torch.randn(shapes.views, shapes.nodes, shapes.members, fine.shape[1]),
         "filled": torch.ones(shapes.views, shapes.nodes, shapes.members, dtype=torch.bool),
     }
-    _export(Matching(network, config, tokens.shape[-2:], fine.shape[-2:]), inputs, ("scores", "choices"), path)
-
-
-def _export(module: nn.Module, inputs: dict[str, torch.Tensor], outputs: tuple[str, ...], path: Path) -> None:
-    """Trace, fold what the shapes make constant, and write atomically."""
-    import onnx
-    import onnxruntime
-
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the tracer warns of every size that it takes for a constant, which is what we want
-        traced, folded = Path(folder) / "traced.onnx", Path(folder) / "folded.onnx"
-        torch.onnx.export(
-            module, tuple(inputs.values()), str(traced), input_names=list(inputs), output_names=list(outputs), opset_version=OPSET,
-            dynamo=False,
-        )  # fmt: skip
-        options = onnxruntime.SessionOptions()
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-        options.optimized_model_filepath = str(folded)
-        onnxruntime.InferenceSession(str(traced), options, providers=["CPUExecutionProvider"])
-        onnx.save(_renamed(onnx.load(folded), {*inputs, *outputs}), folded)
-        os.replace(folded, path)
-
-
-def _renamed(model, kept: set[str]):
-    """Short names of its own for all that is inside: onnxruntime trips over names that its own folding gave."""
-    graph = model.graph
-    inner = [tensor.name for tensor in graph.initializer] + [name for node in graph.node for name in node.output]
-    names = {name: f"v{i}" for i, name in enumerate(inner) if name and name not in kept}
-    for tensor in graph.initializer:
-        tensor.name = names.get(tensor.name, tensor.name)
-    for i, node in enumerate(graph.node):
-        node.name = f"{node.op_type}_{i}"
-        node.input[:] = [names.get(name, name) for name in node.input]
-        node.output[:] = [names.get(name, name) for name in node.output]
-    del graph.value_info[:]
-    return model
+    write_graph(Matching(network, config, tokens.shape[-2:], fine.shape[-2:]), inputs, ("scores", "choices"), path)

@@ -50,7 +50,8 @@ class Trunk(nn.Module):
         self.heatmap_head = nn.Sequential(BasicLayer(DIM, 64, 1), BasicLayer(64, 64, 1), nn.Conv2d(64, 1, 1))
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        height, width = image.shape[-2:]
+        # as numbers: what a tracer makes of sizes it divides towards zero
+        height, width = map(int, image.shape[-2:])
         image = F.pad(image, (0, -width % COARSEST, 0, -height % COARSEST))
         quarter = self.block2(self.block1(image) + self.skip1(image))
         eighth = self.block3(quarter)
