@@ -2,10 +2,10 @@
 """What each loss is worth: matching alone, then tuning, pose and distillation added, on equal budget and three seeds.
 
 Of each of two sites, the kitchen of 7-Scenes and a synthetic office, fragments of 25 frames of a first run are the maps, in the frame of
-the site; images of the same run train, images of a later run are the queries. A small edge network learns each site with the matching
-losses alone, once; every variant and seed goes on from there for the same number of steps. Geometry only, mono, and with a memory of
-places, as site adaptation trains. Sized for an hour of one core; what is there already (out/ablation) is not done again, so it may be
-interrupted, and the table grows with every cell.
+the site; images of the same run train, images of a later run are the queries. The paper's network, made small, learns each site with
+the matching losses alone, once; every variant and seed goes on from there for the same number of steps. Geometry only, mono. Sized for
+an hour of one core; what is there already (out/ablation) is not done again, so it may be interrupted, and the table grows with every
+cell.
 """
 
 import dataclasses
@@ -54,7 +54,6 @@ SMALL = override(
         "map": {"fine_voxel": 0.1, "levels": 3},
         "network": {
             "image_channels": [16, 32, 48, 96], "point_width": 12, "fine_dim": 48, "token_dim": 96, "contrast_window": 33, "tuning": False,
-            "site_octaves": 6, "place_memory": True,
         },
     },
 )  # fmt: skip
@@ -111,7 +110,7 @@ def drive(folder: Path, seed: int) -> Sequence:
 
 
 def in_site(fragment: Fragment) -> Fragment:
-    """The fragment in the frame of its site, where places can be remembered."""
+    """The fragment in the frame of its site, in which the cloud that the prior learns from is put together."""
     T = fragment.T_map_fragment
     points = (fragment.points @ T[:3, :3].T + T[:3, 3]).astype(np.float32)
     np.save(fragment.path, points)

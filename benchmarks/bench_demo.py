@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demo office and one that no weights have seen: the node over DDS, and each matcher alone."""
+"""Two offices that no weights have seen: the node over DDS, and each matcher alone."""
 
 from publish import OUT, percent, publish, through_node
 

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The kitchen's queries in bad light: darkened, lit by one lamp, overexposed, blurred; each matcher on the same images and machine.
 
-Uses the weights and maps that bench_real.py leaves.
+By the weights that ship, in the maps that bench_real.py leaves.
 """
 
 from dataclasses import dataclass, replace
 
 import numpy as np
-from publish import OUT, ROOT, SHARED, looks, median, percent, publish
+from bench_real import map_of
+from publish import SHARED, looks, median, percent, publish
 
 from diff2i2p.config import Config
 from diff2i2p.datasets.sequences import Frame, Sequence, read_sequence
@@ -15,12 +16,13 @@ from diff2i2p.evaluation.metrics import summarize
 from diff2i2p.evaluation.run import localize_all
 from diff2i2p.localization.localizer import Localizer
 from diff2i2p.parameters import override
+from diff2i2p.weights import GENERIC
 from diff2i2p_sim.negatives import blurred, dark, overexposed
 
 COMMAND = "python benchmarks/bench_light.py"
 QUERIES, EVERY = (530, 700), 2
 HEADER = ["light", "matcher", "map", "frames", "answered", "5cm/5deg", "25cm/5deg", "false accepts", "median", "ms p50"]
-RUNS = (("network", "kitchen"), ("appearance", "kitchen"), ("both", "kitchen"), ("network", "kitchen-bare"))
+RUNS = (("network", True), ("appearance", True), ("both", True), ("network", False))  # matcher, with colour
 
 
 def one_lamp(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -56,12 +58,12 @@ def row(m: dict, light: str) -> list:
 
 def main():
     sequence, rows = read_sequence(SHARED / "kitchen", *QUERIES), []
-    weights = str(ROOT / "out" / "sites" / "kitchen.safetensors")
-    for matcher, name in RUNS:
-        localizer = Localizer.open(OUT / f"{name}.i2pmap", weights, override(Config(), {"matcher": matcher}))
+    for matcher, colour in RUNS:
+        site_map = map_of("kitchen", colour)
+        localizer = Localizer.open(site_map, GENERIC, override(Config(), {"matcher": matcher}))
         for light in LIGHTS:
             records = localize_all(localizer, spoiled(sequence, light))
-            rows.append(row(summarize(records, matcher, localizer.map.grey is not None, weights, name), light))
+            rows.append(row(summarize(records, matcher, colour, GENERIC, site_map.name), light))
             print(*rows[-1], flush=True)
     publish("light", COMMAND, HEADER, rows)
 

@@ -7,14 +7,11 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
-import torch
 from publish import OUT, publish
 
 from diff2i2p.cloud import PointCloud, read_cloud, write_cloud
-from diff2i2p.config import Config
 from diff2i2p.mapping.compile_map import compile_map
-from diff2i2p.network.diff2i2p import Diff2I2P
-from diff2i2p.weights import save_weights
+from diff2i2p.weights import GENERIC
 
 POINTS = 5_000_000
 
@@ -40,7 +37,7 @@ def measured(colour: bool) -> list:
     """A row: what compiling the file costs, in a process of its own."""
     started = time.perf_counter()
     cloud = read_cloud(OUT / "storeys.ply")
-    site = compile_map(cloud, OUT / "storeys.i2pmap", str(OUT / "untrained.safetensors"), use_colour=colour, up=np.array([0, 0, 1.0]))
+    site = compile_map(cloud, OUT / "storeys.i2pmap", GENERIC, use_colour=colour, up=np.array([0, 0, 1.0]))
     seconds = time.perf_counter() - started
     size = f"{site.path.stat().st_size / 1e6:.0f}"
     looks = "coloured" if colour else "bare"
@@ -49,8 +46,6 @@ def measured(colour: bool) -> list:
 
 if __name__ == "__main__":
     OUT.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(0)
-    save_weights(OUT / "untrained.safetensors", Diff2I2P(Config()), {})
     write_cloud(OUT / "storeys.ply", storeys(np.random.default_rng(0)))
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as fresh:
         rows = list(fresh.map(measured, (False, True)))

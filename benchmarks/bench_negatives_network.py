@@ -13,9 +13,10 @@ from records import load
 
 from diff2i2p.config import Config
 from diff2i2p.parameters import override
+from diff2i2p.weights import GENERIC
 
 COMMAND = "python benchmarks/bench_negatives_network.py"
-SEED, ROOMS, WEIGHTS = 0, 3, "demo-office"
+SEED, ROOMS = 0, 3
 SHOWN = [kind for kind in KINDS if kind != "repeated"]  # a map that holds its place twice is made for photographs
 
 if __name__ == "__main__":
@@ -24,7 +25,7 @@ if __name__ == "__main__":
     parser.add_argument("--minutes", type=float, default=15, help="CPU minutes after which to stop recording")
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    office, done = Office(SEED, override(Config(), {"matcher": "network"}), ROOMS, WEIGHTS), recorded()
+    office, done = Office(SEED, override(Config(), {"matcher": "network"}), ROOMS, GENERIC), recorded()
     for number in range(options.rounds):
         record(office, number, SHOWN, done, 60 * options.minutes)
     publish("negatives-network", f"{COMMAND} --rounds {options.rounds}", HEADER, table(load(FOLDER / f"{SEED}.jsonl")))

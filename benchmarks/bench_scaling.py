@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a larger map costs: compiling it, keeping it, and one global relocalization in it, stage by stage.
 
-Buildings of 10^5, 10^6 and 10^7 points, compiled with untrained weights: the time does not depend on what they have learnt. The
-appearance index of each is as large as its views would make it, of random features. Compiled maps are kept in out/bench.
+Buildings of 10^5, 10^6 and 10^7 points, compiled with the weights that ship. The appearance index of each is as large as its views
+would make it, of random features. Compiled maps are kept in out/bench.
 """
 
 import argparse
@@ -25,11 +25,9 @@ from diff2i2p.mapping.descriptor_index import MAX_FEATURES
 from diff2i2p.mapping.viewpoints import MAX_PLACES
 from diff2i2p.matchers import StageTimer
 from diff2i2p.matchers.appearance import AppearanceMatcher
-from diff2i2p.network.diff2i2p import Diff2I2P
 from diff2i2p.pose.render_compare import compare
-from diff2i2p.weights import save_weights
+from diff2i2p.weights import GENERIC
 
-WEIGHTS = OUT / "untrained.safetensors"
 SIZES = (100_000, 1_000_000, 10_000_000)
 PER_SQUARE_METRE, STOREY, STOREYS, ROOM = 350, 3.0, 2, 5.0  # points, metres, metres
 FEATURES_PER_POINT = 0.3  # of the appearance index, as in the kitchen's map
@@ -56,7 +54,7 @@ def compiled(count: int) -> dict:
     path, costs = OUT / f"scaling-{count}.i2pmap", OUT / f"scaling-{count}.json"
     if not (path.exists() and costs.exists()):
         cloud, started = building(count), time.process_time()
-        compile_map(cloud, path, str(WEIGHTS), use_colour=False, up=np.array([0, 0, 1.0]))
+        compile_map(cloud, path, GENERIC, use_colour=False, up=np.array([0, 0, 1.0]))
         costs.write_text(json.dumps({"cpu": time.process_time() - started, "rss": peak(), "size": path.stat().st_size}))
     return json.loads(costs.read_text())
 
@@ -66,7 +64,7 @@ def relocalized(count: int) -> dict:
     torch.set_num_threads(1)
     before, opening, rng = peak(), StageTimer(time.process_time), np.random.default_rng(1)
     with opening("open"):
-        localizer = Localizer.open(OUT / f"scaling-{count}.i2pmap", str(WEIGHTS))
+        localizer = Localizer.open(OUT / f"scaling-{count}.i2pmap", GENERIC)
     localizer.matchers[0].match(noise(rng), None, StageTimer())
     without, arrays = peak(), random_looks(count, localizer.map.points)
     with opening("open"):
@@ -113,7 +111,7 @@ def peak() -> int:
 
 
 def row(count: int, made: dict, asked: dict) -> list:
-    network = sum(asked[stage] for stage in ("image_backbone", "retrieve", "matching"))
+    network = sum(asked[stage] for stage in ("network", "retrieve", "matching"))
     appearance = sum(asked[stage] for stage in ("sift", "appearance"))
     times = [f"{asked['retrieve']:.1f}", f"{network:.0f}", f"{appearance:.0f}", f"{asked['render']:.0f}", f"{asked['open'] / 1e3:.1f}"]
     memory = [asked[name] for name in ("rss", "network_rss", "idle_rss")]
@@ -125,9 +123,6 @@ if __name__ == "__main__":
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     options = parser.parse_args()
     OUT.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(0)
-    if not WEIGHTS.exists():
-        save_weights(WEIGHTS, Diff2I2P(Config()), {})
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as fresh:
         made = list(fresh.map(compiled, options.sizes))
         asked = list(fresh.map(relocalized, options.sizes))

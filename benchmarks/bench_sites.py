@@ -2,8 +2,8 @@
 """Whole floors, with no initial guess: 70 and 300 square metres, and ten floors of 300, a drive through each on another day.
 
 Appearance, which needs no training: by views rendered from the coloured cloud alone, and with the posed images of the mapping run as
-well. With --weights: the network alone, by generic weights. Each frame on its own, 320x240. What is there already (out/bench/sites) is
-not made again.
+well. With --bare: the network alone, on bare geometry. Each frame on its own, 320x240. What is there already (out/bench/sites) is not
+made again.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from diff2i2p.localization.localizer import Localizer
 from diff2i2p.mapping.compile_map import compile_map
 from diff2i2p.mapping.keyframes import photographs_of
 from diff2i2p.parameters import override
+from diff2i2p.weights import GENERIC
 from diff2i2p_sim.rendering.lidar_scan import scan_positions
 from diff2i2p_sim.world import World
 from diff2i2p_sim.write import CAMERA
@@ -31,7 +32,6 @@ COMMAND = "python benchmarks/bench_sites.py"
 SEED, FRAMES, PAUSE = 31, 100, 10.0  # the first floor; frames on the other day, seconds between them
 MAPPING = 60  # posed images of each room
 SITES = {"70": (1, 4), "300": (1, 17), "3000": (10, 17)}  # square metres: floors, rooms of each
-UNSEEN = {"appearance": {"spacing": 20.0, "headings": 4}}  # rendered views, which the network does not use: the fewest there may be
 ASIDE = 100.0  # metres between floors, which lie side by side
 HEADER = ["site [m2]", "floors", "points", "matcher", "map", "with photographs", "frames", "answered", "5cm/5deg", "25cm/2deg",
           "false accepts", "median", "ms p50", "ms p95", "RSS MB", "map MB"]  # fmt: skip
@@ -77,16 +77,18 @@ def by_appearance(name: str, photographs: bool) -> list:
     return evaluate(name, localizer, photographs)
 
 
-def by_network(name: str, weights: str) -> list:
-    """The row of a site by weights that have never seen it."""
-    folder, config = OUT / "sites" / name, override(Config(), {"matcher": "network"} | UNSEEN)
-    site_map = compile_map(read_cloud(folder / "cloud.ply"), folder / "network.i2pmap", weights, config)
-    return evaluate(name, Localizer.open(site_map.path, weights, config), False)
+def by_geometry(name: str) -> list:
+    """The row of a site by the weights that ship, which have never seen it, on bare geometry."""
+    folder, config = OUT / "sites" / name, override(Config(), {"matcher": "network"})
+    cloud = read_cloud(folder / "cloud.ply")
+    site_map = compile_map(cloud, folder / "bare.i2pmap", GENERIC, config, use_colour=False)
+    return evaluate(name, Localizer.open(site_map.path, GENERIC, config), False)
 
 
 def evaluate(name: str, localizer: Localizer, photographs: bool) -> list:
     records = localize_all(localizer, read_sequence(OUT / "sites" / name / "drive"))
-    m = summarize(records, localizer.config.matcher, True, None, localizer.map.path.name)
+    colour = localizer.map.grey is not None
+    m = summarize(records, localizer.config.matcher, colour, None, localizer.map.path.name)
     recall = [percent(m["recall"][key]) for key in ("5cm_5deg", "25cm_2deg")]
     size = round(localizer.map.path.stat().st_size / 1e6)
     times = m["latency_ms"]["p50"], m["latency_ms"]["p95"], m["peak_rss_mb"]
@@ -99,14 +101,16 @@ def evaluate(name: str, localizer: Localizer, photographs: bool) -> list:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sites", nargs="*", help=f"square metres: {', '.join(SITES)}; all without")
-    parser.add_argument("--weights", help="generic weights, by which the network alone is measured instead")
+    parser.add_argument("--bare", action="store_true", help="measure the network alone, on bare geometry, instead")
     options = parser.parse_args()
     names = options.sites or list(SITES)
     for name in names:
         make_site(name)
         compile_site(name)
-    runs = product([by_network], names, [options.weights]) if options.weights else product([by_appearance], names, (False, True))
-    command = f"{COMMAND} --weights {options.weights}" if options.weights else COMMAND
+    runs = product([by_geometry], names) if options.bare else product([by_appearance], names, (False, True))
     with get_context("spawn").Pool(1, maxtasksperchild=1) as pool:  # a process for each row: its memory is its own
         rows = [pool.apply(job, arguments) for job, *arguments in runs]
-    publish("generic" if options.weights else "sites", command, HEADER, rows)
+    if options.bare:
+        publish("sites-bare", f"{COMMAND} --bare", HEADER, rows)
+    else:
+        publish("sites", COMMAND, HEADER, rows)

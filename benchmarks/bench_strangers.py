@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real images of one place shown to the map of another: whatever gets a pose there is wrong.
 
-Uses the weights and maps that bench_real.py leaves. The sites whose maps are used may be named as arguments.
+By the weights that ship, in the maps that bench_real.py leaves. The sites whose maps are used may be named as arguments.
 """
 
 import sys
 
-from bench_real import RUNS, SITES
-from publish import OUT, ROOT, SHARED, looks, percent, publish
+from bench_real import RUNS, SITES, map_of
+from publish import SHARED, looks, percent, publish
 from rich.progress import track
 
 from diff2i2p.config import Config
 from diff2i2p.datasets.sequences import read_sequence
 from diff2i2p.localization.localizer import Localizer
 from diff2i2p.parameters import override
+from diff2i2p.weights import GENERIC
 
 COMMAND = "python benchmarks/bench_strangers.py"
 EVERY = 4
@@ -22,8 +23,7 @@ HEADER = ["map of", "images of", "matcher", "map", "images", "poses found", "pub
 
 def shown(home: str, stranger: str, colour: bool, matcher: str) -> list:
     """What a localizer of one site says of images of another."""
-    weights, site_map = ROOT / "out" / "sites" / f"{home}.safetensors", OUT / (f"{home}.i2pmap" if colour else f"{home}-bare.i2pmap")
-    localizer = Localizer.open(site_map, str(weights), override(Config(), {"matcher": matcher}))
+    localizer = Localizer.open(map_of(home, colour), GENERIC, override(Config(), {"matcher": matcher}))
     sequence = read_sequence(SHARED / SITES[stranger][0])
     frames = track(sequence.frames[::EVERY], f"{stranger} in {home}, {matcher}")
     answers = [localizer.localize(frame.image(), sequence.camera) for frame in frames]

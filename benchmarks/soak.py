@@ -23,6 +23,7 @@ from rclpy.node import Node
 from std_msgs.msg import String
 
 from diff2i2p.datasets.sequences import Sequence, read_sequence
+from diff2i2p.weights import GENERIC
 from diff2i2p_ros import convert
 from diff2i2p_ros.node_runner import DriveError, end, start, use_own_graph
 
@@ -30,7 +31,6 @@ DOMAINS = range(215, 233)  # ROS domains that neither the tests nor a user of lo
 BEAT = 1.0  # seconds between two diagnostics
 LATE = 1.5 * BEAT  # a longer gap has missed a beat
 PATIENCE = 600.0  # seconds that torch, map and the first answer may take
-WEIGHTS = "demo-office"
 WARM_UP = 0.2  # share of the time that memory may take to settle
 SPAN = 0.1  # share of the time whose median is the memory at its beginning, or its end
 MAX_GROWTH = 0.02
@@ -146,15 +146,15 @@ def judged(
 
 
 def office(folder: Path) -> Site:
-    """The synthetic office of the demo, with the weights that ship for it."""
+    """The synthetic office of the demo, with the weights that ship."""
     from diff2i2p.cloud import read_cloud
     from diff2i2p.mapping.compile_map import compile_map
     from diff2i2p_sim.world import World
     from diff2i2p_sim.write import write_world
 
     write_world(World.office(0), folder, mapping_images=False)
-    compile_map(read_cloud(folder / "cloud.ply"), folder / "office.i2pmap", WEIGHTS)
-    return Site(folder / "office.i2pmap", WEIGHTS, folder / "drive")
+    compile_map(read_cloud(folder / "cloud.ply"), folder / "office.i2pmap", GENERIC)
+    return Site(folder / "office.i2pmap", GENERIC, folder / "drive")
 
 
 def main() -> int:

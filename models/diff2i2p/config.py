@@ -15,6 +15,8 @@ class ImageConfig:
 
 @dataclass(frozen=True)
 class MapConfig:
+    """The voxel pyramid that the paper's network reads, and the spacing of the map's points."""
+
     fine_voxel: float = parameter(0.08, "Spacing of the map points that pixels are matched to.", "m", 0.005, 2.0)
     levels: int = parameter(4, "Levels of the voxel pyramid; each doubles the spacing, the last one holds the coarse nodes.", "", 2, 6)
     neighbours: int = parameter(12, "Neighbours that a point convolution looks at.", "", 4, 64)
@@ -25,7 +27,11 @@ class MapConfig:
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Widths and strides of the one network. The defaults are the edge preset; PAPER below is the original architecture."""
+    """Widths and strides of the paper's network, image to point cloud.
+
+    The defaults make it small, for tests and experiments; PAPER below makes it the original. The
+    network that reads drawn geometry has nothing to configure.
+    """
 
     query_depth: bool = parameter(False, "Feed the query's depth to the network (mode rgbd); a plain camera has none.")
     contrast_window: int = parameter(
@@ -51,10 +57,6 @@ class NetworkConfig:
     fusion_blocks: int = parameter(1, "Blocks of self-attention and cross-attention between image tokens and map nodes.", "", 0, 12)
     fusion_heads: int = parameter(4, "Attention heads.", "", 1, 16)
     position_octaves: int = parameter(6, "Octaves of the Fourier embedding of token positions.", "", 1, 16)
-    site_octaves: int = parameter(
-        0, "Octaves of the map position fed to the point network; 0 keeps the weights free of any site.", "", 0, 12
-    )
-    place_memory: bool = parameter(False, "Remember the places of one site: codes learned on grids over its map.")
     tuning: bool = parameter(True, "Deformable Correspondence Tuning: move every matched point by a learned offset.")
     tuning_extent: bool = parameter(
         False, "Offsets are shares of the extent of what the query sees, as released, not multiples of the map's spacing."
@@ -63,12 +65,16 @@ class NetworkConfig:
 
 @dataclass(frozen=True)
 class RetrievalConfig:
+    """The part of the map that the paper's network looks at."""
+
     candidates: int = parameter(3, "Candidate views that are matched when the camera is lost.", "", 1, 32)
     nodes: int = parameter(192, "Map nodes of one candidate view at most; a map with fewer is one candidate.", "", 32, 16384)
 
 
 @dataclass(frozen=True)
 class MatchingConfig:
+    """How the paper's network makes matches of its features."""
+
     nodes_per_patch: int = parameter(3, "Map nodes each image patch is compared with.", "", 1, 64)
     patches_per_node: int = parameter(64, "Image patches each map node may serve.", "", 1, 4096)
     max_distance: float = parameter(2.0, "Distance of unit vectors up to which a patch and a node are compared; 2 is opposite.", "", 0, 2)

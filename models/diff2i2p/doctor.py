@@ -108,7 +108,7 @@ def _weights() -> Finding:
         "weights",
         False,
         False,
-        "No shipped weights: only the appearance matcher works until 'diff2i2p-train adapt' makes some for your site.",
+        "No shipped weights, so that only the appearance matcher works: install diff2i2p again.",
     )
 
 

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from diff2i2p.weights import GENERIC
 from diff2i2p_ros import demo
 from diff2i2p_ros.node_runner import DriveError, drive
 
@@ -16,7 +17,8 @@ def test_a_real_sequence_goes_through_the_node_and_its_report_says_how_well(shar
     done = subprocess.run([sys.executable, "-m", "diff2i2p_ros.demo", *options], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     metrics = json.loads((tmp_path / "metrics.json").read_text())
-    assert metrics["frames"] == 8 and metrics["matcher"] == "appearance" and metrics["recall"]["25cm_2deg"] >= 0.9
+    assert metrics["frames"] == 8 and metrics["matcher"] == "both" and metrics["recall"]["25cm_2deg"] >= 0.9
+    assert metrics["weights"] == GENERIC and metrics["alone"].keys() == {"both", "network", "appearance"}
     assert metrics["peak_rss_mb"] < 1500
     assert (tmp_path / "report.html").stat().st_size > 100_000
     assert "17.667" in done.stdout and "within bounds" in done.stdout

@@ -19,7 +19,7 @@ from diff2i2p.config import Config
 from diff2i2p.localization.result import Status
 from diff2i2p.mapping.compile_map import compile_map
 from diff2i2p.mapping.compiled_map import CompiledMap
-from diff2i2p.weights import WeightsError
+from diff2i2p.weights import GENERIC, WeightsError
 from diff2i2p_ros import convert
 from diff2i2p_ros.bringup import quickstart
 from diff2i2p_ros.parameters import NodeConfig, params_file
@@ -125,8 +125,8 @@ def test_the_weights_are_those_that_the_map_was_compiled_with(map_file, monkeypa
     def asked(path, weights: str = ""):
         return quickstart.weights_of(quickstart._options(["--map", str(path), "--weights", weights]))
 
-    monkeypatch.setattr("diff2i2p.weights.shipped_weights", lambda: {"edge-generic": {"sha256": "1"}, "office": {"sha256": "2"}})
-    assert asked(map_file) == "" and asked("site.ply") == "edge-generic"
+    monkeypatch.setattr("diff2i2p.weights.shipped_weights", lambda: {GENERIC: {"sha256": "1"}, "office": {"sha256": "2"}})
+    assert asked(map_file) == "" and asked("site.ply") == GENERIC
     compiled = CompiledMap.open(map_file)
     replace(compiled, header=compiled.header | {"weights_sha256": "2"}).save()
     assert asked(map_file) == "office"

@@ -100,7 +100,7 @@ def test_inlier_ratio_and_feature_matching_recall_judge_matches_by_the_truth(seq
 def test_metrics_files_hold_what_the_contract_names(sequence, tmp_path):
     seen = []
     records = evaluate(Scripted(published(moved()), Localization(Status.PNP_FAILED)), sequence(2), seen.append)
-    summary = summarize(records, "both", False, "demo-office", "m")
+    summary = summarize(records, "both", False, "generic", "m")
     write_metrics(tmp_path / "out", records, summary)
     assert seen == records
     written = json.loads((tmp_path / "out/metrics.json").read_text())

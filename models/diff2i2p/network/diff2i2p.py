@@ -12,7 +12,6 @@ from diff2i2p.mapping.pyramid import Pyramid
 from diff2i2p.network.fusion import Fusion, PatchPyramid
 from diff2i2p.network.image_backbone import ImageBackbone
 from diff2i2p.network.layers import upsample
-from diff2i2p.network.place_memory import PlaceMemory
 from diff2i2p.network.point_backbone import PointBackbone
 from diff2i2p.network.tuning import CorrespondenceTuning
 
@@ -44,7 +43,6 @@ class Diff2I2P(nn.Module):
         self.point_backbone = PointBackbone(network, config.map)
         self.image_proj = nn.Linear(network.image_channels[-1], network.token_dim)
         self.point_proj = nn.Linear(network.point_width * 2**config.map.levels, network.token_dim)
-        self.place_memory = PlaceMemory(network.fine_dim, network.token_dim) if network.place_memory else None
         self.fusion = Fusion(network)
         self.patches = PatchPyramid(network)
         self.tuning = CorrespondenceTuning(network, config.map.fine_voxel)
@@ -60,10 +58,7 @@ class Diff2I2P(nn.Module):
 
     def encode_map(self, pyramid: Pyramid) -> MapFeatures:
         fine, coarse = self.point_backbone(pyramid)
-        nodes = self.point_proj(coarse)
-        if self.place_memory:
-            fine, nodes = fine + self.place_memory.of_points(pyramid.points[0]), nodes + self.place_memory.of_nodes(pyramid.nodes)
-        return MapFeatures(F.normalize(fine, dim=1), nodes)
+        return MapFeatures(F.normalize(fine, dim=1), self.point_proj(coarse))
 
     def fuse(self, tokens: torch.Tensor, nodes: torch.Tensor, node_points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """tokens (B or 1, C, h, w), nodes (B, M, C) at node_points (B, M, 3) -> unit vectors of patches (B, P, C) and nodes (B, M, C)."""

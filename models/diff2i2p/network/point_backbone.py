@@ -10,11 +10,10 @@ from torch.nn import functional as F
 
 from diff2i2p.config import MapConfig, NetworkConfig
 from diff2i2p.mapping.pyramid import Pyramid
-from diff2i2p.network.layers import fourier, group_count
+from diff2i2p.network.layers import group_count
 
 KERNEL_POINTS = 15
 RADIUS, SIGMA, SHELL = 2.5, 2.0, 0.66  # convolution radius and influence in voxels; where the kernel points sit in the radius
-SITE_WAVELENGTH = 25.0  # metres, the longest wave of the map position
 AT_ONCE = 2**20  # gathered values held at once where no gradient is wanted: they stay in the cache, and any map fits in memory
 
 
@@ -160,22 +159,19 @@ class PointBackbone(nn.Module):
 
     @staticmethod
     def input_dim(config: NetworkConfig) -> int:
-        return {"ones": 1, "xyz": 3, "grey": 3}[config.point_input] + 6 * config.site_octaves
+        return {"ones": 1, "xyz": 3, "grey": 3}[config.point_input]
 
     def inputs(self, pyramid: Pyramid) -> torch.Tensor:
-        """What is known of each point; for the weights of one site also where in the map it is."""
+        """What is known of each point: (N, input_dim)."""
         points = pyramid.points[0]
         ones = torch.ones_like(points[:, :1])
         if self.config.point_input == "xyz":
-            features = points
-        elif self.config.point_input == "ones":
-            features = ones
-        else:  # its grey value, and whether there is one
-            grey = ones * 0 if pyramid.grey is None else pyramid.grey[:, None].to(ones)
-            features = torch.cat([ones, grey, ones * (pyramid.grey is not None)], 1)
-        if not self.config.site_octaves:
-            return features
-        return torch.cat([features, fourier(points * (2 * math.pi / SITE_WAVELENGTH), self.config.site_octaves)[:, 3:]], 1)
+            return points
+        if self.config.point_input == "ones":
+            return ones
+        # its grey value, and whether there is one
+        grey = ones * 0 if pyramid.grey is None else pyramid.grey[:, None].to(ones)
+        return torch.cat([ones, grey, ones * (pyramid.grey is not None)], 1)
 
     def forward(self, pyramid: Pyramid) -> tuple[torch.Tensor, torch.Tensor]:
         points = pyramid.points

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`make demo`: compile a map, drive through it with the real node in a process of its own, and compare what arrives on /tf with the truth.
 
-Without --sequence it is an office on another day than it was mapped; with it, a folder of real images with a map_*.ply.
+Without --sequence it is an office that no weights have seen, on another day than it was mapped;
+with it, a folder of real images with a map_*.ply. The weights are the generic ones that ship.
 Every image is answered: the replay waits for the answer before it sends the next one.
 """
 
@@ -17,14 +18,15 @@ from rich.table import Table
 
 from diff2i2p.datasets.sequences import Sequence, SequenceError, read_sequence
 from diff2i2p.evaluation.metrics import RECALL, Record, judge, summarize
+from diff2i2p.weights import GENERIC
 from diff2i2p_ros import convert
 from diff2i2p_ros.node_runner import DriveError, drive, use_own_graph
 
 PROFILE = Path(__file__).parents[4] / "launch" / "dds" / "fastdds.xml"  # of a checkout
 MIN_RECALL = 0.9  # share of frames within 25 cm and 2 deg
+MATCHERS = ("both", "network", "appearance")  # the first is the node's
 FRAMES = 150  # of the drive through an office
 ALONE_EVERY = 6  # of the matchers alone every so many frames are evaluated: enough to compare
-WEIGHTS = ("demo-office", "edge-generic")  # of the office, in order of preference; another office prefers the generic ones
 console = Console(highlight=False)
 
 
@@ -36,12 +38,7 @@ class Site:
     cloud: Path
     folder: Path  # of the sequence
     sequence: Sequence
-    weights: str | None
-
-    @property
-    def matchers(self) -> tuple[str, ...]:
-        """Who can match; the first is the node's."""
-        return ("both", "network", "appearance") if self.weights else ("appearance",)
+    weights: str
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -68,9 +65,9 @@ def run(site: Site, out: Path) -> int:
     compiled = compile_site(site, out / "map.i2pmap")
     records, peak_rss_mb = drive_through(site, compiled, out)
     _print_frames(records)
-    runs = {matcher: evaluate_alone(site, compiled, matcher) for matcher in site.matchers}
-    same, same_summary = runs[site.matchers[0]]  # as the node matches, yet without prior
-    summary = summarize(records, site.matchers[0], compiled.grey is not None, site.weights, compiled.path.name)
+    runs = {matcher: evaluate_alone(site, compiled, matcher) for matcher in MATCHERS}
+    same, same_summary = runs[MATCHERS[0]]  # as the node matches, yet without prior
+    summary = summarize(records, MATCHERS[0], compiled.grey is not None, site.weights, compiled.path.name)
     summary |= {"peak_rss_mb": peak_rss_mb} | {key: same_summary[key] for key in ("inlier_ratio", "feature_matching_recall")}
     summary["alone"] = {matcher: alone for matcher, (_, alone) in runs.items()}
     write_metrics(out, records, summary)
@@ -83,16 +80,13 @@ def run(site: Site, out: Path) -> int:
 
 def office(options) -> Site:
     """The synthetic office of a seed, scanned one day and driven through on another."""
-    from diff2i2p.weights import shipped_weights
     from diff2i2p_sim.world import World
     from diff2i2p_sim.write import write_world
 
     folder = options.out / "world"
     write_world(World.office(options.seed), folder, options.seed, drive_frames=FRAMES, mapping_images=False)
-    names = WEIGHTS if options.seed == 0 else reversed(WEIGHTS)
-    weights = options.weights or next((name for name in names if name in shipped_weights()), None)
-    title = f"office {options.seed}, another day"
-    return Site(title, folder / "cloud.ply", folder / "drive", read_sequence(folder / "drive"), weights)
+    title, drive = f"office {options.seed}, another day", folder / "drive"
+    return Site(title, folder / "cloud.ply", drive, read_sequence(drive), options.weights)
 
 
 def recorded(options) -> Site:
@@ -120,13 +114,15 @@ def compile_site(site: Site, map_file: Path):
         cloud = read_cloud(site.cloud)
         compiled = compile_map(cloud, map_file, site.weights, progress=progress)
     size = map_file.stat().st_size / 1e6
-    console.print(f"map: {len(cloud):,} points, {size:.1f} MB; weights: {site.weights or 'none, appearance alone'}")
+    console.print(f"map: {len(cloud):,} points, {size:.1f} MB; weights: {site.weights}")
     return compiled
 
 
 def drive_through(site: Site, compiled, out: Path) -> tuple[list[Record], int]:
     """A record per frame of what the node published, and the node's peak RSS in MB."""
-    localizer = {"map_file": str(compiled.path), "weights": site.weights or "", "matcher": site.matchers[0], "tf_mode": "map_camera"}
+    localizer = {
+        "map_file": str(compiled.path), "weights": site.weights, "matcher": MATCHERS[0], "tf_mode": "map_camera",
+    }  # fmt: skip
     indices = [frame.index for frame in site.sequence]
     replay = {"sequence": str(site.folder), "start": indices[0], "stop": indices[-1] + 1}
     with Progress(console=console, transient=True) as bar:
@@ -204,11 +200,11 @@ def _verdict(summary: dict) -> int:
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m diff2i2p_ros.demo", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--seed", type=int, default=0, help="another seed is another office, which no shipped weights have seen")
+    parser.add_argument("--seed", type=int, default=0, help="another seed is another office")
     parser.add_argument("--sequence", type=Path, help="folder of real images with map_FIRST-LAST.ply")
     parser.add_argument("--start", type=int, help="first frame driven; default: the one after LAST")
     parser.add_argument("--stop", type=int, help="frame before which to stop")
-    parser.add_argument("--weights", help="weights file or name; default for an office: the shipped ones, for real images: none")
+    parser.add_argument("--weights", default=GENERIC, help="weights file, or the name of shipped ones")
     parser.add_argument("--out", type=Path, default=Path("out/demo"))
     return parser.parse_args(arguments)
 

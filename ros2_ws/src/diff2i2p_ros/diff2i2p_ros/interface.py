@@ -181,7 +181,8 @@ def interface() -> str:
         "Live parameters may change while the node runs; the others are read when it is configured. Impossible values are refused.\n",
         _parameters(NodeConfig()),
         "## Parameters of the localizer\n",
-        "Those of `map`, `network` and `appearance` belong to the compiled map or the weights, which bring their own.\n",
+        "Those of `network`, `retrieval` and `matching` are of the paper's network alone. `map` and `network`"
+        " belong to its weights, `appearance` to the compiled map: they bring their own.\n",
         _parameters(Config()),
         "## The node `replay`\n\nPublished topics:\n",
         _topics(REPLAY_PUBLISHED),

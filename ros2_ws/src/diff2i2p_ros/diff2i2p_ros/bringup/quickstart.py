@@ -31,9 +31,8 @@ ENOUGH = 10  # verified poses that show that it works
 COMPILED = ".i2pmap"
 LOCALIZER = "localizer"
 COMMAND = [sys.executable, "-m", "diff2i2p_ros.localizer_node"]
-GENERIC = "edge-generic"  # the shipped weights for sites that have none of their own
 FIRST_ANSWER = 90.0  # seconds: torch, weights and map are loaded before it
-UNKNOWN_PLACE = "is this the place of the map, and has the map colour, or weights of its own (diff2i2p-train adapt)?"
+UNKNOWN_PLACE = "is this the place of the map? Weights adapted to it know it better (diff2i2p-train adapt)"
 REMEDIES = {
     Status.NO_CANDIDATES.name: UNKNOWN_PLACE,
     Status.NO_MATCHES.name: UNKNOWN_PLACE,
@@ -120,18 +119,18 @@ def try_out(probe: Probe, command: list[str], options: argparse.Namespace) -> in
 
 
 def weights_of(options: argparse.Namespace) -> str:
-    """Those asked for, or those the map was compiled with; for a cloud the generic ones where they are shipped. Empty: appearance alone.
+    """Those asked for, or those the map was compiled with; for a cloud the generic ones. Empty: appearance alone.
 
     Raises WeightsError, MapError, QuickstartError.
     """
     from diff2i2p.mapping.compiled_map import CompiledMap
-    from diff2i2p.weights import find_weights, shipped_weights
+    from diff2i2p.weights import GENERIC, find_weights, shipped_weights
 
     if options.weights:
         find_weights(options.weights)
         return options.weights
     if options.map.suffix != COMPILED:
-        return GENERIC if GENERIC in shipped_weights() else ""
+        return GENERIC
     digest = CompiledMap.open(options.map).header.get("weights_sha256")
     names = {row["sha256"]: name for name, row in shipped_weights().items()} | {None: ""}
     if digest not in names:
@@ -148,7 +147,7 @@ def compiled(source: Path, out: Path, weights: str) -> Path:
         console.print(f"map: {made}, compiled before", markup=False)
         return made
     console.print(f"compiling {source}: once, minutes for a large building", markup=False)
-    arguments = [str(source), "--out", str(made), *(["--weights", weights] if weights else [])]
+    arguments = [str(source), "--out", str(made), "--weights", weights or "none"]
     try:
         command = [sys.executable, "-m", "diff2i2p.cli", "compile-map", *arguments]
         is_compiled = not subprocess.run(command).returncode
@@ -237,7 +236,8 @@ def watch(probe: Probe, node: subprocess.Popen, seconds: float) -> Outcome:
 def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="quickstart", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--map", type=Path, required=True, help="point cloud, or compiled map (.i2pmap)")
-    parser.add_argument("--weights", default="", help="weights of the network, file or name; default: shipped generic ones, if any")
+    weights = "weights of the network, file or name; default: those of the map, of a cloud generic ones"
+    parser.add_argument("--weights", default="", help=weights)
     add_camera_options(parser)
     parser.add_argument("--out", type=Path, help="folder for map, parameters and last pose; default: named after the map")
     parser.add_argument("--seconds", type=float, default=30.0, help="how long to wait for verified poses")
