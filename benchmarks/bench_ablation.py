@@ -29,7 +29,13 @@ from diff2i2p_sim.write import CAMERA
 from diff2i2p_training.data.downloads import Run
 from diff2i2p_training.data.pair_dataset import PairDataset
 from diff2i2p_training.data.pairs import PairSet, read_pairs, write_pairs
-from diff2i2p_training.data.prepare import Fragment, build_fragments, overlapping, take_shots, write_intrinsics
+from diff2i2p_training.data.prepare import (
+    Fragment,
+    build_fragments,
+    overlapping,
+    take_shots,
+    write_intrinsics,
+)
 from diff2i2p_training.diffusion.prior_score import record_score
 from diff2i2p_training.diffusion.prior_views import Views, site_scene, site_views
 from diff2i2p_training.diffusion.train_prior import PriorShape, train_prior
@@ -85,7 +91,9 @@ def pairs_of(site: str) -> tuple[PairSet, PairSet]:
         fragments = [in_site(fragment) for fragment in build_fragments(mapping, folder)]
         write_pairs(root, "train", overlapping(take_shots(mapping, folder, every=2), fragments))
         write_pairs(root, "test", overlapping(take_shots(query, folder, every=2), fragments))
-    return read_pairs(root, "train", MIN_OVERLAP), limited(read_pairs(root, "test", MIN_OVERLAP), QUERIES)
+    return read_pairs(root, "train", MIN_OVERLAP), limited(
+        read_pairs(root, "test", MIN_OVERLAP), QUERIES
+    )
 
 
 def runs(site: str) -> tuple[Run, Run]:
@@ -96,7 +104,9 @@ def runs(site: str) -> tuple[Run, Run]:
     else:
         sequence, other = (drive(WORK / site / f"drive{seed}", seed) for seed in (0, 1))
         mapping, query = sequence.frames, other.frames
-    return Run(site, "map", "train", sequence.camera, mapping), Run(site, "query", "test", sequence.camera, query)
+    return Run(site, "map", "train", sequence.camera, mapping), Run(
+        site, "query", "test", sequence.camera, query
+    )
 
 
 def drive(folder: Path, seed: int) -> Sequence:
@@ -134,17 +144,31 @@ def prior(sites: list[str]) -> str:
     if not (path / "model_index.json").exists():
         views, scenes = [], {}
         for site in sites:
-            cloud = PointCloud(np.concatenate([np.load(cloud) for cloud in pairs_of(site)[0].by_cloud]))
-            cloud = cloud.voxel_downsample(SMALL.map.fine_voxel)  # as sparse as the fragments that CSD renders
+            cloud = PointCloud(
+                np.concatenate([np.load(cloud) for cloud in pairs_of(site)[0].by_cloud])
+            )
+            cloud = cloud.voxel_downsample(
+                SMALL.map.fine_voxel
+            )  # as sparse as the fragments that CSD renders
             mapping, query = (Sequence(site, run.camera, run.frames[::2]) for run in runs(site))
             views.append(site_views(cloud, mapping, PRIOR.width))
             scenes[site] = site_scene(cloud, query, PRIOR.width)
         both = reduce(Views.and_then, views)
-        record_score(train_prior(path, PRIOR_MINUTES, PRIOR, both, batch_size=16, workers=0), path, **scenes)
+        record_score(
+            train_prior(path, PRIOR_MINUTES, PRIOR, both, batch_size=16, workers=0), path, **scenes
+        )
     return str(path)
 
 
-def fit(network: Diff2I2P, pairs: PairSet, losses: dict, steps: int, rate: float, checkpoint: Path, seed: int) -> float:
+def fit(
+    network: Diff2I2P,
+    pairs: PairSet,
+    losses: dict,
+    steps: int,
+    rate: float,
+    checkpoint: Path,
+    seed: int,
+) -> float:
     """Train for a number of steps; gives seconds of processor time per step."""
     data = DataRecipe(batch=6, relight=False)
     dataset = PairDataset(pairs, network.config, data, seed)
@@ -169,7 +193,9 @@ def cell(site: str, variant: str, seed: int, sites: list[str]) -> dict:
     torch.manual_seed(seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     if losses:
-        seconds = fit(network, training, losses, STEPS, RATE, path.with_suffix(".ckpt"), 1000 + seed)
+        seconds = fit(
+            network, training, losses, STEPS, RATE, path.with_suffix(".ckpt"), 1000 + seed
+        )
     records = evaluate_pairs(network, queries)
     figures = summarize(records, PROTOCOLS[0])["mean"]
     looser = summarize(records, dataclasses.replace(PROTOCOLS[0], inlier=0.1, rmse=0.2))["mean"]
@@ -183,8 +209,23 @@ def row(site: str, variant: str) -> list:
     """Mean and standard deviation over the seeds that are there."""
     paths = [WORK / "cells" / f"{site} {variant} {seed}.json" for seed in SEEDS]
     cells = [json.loads(path.read_text()) for path in paths if path.exists()]
-    names = {"IR": 1, "IR10": 1, "FMR": 1, "RR": 1, "RR20": 1, "RRE": 2, "RTE": 3, "rmse": 3, "seconds": 2}
-    return [site, variant, len(cells), *(spread([c[name] for c in cells], digits) for name, digits in names.items())]
+    names = {
+        "IR": 1,
+        "IR10": 1,
+        "FMR": 1,
+        "RR": 1,
+        "RR20": 1,
+        "RRE": 2,
+        "RTE": 3,
+        "rmse": 3,
+        "seconds": 2,
+    }
+    return [
+        site,
+        variant,
+        len(cells),
+        *(spread([c[name] for c in cells], digits) for name, digits in names.items()),
+    ]
 
 
 def spread(values: list[float | None], digits: int) -> str:

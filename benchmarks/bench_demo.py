@@ -34,4 +34,9 @@ def row(seed: int, name: str, m: dict) -> list:
 
 
 if __name__ == "__main__":
-    publish("demo", "python benchmarks/bench_demo.py", HEADER, [line for seed in SEEDS for line in drive(seed)])
+    publish(
+        "demo",
+        "python benchmarks/bench_demo.py",
+        HEADER,
+        [line for seed in SEEDS for line in drive(seed)],
+    )

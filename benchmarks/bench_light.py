@@ -21,8 +21,24 @@ from diff2i2p_sim.negatives import blurred, dark, overexposed
 
 COMMAND = "python benchmarks/bench_light.py"
 QUERIES, EVERY = (530, 700), 2
-HEADER = ["light", "matcher", "map", "frames", "answered", "5cm/5deg", "25cm/5deg", "false accepts", "median", "ms p50"]
-RUNS = (("network", True), ("appearance", True), ("both", True), ("network", False))  # matcher, with colour
+HEADER = [
+    "light",
+    "matcher",
+    "map",
+    "frames",
+    "answered",
+    "5cm/5deg",
+    "25cm/5deg",
+    "false accepts",
+    "median",
+    "ms p50",
+]
+RUNS = (
+    ("network", True),
+    ("appearance", True),
+    ("both", True),
+    ("network", False),
+)  # matcher, with colour
 
 
 def one_lamp(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -48,12 +64,27 @@ class SpoiledFrame(Frame):
 
 
 def spoiled(sequence: Sequence, light: str) -> Sequence:
-    return replace(sequence, frames=tuple(SpoiledFrame(**vars(frame), light=light) for frame in sequence.frames[::EVERY]))
+    return replace(
+        sequence,
+        frames=tuple(
+            SpoiledFrame(**vars(frame), light=light) for frame in sequence.frames[::EVERY]
+        ),
+    )
 
 
 def row(m: dict, light: str) -> list:
     recall = [percent(m["recall"][key]) for key in ("5cm_5deg", "25cm_5deg")]
-    return [light, m["matcher"], looks(m), m["frames"], m["answered"], *recall, m["false_accepts"], median(m), m["latency_ms"]["p50"]]
+    return [
+        light,
+        m["matcher"],
+        looks(m),
+        m["frames"],
+        m["answered"],
+        *recall,
+        m["false_accepts"],
+        median(m),
+        m["latency_ms"]["p50"],
+    ]
 
 
 def main():

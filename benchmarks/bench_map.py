@@ -37,17 +37,37 @@ def measured(colour: bool) -> list:
     """A row: what compiling the file costs, in a process of its own."""
     started = time.perf_counter()
     cloud = read_cloud(OUT / "storeys.ply")
-    site = compile_map(cloud, OUT / "storeys.i2pmap", GENERIC, use_colour=colour, up=np.array([0, 0, 1.0]))
+    site = compile_map(
+        cloud, OUT / "storeys.i2pmap", GENERIC, use_colour=colour, up=np.array([0, 0, 1.0])
+    )
     seconds = time.perf_counter() - started
     size = f"{site.path.stat().st_size / 1e6:.0f}"
     looks = "coloured" if colour else "bare"
-    return [looks, f"{POINTS:,}", f"{len(site.points):,}", f"{seconds:.0f}", f"{time.process_time():.0f}", peak(), size]
+    return [
+        looks,
+        f"{POINTS:,}",
+        f"{len(site.points):,}",
+        f"{seconds:.0f}",
+        f"{time.process_time():.0f}",
+        peak(),
+        size,
+    ]
 
 
 if __name__ == "__main__":
     OUT.mkdir(parents=True, exist_ok=True)
     write_cloud(OUT / "storeys.ply", storeys(np.random.default_rng(0)))
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as fresh:
+    with ProcessPoolExecutor(
+        1, multiprocessing.get_context("spawn"), max_tasks_per_child=1
+    ) as fresh:
         rows = list(fresh.map(measured, (False, True)))
-    header = ["cloud", "points", "fine points", "seconds", "CPU seconds", "peak RSS [MB]", "file [MB]"]
+    header = [
+        "cloud",
+        "points",
+        "fine points",
+        "seconds",
+        "CPU seconds",
+        "peak RSS [MB]",
+        "file [MB]",
+    ]
     publish("map", "python benchmarks/bench_map.py", header, rows)

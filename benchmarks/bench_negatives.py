@@ -35,19 +35,41 @@ MAPPING, FRAMES, FEW = 60, 15, 3  # images of the mapping run, of a round, and o
 LOOKS = {"appearance": {"spacing": 1.2, "headings": 8}}
 HEARD = {"track": {"sure": 0.999}}  # every matcher: more to fit on
 GATE = Config().verify.min_confidence
-POSITIVE = ("another day", "changed room", "blurred", "dark", "overexposed")  # images of the mapped place
-NEGATIVE = ("repeated", "other floor", "other place", "mirrored", "covered")  # no pose, or a pose by luck
+POSITIVE = (
+    "another day",
+    "changed room",
+    "blurred",
+    "dark",
+    "overexposed",
+)  # images of the mapped place
+NEGATIVE = (
+    "repeated",
+    "other floor",
+    "other place",
+    "mirrored",
+    "covered",
+)  # no pose, or a pose by luck
 KINDS = (*POSITIVE, *NEGATIVE, "refurnished")
 KNOWN = (*POSITIVE, "repeated", "refurnished")  # whose true poses are poses in the map
 CHANGES = ("changed room", "other floor", "refurnished")  # that need images of their own
-HEADER = ["images", "shown", "right poses found", "published", "right ones lost to the gate", "false ones published", "% false"]
+HEADER = [
+    "images",
+    "shown",
+    "right poses found",
+    "published",
+    "right ones lost to the gate",
+    "false ones published",
+    "% false",
+]
 GATES = (0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.9)
 
 
 class Office:
     """One office, and its map, made when it is first asked for."""
 
-    def __init__(self, seed: int, config: Config = Config(), rooms: int = 1, weights: str | None = None):
+    def __init__(
+        self, seed: int, config: Config = Config(), rooms: int = 1, weights: str | None = None
+    ):
         self.seed, self.rooms, self.weights = seed, rooms, weights
         self.world, self.config = World.office(seed, rooms), override(config, LOOKS)
 
@@ -59,14 +81,26 @@ class Office:
             poses = self.world.drive(self.seed, MAPPING * self.rooms, 2.0, cover=True)[1]
             cloud = self.world.scan(np.random.default_rng(self.seed), scan_positions(poses))
             images = self.world.render(CAMERA, poses)[0]
-            photographs = [Photograph(partial(np.copy, image), CAMERA, T) for image, T in zip(images, poses, strict=True)]
-            compile_map(cloud, path, self.weights, self.config, up=np.array([0, 0, 1.0]), photographs=photographs)
+            photographs = [
+                Photograph(partial(np.copy, image), CAMERA, T)
+                for image, T in zip(images, poses, strict=True)
+            ]
+            compile_map(
+                cloud,
+                path,
+                self.weights,
+                self.config,
+                up=np.array([0, 0, 1.0]),
+                photographs=photographs,
+            )
         return Localizer.open(path, self.weights, self.config)
 
     @cached_property
     def twice(self) -> Localizer:
         """The localizer of a map that holds the office twice."""
-        return negatives.repeated(self.localizer, np.array([np.ptp(self.localizer.map.points[:, 0]) + 10, 0, 0]))
+        return negatives.repeated(
+            self.localizer, np.array([np.ptp(self.localizer.map.points[:, 0]) + 10, 0, 0])
+        )
 
 
 @lru_cache(maxsize=1)  # one round is seen in many ways
@@ -99,15 +133,20 @@ def shown(office: Office, kind: str, number: int) -> tuple[list[np.ndarray], lis
 
 def record(office: Office, number: int, kinds: list[str], done: set[tuple], end: float) -> None:
     """Localize all that one office shows in one round and is not recorded yet."""
-    for kind in sorted(kinds, key=(*CHANGES, "other place").__contains__):  # the same images in a row
+    for kind in sorted(
+        kinds, key=(*CHANGES, "other place").__contains__
+    ):  # the same images in a row
         if (str(office.seed), kind, f"{number}") in done or time.process_time() > end:
             continue
         localizer = office.twice if kind == "repeated" else office.localizer
         seen = [
-            observe(localizer, image, CAMERA, T if kind in KNOWN else None) for image, T in zip(*shown(office, kind, number), strict=True)
+            observe(localizer, image, CAMERA, T if kind in KNOWN else None)
+            for image, T in zip(*shown(office, kind, number), strict=True)
         ]
         append(FOLDER / f"{office.seed}.jsonl", str(office.seed), kind, f"{number}", seen)
-    print(f"office {office.seed}, round {number}: {time.process_time():.0f} CPU seconds", flush=True)
+    print(
+        f"office {office.seed}, round {number}: {time.process_time():.0f} CPU seconds", flush=True
+    )
 
 
 def recorded() -> set[tuple]:
@@ -117,7 +156,11 @@ def recorded() -> set[tuple]:
 
 def table(records: list[dict]) -> list[list]:
     """A row for each kind of image, and one for all of the place and for all others."""
-    rows = {kind: row(kind, [r for r in records if r["kind"] == kind]) for kind in KINDS if any(r["kind"] == kind for r in records)}
+    rows = {
+        kind: row(kind, [r for r in records if r["kind"] == kind])
+        for kind in KINDS
+        if any(r["kind"] == kind for r in records)
+    }
     sums = [row(name, [r for r in records if r["kind"] in kinds]) for name, kinds in
             (("all of the place", POSITIVE), ("all others", NEGATIVE), ("everything", POSITIVE + NEGATIVE))]  # fmt: skip
     last = [rows.pop("refurnished")] if "refurnished" in rows else []
@@ -133,7 +176,15 @@ def trade(records: list[dict]) -> list[list]:
         false_there = row("", others, gate)[5]
         shares = 100 * np.array([found - lost, lost]) / max(shown, 1)
         false_share = 100 * (false_here + false_there) / max(len(place) + len(others), 1)
-        rows.append([gate, *(f"{share:.1f}" for share in shares), false_here, false_there, f"{false_share:.3f}"])
+        rows.append(
+            [
+                gate,
+                *(f"{share:.1f}" for share in shares),
+                false_here,
+                false_there,
+                f"{false_share:.3f}",
+            ]
+        )
     return rows
 
 
@@ -149,9 +200,19 @@ def row(name: str, records: list[dict], gate: float = GATE) -> list:
 
 def calibration(records: list[dict]) -> str:
     """The calibration and the consistency of the covariance in one sentence."""
-    answers = [answer for r in records if r["kind"] in POSITIVE + NEGATIVE and (answer := decide(r))]
-    error = reliability([a["confidence"] for a in answers], [right(a) for a in answers]).expected_calibration_error
-    squares = np.array([consistency(a) for r in records if r["kind"] == "another day" and (a := decide(r)) and right(a)])
+    answers = [
+        answer for r in records if r["kind"] in POSITIVE + NEGATIVE and (answer := decide(r))
+    ]
+    error = reliability(
+        [a["confidence"] for a in answers], [right(a) for a in answers]
+    ).expected_calibration_error
+    squares = np.array(
+        [
+            consistency(a)
+            for r in records
+            if r["kind"] == "another day" and (a := decide(r)) and right(a)
+        ]
+    )
     low, high = nees_band(len(squares))
     return (
         f"ECE {error:.4f} over {len(answers)} answers; mean NEES {squares.mean():.2f} (median {np.median(squares):.2f}) "
@@ -160,21 +221,37 @@ def calibration(records: list[dict]) -> str:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=1, help="drives through each office")
     parser.add_argument("--offices", type=int, nargs="+", default=[*FITTED, *JUDGED])
-    parser.add_argument("--kinds", nargs="+", default=KINDS, choices=KINDS, metavar="KIND", help="record these only")
-    parser.add_argument("--minutes", type=float, default=15, help="CPU minutes after which to stop recording")
+    parser.add_argument(
+        "--kinds", nargs="+", default=KINDS, choices=KINDS, metavar="KIND", help="record these only"
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=15, help="CPU minutes after which to stop recording"
+    )
     options = parser.parse_args()
     cv2.setNumThreads(1)
     done = recorded()
-    offices = [Office(seed, override(Config(), HEARD if seed in FITTED else {})) for seed in options.offices]
+    offices = [
+        Office(seed, override(Config(), HEARD if seed in FITTED else {}))
+        for seed in options.offices
+    ]
     for number, office in product(range(options.rounds), offices):
         record(office, number, options.kinds, done, 60 * options.minutes)
     records = load(*(FOLDER / f"{seed}.jsonl" for seed in JUDGED))
     if not records:
         raise SystemExit("none of the judged offices is recorded yet: no table")
     publish("negatives", COMMAND, HEADER, table(records))
-    header = ["gate", "% right", "% lost to the gate", "false, of the place", "false, others", "% false of all"]
+    header = [
+        "gate",
+        "% right",
+        "% lost to the gate",
+        "false, of the place",
+        "false, others",
+        "% false of all",
+    ]
     publish("gate", COMMAND, header, trade(records))
     print(calibration(records))

@@ -55,7 +55,9 @@ def measure(network: Diff2I2P, pyramid, view: View) -> dict[str, float]:
     timer = CpuTimer()
     with timer("point backbone"):
         tensors = by_node(pyramid, network)
-    PointNetworkMatcher(network, CompiledMap("room", {}, tensors), network.config).match(view, None, timer)
+    PointNetworkMatcher(network, CompiledMap("room", {}, tensors), network.config).match(
+        view, None, timer
+    )
     times = {
         "point backbone": timer.seconds["point backbone"],
         "image backbone": timer.seconds["image_backbone"],
@@ -70,12 +72,22 @@ if __name__ == "__main__":
     rng = np.random.default_rng(0)
     network = Diff2I2P(override(Config(), PAPER)).eval()
     grid = network.config.map
-    pyramid = build_pyramid(room(rng), None, grid.fine_voxel, grid.levels, grid.neighbours, grid.search_radius)
-    view = View(rng.integers(0, 255, (480, 640), dtype=np.uint8), Camera(640, 480, (585.0, 585.0, 320.0, 240.0)))
+    pyramid = build_pyramid(
+        room(rng), None, grid.fine_voxel, grid.levels, grid.neighbours, grid.search_radius
+    )
+    view = View(
+        rng.integers(0, 255, (480, 640), dtype=np.uint8),
+        Camera(640, 480, (585.0, 585.0, 320.0, 240.0)),
+    )
     runs = [measure(network, pyramid, view) for _ in range(RUNS)]
     ours = {part: f"{np.median([run[part] for run in runs]):.2f}" for part in runs[0]}
     ours["peak RSS [MB]"] = str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
     sizes = "/".join(str(len(points)) for points in pyramid.points)
     print(f"pyramid {sizes}, {THREADS} threads, median of {RUNS} runs")
     rows = [[part, ours[part], RELEASED[part]] for part in ours]
-    publish("paper", "python benchmarks/bench_paper.py", ["part", "ours [CPU s]", "released code [CPU s]"], rows)
+    publish(
+        "paper",
+        "python benchmarks/bench_paper.py",
+        ["part", "ours [CPU s]", "released code [CPU s]"],
+        rows,
+    )

@@ -74,7 +74,12 @@ def summary(records: list[dict]) -> list:
     published = [pose for pose in chosen if pose and pose["confidence"] >= bar]
     found = sum(bool(pose and right(pose)) for pose in chosen)
     answered = sum(map(right, published))
-    return [len(records), percent(found / len(records)), percent(answered / len(records)), sum(map(false, published))]
+    return [
+        len(records),
+        percent(found / len(records)),
+        percent(answered / len(records)),
+        sum(map(false, published)),
+    ]
 
 
 def table(records: list[dict]) -> None:
@@ -82,13 +87,17 @@ def table(records: list[dict]) -> None:
     own, other = ([r for r in records if r["name"] == name] for name in ("own", "other"))
     own.sort(key=lambda r: r["kind"])
     groups = [(kind, list(rows)) for kind, rows in itertools.groupby(own, lambda r: r["kind"])]
-    rows = [[kind, *summary(rows)] for kind, rows in [*groups, ("all", own), ("another place", other)]]
+    rows = [
+        [kind, *summary(rows)] for kind, rows in [*groups, ("all", own), ("another place", other)]
+    ]
     header = ["place", "images", "right, published or not, %", "right and published, %", "false"]
     publish("places", "python benchmarks/bench_places.py", header, rows)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--fit", action="store_true", help="record the fitted seeds")
     parser.add_argument("--weights", default=GENERIC)
     parser.add_argument("--seeds", type=int, help="so many of the seeds only")

@@ -19,7 +19,10 @@ SITES = {  # name: (folder, cloud, frames of the mapping run end, first and last
     "kitchen": ("kitchen", "map_0000-0499.ply", 500, 530, 700),
     "fr1_rpy": ("tum_fr1_rpy", "map_0000-0359.ply", 360, 360, 400),
 }
-RUNS = {True: ("network", "appearance", "both"), False: ("network",)}  # matchers on the coloured and on the bare map
+RUNS = {
+    True: ("network", "appearance", "both"),
+    False: ("network",),
+}  # matchers on the coloured and on the bare map
 HEADER = [
     "site", "weights", "matcher", "map", "frames", "answered", "10cm rmse", "5cm/5deg", "25cm/2deg", "25cm/5deg", "50cm/5deg",
     "false accepts", "median", "inlier ratio", "ms p50", "ms p95", "RSS MB",
@@ -49,27 +52,55 @@ def evaluate(site: str, weights: str) -> list[dict]:
     folder, results = SHARED / folder, []
     for colour, matchers in RUNS.items():
         site_map = map_of(site, colour, weights)
-        run("diff2i2p.cli", "compile-map", folder / cloud, "-o", site_map, "--weights", weights, *([] if colour else ["--no-colour"]))
+        run(
+            "diff2i2p.cli",
+            "compile-map",
+            folder / cloud,
+            "-o",
+            site_map,
+            "--weights",
+            weights,
+            *([] if colour else ["--no-colour"]),
+        )
         for matcher in matchers:
             out = OUT / f"{site_map.stem}-{matcher}"
             run("diff2i2p.cli", "evaluate", "--map", site_map, "--sequence", folder, "--weights", weights, "--out", out,
                 "--start", start, "--stop", stop, "--matcher", matcher)  # fmt: skip
             results.append(json.loads((out / "metrics.json").read_text()))
     node = OUT / f"{map_of(site, True, weights).stem}-node"
-    over_dds = through_node(node, "--sequence", folder, "--start", start, "--stop", stop, "--weights", weights)
+    over_dds = through_node(
+        node, "--sequence", folder, "--start", start, "--stop", stop, "--weights", weights
+    )
     return [*results, over_dds | {"matcher": "both, by the node"}]
 
 
 def row(site: str, kind: str, m: dict) -> list:
-    recall = [percent(m["recall"][key]) for key in ("rmse_10cm", "5cm_5deg", "25cm_2deg", "25cm_5deg", "50cm_5deg")]
+    recall = [
+        percent(m["recall"][key])
+        for key in ("rmse_10cm", "5cm_5deg", "25cm_2deg", "25cm_5deg", "50cm_5deg")
+    ]
     times = [m["latency_ms"]["p50"], m["latency_ms"]["p95"], m["peak_rss_mb"]]
     counts = m["frames"], m["answered"]
-    return [site, kind, m["matcher"], looks(m), *counts, *recall, m["false_accepts"], median(m), m["inlier_ratio"], *times]
+    return [
+        site,
+        kind,
+        m["matcher"],
+        looks(m),
+        *counts,
+        *recall,
+        m["false_accepts"],
+        median(m),
+        m["inlier_ratio"],
+        *times,
+    ]
 
 
 def stage_rows(site: str, kind: str, m: dict) -> list[list]:
     stages = m["latency_ms"]["stages"].items()
-    return [[site, kind, m["matcher"], looks(m), stage, time["p50"], time["p95"]] for stage, time in stages]
+    return [
+        [site, kind, m["matcher"], looks(m), stage, time["p50"], time["p95"]]
+        for stage, time in stages
+    ]
 
 
 if __name__ == "__main__":

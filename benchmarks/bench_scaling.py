@@ -41,7 +41,9 @@ def building(count: int) -> PointCloud:
     per_floor = STOREY * 4 / ROOM / 2 + 1  # surface over floor area
     side = np.sqrt(count / PER_SQUARE_METRE / STOREYS / per_floor)
     points = rng.uniform(0, 1, (count, 3)) * (side, side, STOREY * STOREYS)
-    axis = rng.choice(3, count, p=np.array([STOREY * 2 / ROOM / 2, STOREY * 2 / ROOM / 2, 1]) / per_floor)
+    axis = rng.choice(
+        3, count, p=np.array([STOREY * 2 / ROOM / 2, STOREY * 2 / ROOM / 2, 1]) / per_floor
+    )
     for number, step in enumerate((ROOM, ROOM, STOREY)):
         flat = axis == number
         points[flat, number] = np.round(points[flat, number] / step) * step
@@ -55,7 +57,11 @@ def compiled(count: int) -> dict:
     if not (path.exists() and costs.exists()):
         cloud, started = building(count), time.process_time()
         compile_map(cloud, path, GENERIC, use_colour=False, up=np.array([0, 0, 1.0]))
-        costs.write_text(json.dumps({"cpu": time.process_time() - started, "rss": peak(), "size": path.stat().st_size}))
+        costs.write_text(
+            json.dumps(
+                {"cpu": time.process_time() - started, "rss": peak(), "size": path.stat().st_size}
+            )
+        )
     return json.loads(costs.read_text())
 
 
@@ -79,7 +85,11 @@ def relocalized(count: int) -> dict:
             compare(view, localizer.map.dense, somewhere)
         timings.append(dict(timer.milliseconds))
     memory = {"rss": peak(), "network_rss": without, "idle_rss": before}
-    return {stage: float(np.median([t[stage] for t in timings])) for stage in timings[0]} | opening.milliseconds | memory
+    return (
+        {stage: float(np.median([t[stage] for t in timings])) for stage in timings[0]}
+        | opening.milliseconds
+        | memory
+    )
 
 
 def noise(rng) -> View:
@@ -89,7 +99,9 @@ def noise(rng) -> View:
 def inside(points: np.ndarray, rng) -> np.ndarray:
     """A level pose (4, 4) in a room of the building."""
     T = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1.0]])
-    T[:3, 3] = (np.floor(rng.uniform(0, 1, 2) @ np.diag(points[:, :2].max(0)) / ROOM) + 0.5) @ (ROOM * np.eye(2, 3)) + (0, 0, 1.2)
+    T[:3, 3] = (np.floor(rng.uniform(0, 1, 2) @ np.diag(points[:, :2].max(0)) / ROOM) + 0.5) @ (
+        ROOM * np.eye(2, 3)
+    ) + (0, 0, 1.2)
     return T
 
 
@@ -113,19 +125,55 @@ def peak() -> int:
 def row(count: int, made: dict, asked: dict) -> list:
     network = sum(asked[stage] for stage in ("network", "retrieve", "matching"))
     appearance = sum(asked[stage] for stage in ("sift", "appearance"))
-    times = [f"{asked['retrieve']:.1f}", f"{network:.0f}", f"{appearance:.0f}", f"{asked['render']:.0f}", f"{asked['open'] / 1e3:.1f}"]
+    times = [
+        f"{asked['retrieve']:.1f}",
+        f"{network:.0f}",
+        f"{appearance:.0f}",
+        f"{asked['render']:.0f}",
+        f"{asked['open'] / 1e3:.1f}",
+    ]
     memory = [asked[name] for name in ("rss", "network_rss", "idle_rss")]
-    return [f"{count:,}", f"{made['cpu']:.0f}", made["rss"], f"{made['size'] / 1e6:.0f}", *times, *memory]
+    return [
+        f"{count:,}",
+        f"{made['cpu']:.0f}",
+        made["rss"],
+        f"{made['size'] / 1e6:.0f}",
+        *times,
+        *memory,
+    ]
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     options = parser.parse_args()
     OUT.mkdir(parents=True, exist_ok=True)
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as fresh:
+    with ProcessPoolExecutor(
+        1, multiprocessing.get_context("spawn"), max_tasks_per_child=1
+    ) as fresh:
         made = list(fresh.map(compiled, options.sizes))
         asked = list(fresh.map(relocalized, options.sizes))
-    header = ["map points", "compile CPU s", "compile RSS MB", "file MB", "retrieve ms", "network ms", "appearance ms"]
-    header += ["render and compare ms", "open s", "RSS MB", "RSS of the network alone MB", "RSS without a map MB"]
-    publish("scaling", "python benchmarks/bench_scaling.py", header, list(map(row, options.sizes, made, asked)))
+    header = [
+        "map points",
+        "compile CPU s",
+        "compile RSS MB",
+        "file MB",
+        "retrieve ms",
+        "network ms",
+        "appearance ms",
+    ]
+    header += [
+        "render and compare ms",
+        "open s",
+        "RSS MB",
+        "RSS of the network alone MB",
+        "RSS without a map MB",
+    ]
+    publish(
+        "scaling",
+        "python benchmarks/bench_scaling.py",
+        header,
+        list(map(row, options.sizes, made, asked)),
+    )

@@ -29,7 +29,11 @@ from diff2i2p_sim.world import World
 from diff2i2p_sim.write import CAMERA
 
 COMMAND = "python benchmarks/bench_sites.py"
-SEED, FRAMES, PAUSE = 31, 100, 10.0  # the first floor; frames on the other day, seconds between them
+SEED, FRAMES, PAUSE = (
+    31,
+    100,
+    10.0,
+)  # the first floor; frames on the other day, seconds between them
 MAPPING = 60  # posed images of each room
 SITES = {"70": (1, 4), "300": (1, 17), "3000": (10, 17)}  # square metres: floors, rooms of each
 ASIDE = 100.0  # metres between floors, which lie side by side
@@ -50,28 +54,47 @@ def make_site(name: str) -> None:
         place = np.eye(4)
         place[0, 3] = ASIDE * number
         poses = world.drive(seed, MAPPING * rooms, cover=True)[1]
-        clouds.append(world.scan(np.random.default_rng(seed), scan_positions(poses)).transformed(place))
-        mapping += [(world.render(CAMERA, T)[0][0], place @ T) for T in track(poses, f"floor {number}, mapping")]
+        clouds.append(
+            world.scan(np.random.default_rng(seed), scan_positions(poses)).transformed(place)
+        )
+        mapping += [
+            (world.render(CAMERA, T)[0][0], place @ T)
+            for T in track(poses, f"floor {number}, mapping")
+        ]
         later = world.changed(seed + 1)
         poses = later.drive(seed + 1, FRAMES // floors, 1 / PAUSE)[1]
-        drive += [(later.render(CAMERA, T)[0][0], place @ T) for T in track(poses, f"floor {number}, another day")]
-    write_cloud(folder / "cloud.ply", PointCloud(*(np.concatenate([getattr(c, part) for c in clouds]) for part in ("points", "colours"))))
+        drive += [
+            (later.render(CAMERA, T)[0][0], place @ T)
+            for T in track(poses, f"floor {number}, another day")
+        ]
+    write_cloud(
+        folder / "cloud.ply",
+        PointCloud(
+            *(np.concatenate([getattr(c, part) for c in clouds]) for part in ("points", "colours"))
+        ),
+    )
     for run, frames in (("mapping", mapping), ("drive", drive)):
         images, poses = zip(*frames, strict=True)
-        write_sequence(folder / run, CAMERA, images, np.arange(len(frames), dtype=float), np.array(poses))
+        write_sequence(
+            folder / run, CAMERA, images, np.arange(len(frames), dtype=float), np.array(poses)
+        )
 
 
 def compile_site(name: str) -> None:
     folder = OUT / "sites" / name
     if not (folder / "map.i2pmap").exists():
         photographs = photographs_of(read_sequence(folder / "mapping"))
-        compile_map(read_cloud(folder / "cloud.ply"), folder / "map.i2pmap", photographs=photographs)
+        compile_map(
+            read_cloud(folder / "cloud.ply"), folder / "map.i2pmap", photographs=photographs
+        )
 
 
 def by_appearance(name: str, photographs: bool) -> list:
     """The row of a site, without the photographs or with them."""
     folder = OUT / "sites" / name
-    localizer = Localizer.open(folder / "map.i2pmap", None, override(Config(), {"matcher": "appearance"}))
+    localizer = Localizer.open(
+        folder / "map.i2pmap", None, override(Config(), {"matcher": "appearance"})
+    )
     if not photographs:
         localizer.matchers = localizer.matchers[1:]
     return evaluate(name, localizer, photographs)
@@ -99,16 +122,26 @@ def evaluate(name: str, localizer: Localizer, photographs: bool) -> list:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("sites", nargs="*", help=f"square metres: {', '.join(SITES)}; all without")
-    parser.add_argument("--bare", action="store_true", help="measure the network alone, on bare geometry, instead")
+    parser.add_argument(
+        "--bare", action="store_true", help="measure the network alone, on bare geometry, instead"
+    )
     options = parser.parse_args()
     names = options.sites or list(SITES)
     for name in names:
         make_site(name)
         compile_site(name)
-    runs = product([by_geometry], names) if options.bare else product([by_appearance], names, (False, True))
-    with get_context("spawn").Pool(1, maxtasksperchild=1) as pool:  # a process for each row: its memory is its own
+    runs = (
+        product([by_geometry], names)
+        if options.bare
+        else product([by_appearance], names, (False, True))
+    )
+    with get_context("spawn").Pool(
+        1, maxtasksperchild=1
+    ) as pool:  # a process for each row: its memory is its own
         rows = [pool.apply(job, arguments) for job, *arguments in runs]
     if options.bare:
         publish("sites-bare", f"{COMMAND} --bare", HEADER, rows)

@@ -26,7 +26,10 @@ from diff2i2p.parameters import override
 
 COMMAND = "python benchmarks/bench_wide.py"
 MINUTES = 10  # of adaptation
-REACH, EVERY = 1.0, 2  # metres within which a kept view is near; of the images left out every second is a query
+REACH, EVERY = (
+    1.0,
+    2,
+)  # metres within which a kept view is near; of the images left out every second is a query
 BANDS = ((0, 15), (15, 30), (30, 45), (45, 60))  # degrees
 HEADER = ["site", "degrees away", "matcher", "map", "photographs", "frames", "answered", "5cm/5deg", "25cm/5deg", "false accepts",
           "median", "ms p50"]  # fmt: skip
@@ -64,7 +67,11 @@ def split(site: Site) -> tuple[Sequence, Sequence, np.ndarray]:
     near = np.linalg.norm(poses[:, None, :3, 3] - poses[:, :3, 3], axis=2) < REACH
     kept = (site.kept[0] < angles[site.end]) & (angles[site.end] < site.kept[1])
     queries = np.flatnonzero(~kept)[::EVERY]
-    return part(sequence, np.flatnonzero(kept)), part(sequence, queries), np.where(near, angles, np.inf)[queries][:, kept].min(1)
+    return (
+        part(sequence, np.flatnonzero(kept)),
+        part(sequence, queries),
+        np.where(near, angles, np.inf)[queries][:, kept].min(1),
+    )
 
 
 def part(sequence: Sequence, chosen: np.ndarray) -> Sequence:
@@ -86,25 +93,59 @@ def evaluate(site: Site) -> list[list]:
     """The rows of one site: for every map and matcher, one for every band of angles that has queries."""
     kept, queries, away = split(site)
     quartiles = np.percentile(away, range(0, 101, 25)).round(1)
-    print(f"{site.name}: {len(kept)} images kept; queries look away by (0, 25, 50, 75, 100 %):", *quartiles)
+    print(
+        f"{site.name}: {len(kept)} images kept; queries look away by (0, 25, 50, 75, 100 %):",
+        *quartiles,
+    )
     weights = weights_of(site, kept)
     rows = []
     for colour, photographs in RUNS:
-        file = OUT / f"{site.name}-wide{'' if colour else '-bare'}{'-photographs' if photographs else ''}.i2pmap"
-        compile_map(site.read(), file, weights, use_colour=colour, photographs=photographs_of(kept) if photographs else [])
+        file = (
+            OUT
+            / f"{site.name}-wide{'' if colour else '-bare'}{'-photographs' if photographs else ''}.i2pmap"
+        )
+        compile_map(
+            site.read(),
+            file,
+            weights,
+            use_colour=colour,
+            photographs=photographs_of(kept) if photographs else [],
+        )
         for matcher in RUNS[colour, photographs]:
-            records = localize_all(Localizer.open(file, weights, override(Config(), {"matcher": matcher})), queries)
+            records = localize_all(
+                Localizer.open(file, weights, override(Config(), {"matcher": matcher})), queries
+            )
             for band in BANDS:
-                chosen = [record for record, angle in zip(records, away, strict=True) if band[0] <= angle < band[1]]
+                chosen = [
+                    record
+                    for record, angle in zip(records, away, strict=True)
+                    if band[0] <= angle < band[1]
+                ]
                 if chosen:
-                    rows.append(row(site, band, photographs, summarize(chosen, matcher, colour, weights, file.name)))
+                    rows.append(
+                        row(
+                            site,
+                            band,
+                            photographs,
+                            summarize(chosen, matcher, colour, weights, file.name),
+                        )
+                    )
                     print(*rows[-1], flush=True)
     return sorted(rows, key=lambda row: int(row[1].split("-")[0]))
 
 
 def row(site: Site, band: tuple[int, int], photographs: bool, m: dict) -> list:
     recall = [percent(m["recall"][key]) for key in ("5cm_5deg", "25cm_5deg")]
-    shown = [site.name, f"{band[0]}-{band[1]}", m["matcher"], looks(m), "yes" if photographs else "no", m["frames"], m["answered"], *recall]
+    shown = [
+        site.name,
+        f"{band[0]}-{band[1]}",
+        m["matcher"],
+        looks(m),
+        "yes" if photographs else "no",
+        m["frames"],
+        m["answered"],
+        *recall,
+    ]
     return [*shown, m["false_accepts"], median(m), m["latency_ms"]["p50"]]
 
 
@@ -112,7 +153,9 @@ def main():
     if not SHARED.is_dir():
         raise SystemExit(f"no real sequences in {SHARED}: nothing measured")
     OUT.mkdir(parents=True, exist_ok=True)
-    chosen = [site for site in SITES if site.name in (sys.argv[1:] or [site.name for site in SITES])]
+    chosen = [
+        site for site in SITES if site.name in (sys.argv[1:] or [site.name for site in SITES])
+    ]
     publish("wide", COMMAND, HEADER, [row for site in chosen for row in evaluate(site)])
 
 

@@ -20,7 +20,10 @@ OUT = ROOT / "out" / "bench"
 SHARED = ROOT.parent / "shared" / "data"
 RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "BENCHMARK.md"
-MADE_HERE = ("BENCHMARK.md", "benchmarks/results")  # results do not make the tree they came from another
+MADE_HERE = (
+    "BENCHMARK.md",
+    "benchmarks/results",
+)  # results do not make the tree they came from another
 TABLE = re.compile(r"(<!-- table (.+?) -->\n).*?(<!-- /table -->)", re.DOTALL)
 
 
@@ -32,7 +35,11 @@ def run(*command) -> None:
 
 def through_node(out: Path, *arguments) -> dict:
     """metrics.json of what `make demo` runs: the real node over DDS, and each matcher alone. Out of bounds is a result, too."""
-    subprocess.run([sys.executable, "-m", "diff2i2p_ros.demo", *map(str, arguments), "--out", str(out)], cwd=ROOT, check=False)
+    subprocess.run(
+        [sys.executable, "-m", "diff2i2p_ros.demo", *map(str, arguments), "--out", str(out)],
+        cwd=ROOT,
+        check=False,
+    )
     return json.loads((out / "metrics.json").read_text())
 
 
@@ -69,7 +76,9 @@ def _view(asked: str) -> str:
         rows = [row for row in rows if str(row[place]) in values.split("|")]
     if not rows:
         raise ValueError(f"no row of {name}.json is asked for by: {asked}")
-    places = [header.index(column) for column in columns.split(", ")] if columns else range(len(header))
+    places = (
+        [header.index(column) for column in columns.split(", ")] if columns else range(len(header))
+    )
     picked = [[row[place] for place in places] for row in rows]
     return "\n".join(_markdown(record, [header[place] for place in places], picked)) + "\n"
 
@@ -80,7 +89,9 @@ def _markdown(record: dict, header: list[str], rows: list[list]) -> list[str]:
     told = ", ".join(f"{name} {ms:g} ms" for name, ms in reference.items())
     origin = f"`{record['command']}` on {record['machine']}, commit {record['git']}"
     origin += f"; reference: {told}" if told else ""
-    lines = ["| " + " | ".join(map(str, row)) + " |" for row in (header, ["---"] * len(header), *rows)]
+    lines = [
+        "| " + " | ".join(map(str, row)) + " |" for row in (header, ["---"] * len(header), *rows)
+    ]
     return [*textwrap.wrap(origin, 100, break_on_hyphens=False), "", *lines]
 
 
@@ -90,7 +101,11 @@ def percent(share: float) -> str:
 
 def median(m: dict) -> str:
     """The median error of metrics.json, for a table."""
-    return "-" if m["median_translation_m"] is None else f"{100 * m['median_translation_m']:.1f} cm, {m['median_rotation_deg']:.2f} deg"
+    return (
+        "-"
+        if m["median_translation_m"] is None
+        else f"{100 * m['median_translation_m']:.1f} cm, {m['median_rotation_deg']:.2f} deg"
+    )
 
 
 def looks(m: dict) -> str:

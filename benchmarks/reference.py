@@ -13,7 +13,9 @@ RUNS = 5
 def reference_ms() -> dict[str, float]:
     """Milliseconds, median of 5, that one thread takes now for SIFT and for a convolution, both fixed."""
     rng = np.random.default_rng(0)
-    image = cv2.resize(rng.integers(0, 255, (60, 80), np.uint8), (640, 480), interpolation=cv2.INTER_CUBIC)
+    image = cv2.resize(
+        rng.integers(0, 255, (60, 80), np.uint8), (640, 480), interpolation=cv2.INTER_CUBIC
+    )
     features = torch.from_numpy(rng.random((1, 64, 120, 160), np.float32))
     weights = torch.from_numpy(rng.random((64, 64, 3, 3), np.float32))
     sift = cv2.SIFT_create(800)

@@ -27,7 +27,9 @@ from diff2i2p.weights import GENERIC
 from diff2i2p_ros import convert
 from diff2i2p_ros.node_runner import DriveError, end, start, use_own_graph
 
-DOMAINS = range(215, 233)  # ROS domains that neither the tests nor a user of low numbers are in, and whose ports Linux gives to nobody
+DOMAINS = range(
+    215, 233
+)  # ROS domains that neither the tests nor a user of low numbers are in, and whose ports Linux gives to nobody
 BEAT = 1.0  # seconds between two diagnostics
 LATE = 1.5 * BEAT  # a longer gap has missed a beat
 PATIENCE = 600.0  # seconds that torch, map and the first answer may take
@@ -94,11 +96,20 @@ def soak(site: Site, minutes: float, rate: float, out: Path) -> Soak:
     try:
         node = {"map_file": str(site.map_file), "weights": site.weights, "tf_mode": "map_odom"}
         processes["localizer"] = start("localizer_node", node, out / "localizer.log")
-        replay = {"sequence": str(site.drive), "loop": True, "odometry": True, "rate": rate / recorded_rate(sequence)}
+        replay = {
+            "sequence": str(site.drive),
+            "loop": True,
+            "odometry": True,
+            "rate": rate / recorded_rate(sequence),
+        }
         processes["replay"] = start("replay_node", replay, out / "replay.log")
-        watch_over(watch, processes, lambda: bool(watch.answers), PATIENCE)  # torch and the map are loaded
+        watch_over(
+            watch, processes, lambda: bool(watch.answers), PATIENCE
+        )  # torch and the map are loaded
         if not watch.answers:
-            raise DriveError(f"no image was answered in {PATIENCE:.0f} seconds: see {out}/localizer.log")
+            raise DriveError(
+                f"no image was answered in {PATIENCE:.0f} seconds: see {out}/localizer.log"
+            )
         watch.beats.clear()
         watch.answers.clear()
         began, process = time.time(), psutil.Process(processes["localizer"].pid)
@@ -126,16 +137,25 @@ def watch_over(watch: Watch, processes: dict, done, seconds: float) -> None:
         rclpy.spin_once(watch, timeout_sec=0.1)
         for name, process in processes.items():
             if process.poll() is not None:
-                raise DriveError(f"the {name} ended with code {process.returncode}: see out/soak/{name}.log")
+                raise DriveError(
+                    f"the {name} ended with code {process.returncode}: see out/soak/{name}.log"
+                )
 
 
 def judged(
-    minutes: float, rate: float, memory: list[float], beats: list[float], span: tuple[float, float], answers: list[tuple[str, float]]
+    minutes: float,
+    rate: float,
+    memory: list[float],
+    beats: list[float],
+    span: tuple[float, float],
+    answers: list[tuple[str, float]],
 ) -> Soak:
     """The figures of what was seen: MB each second, stamps of the beats within `span` in seconds, answers with their latency in ms."""
     warm, few = round(WARM_UP * len(memory)), max(round(SPAN * len(memory)), 1)
     begin, finish = float(np.median(memory[warm : warm + few])), float(np.median(memory[-few:]))
-    gaps = np.diff(np.sort([*beats, *span]))  # a heart that stands still at the end has missed beats, too
+    gaps = np.diff(
+        np.sort([*beats, *span])
+    )  # a heart that stands still at the end has missed beats, too
     latencies = [latency for _, latency in answers] or [float("nan")]
     states = [status for status, _ in answers]
     return Soak(
@@ -172,9 +192,14 @@ def main() -> int:
     (out / "soak.json").write_text(json.dumps(facts | {"passed": result.passed}, indent=1) + "\n")
     where = f", {args.sequence.resolve().name}" if args.sequence else ""
     publish(
-        "soak", f"make soak MINUTES={args.minutes:g}{where}", ["what", "value"], [[name.replace("_", " "), facts[name]] for name in facts]
+        "soak",
+        f"make soak MINUTES={args.minutes:g}{where}",
+        ["what", "value"],
+        [[name.replace("_", " "), facts[name]] for name in facts],
     )
-    print(f"RSS {result.rss_growth:+.1%} after warm-up, {result.missed_heartbeats} beats missed: {'passed' if result.passed else 'FAILED'}")
+    print(
+        f"RSS {result.rss_growth:+.1%} after warm-up, {result.missed_heartbeats} beats missed: {'passed' if result.passed else 'FAILED'}"
+    )
     return 0 if result.passed else 1
 
 
@@ -182,7 +207,9 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--rate", type=float, default=2, help="images a second")
-    parser.add_argument("--map", type=Path, help="compiled map; default: that of the demo's office, made first")
+    parser.add_argument(
+        "--map", type=Path, help="compiled map; default: that of the demo's office, made first"
+    )
     parser.add_argument("--weights", default="", help="weights that it was compiled with")
     parser.add_argument("--sequence", type=Path, help="images to go with it")
     args = parser.parse_args()

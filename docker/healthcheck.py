@@ -14,7 +14,9 @@ def main() -> int:
     heard: list[DiagnosticStatus] = []
     rclpy.init()
     node = rclpy.create_node("healthcheck")
-    node.create_subscription(DiagnosticArray, "/diagnostics", lambda message: heard.extend(message.status), 10)
+    node.create_subscription(
+        DiagnosticArray, "/diagnostics", lambda message: heard.extend(message.status), 10
+    )
     until = time.monotonic() + SECONDS
     while not any("localization" in status.name for status in heard) and time.monotonic() < until:
         rclpy.spin_once(node, timeout_sec=0.2)

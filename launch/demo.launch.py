@@ -12,7 +12,10 @@ from launch import LaunchDescription
 
 ARGUMENTS = {
     "folder": ("out/demo", "Folder that `make demo` or `python -m diff2i2p_ros.demo` has written."),
-    "sequence": (PathJoinSubstitution([LaunchConfiguration("folder"), "world", "drive"]), "Sequence that is driven."),
+    "sequence": (
+        PathJoinSubstitution([LaunchConfiguration("folder"), "world", "drive"]),
+        "Sequence that is driven.",
+    ),
     "weights": ("", "Weights that the map was compiled with."),
     "loop": ("true", "Drive again and again."),
     "rviz": ("true", "Open RViz."),
@@ -22,14 +25,23 @@ ARGUMENTS = {
 def include(name: str, **arguments) -> GroupAction:
     """A launch file in a scope of its own: two that know an argument of the same name must not share its value."""
     path = os.path.join(get_package_share_directory("diff2i2p_bringup"), name)
-    return GroupAction([IncludeLaunchDescription(PythonLaunchDescriptionSource(path), launch_arguments=arguments.items())])
+    return GroupAction(
+        [
+            IncludeLaunchDescription(
+                PythonLaunchDescriptionSource(path), launch_arguments=arguments.items()
+            )
+        ]
+    )
 
 
 def generate_launch_description() -> LaunchDescription:
     value = LaunchConfiguration
     return LaunchDescription(
         [
-            *(DeclareLaunchArgument(name, default_value=default, description=help) for name, (default, help) in ARGUMENTS.items()),
+            *(
+                DeclareLaunchArgument(name, default_value=default, description=help)
+                for name, (default, help) in ARGUMENTS.items()
+            ),
             include(
                 "localize.launch.py",
                 map=PathJoinSubstitution([value("folder"), "map.i2pmap"]),
@@ -38,6 +50,12 @@ def generate_launch_description() -> LaunchDescription:
                 use_sim_time="true",
                 rviz=value("rviz"),
             ),
-            include("replay.launch.py", sequence=value("sequence"), odometry="true", loop=value("loop"), clock="true"),
+            include(
+                "replay.launch.py",
+                sequence=value("sequence"),
+                odometry="true",
+                loop=value("loop"),
+                clock="true",
+            ),
         ]
     )

@@ -24,7 +24,14 @@ def replay(context) -> list[Node]:
         values[name] = text if isinstance(default, str) else type(default)(yaml.safe_load(text))
     namespace = LaunchConfiguration("namespace").perform(context)
     return [
-        Node(package="diff2i2p_ros", executable="replay_node", name="replay", namespace=namespace, parameters=[values], output="screen")
+        Node(
+            package="diff2i2p_ros",
+            executable="replay_node",
+            name="replay",
+            namespace=namespace,
+            parameters=[values],
+            output="screen",
+        )
     ]
 
 

@@ -10,7 +10,13 @@ from shlex import quote
 
 import yaml
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
-from launch.actions import DeclareLaunchArgument, GroupAction, IncludeLaunchDescription, OpaqueFunction, SetEnvironmentVariable
+from launch.actions import (
+    DeclareLaunchArgument,
+    GroupAction,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+    SetEnvironmentVariable,
+)
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration
 from launch_ros.actions import Node
@@ -20,9 +26,15 @@ from launch import LaunchDescription
 SHARE = get_package_share_directory("diff2i2p_bringup")
 ARGUMENTS = {
     "simulator": ("builtin", "builtin or gazebo."),
-    "map": ("", "Compiled map of the world (.i2pmap); empty: the simulation alone, without localizer."),
+    "map": (
+        "",
+        "Compiled map of the world (.i2pmap); empty: the simulation alone, without localizer.",
+    ),
     "weights": ("", "Weights that the map was compiled with; empty: the appearance matcher alone."),
-    "world": (os.path.join(SHARE, "worlds", "office.sdf"), "SDF world, written by `diff2i2p world`."),
+    "world": (
+        os.path.join(SHARE, "worlds", "office.sdf"),
+        "SDF world, written by `diff2i2p world`.",
+    ),
     "robot": (os.path.join(SHARE, "worlds", "robot.sdf"), "SDF model of the robot."),
     "start": ("", "Where the robot starts, 'x y yaw'; empty: where the floor is freest."),
     "namespace": ("", "Namespace of the robot, its topics and its TF."),
@@ -31,7 +43,10 @@ ARGUMENTS = {
     "waypoints": ("", "builtin: where to drive, 'x y, x y, ...'."),
     "wander": ("false", "builtin: drive from place to place without end."),
     "day": ("0", "builtin: another day than the world's: furniture moved, other light."),
-    "lighting": ("world", "builtin: how the lights burn: world, day, evening, daylight, lamp, dark or out."),
+    "lighting": (
+        "world",
+        "builtin: how the lights burn: world, day, evening, daylight, lamp, dark or out.",
+    ),
     "depth": ("false", "builtin: an RGB-D camera, whose depth sharpens the poses."),
     "speed": ("1.0", "builtin: how fast time goes."),
     "lockstep": ("false", "builtin: time waits for the answer to each image."),
@@ -43,7 +58,9 @@ SWITCHES = ("day", "wander", "lockstep", "depth")
 
 def builtin(given: dict[str, str]) -> list:
     """Our own simulation."""
-    parameters = {name: given[name] for name in WORDS} | {name: yaml.safe_load(given[name]) for name in SWITCHES}
+    parameters = {name: given[name] for name in WORDS} | {
+        name: yaml.safe_load(given[name]) for name in SWITCHES
+    }
     parameters["speed"] = float(given["speed"])
     return [
         Node(
@@ -62,9 +79,19 @@ def gazebo(given: dict[str, str]) -> list:
     from diff2i2p_sim.robot.simulation import place_of
     from diff2i2p_sim.world import World
 
-    robot, start = Robot.from_sdf(given["robot"]), place_of(given["start"], World.from_sdf(given["world"]))
+    robot, start = (
+        Robot.from_sdf(given["robot"]),
+        place_of(given["start"], World.from_sdf(given["world"])),
+    )
     switches = "-r" if yaml.safe_load(given["gui"]) else "-r -s"
-    spawn = {"-file": given["robot"], "-name": "robot", "-x": start.x, "-y": start.y, "-z": 0.02, "-Y": start.yaw}
+    spawn = {
+        "-file": given["robot"],
+        "-name": "robot",
+        "-x": start.x,
+        "-y": start.y,
+        "-z": 0.02,
+        "-Y": start.yaw,
+    }
     mount = {f"--{name}": value for name, value in robot.mount.items()}
     mount |= {"--frame-id": robot.base_frame, "--child-frame-id": robot.camera_frame}
     bridge = {"config_file": os.path.join(SHARE, "params", "gz_bridge.yaml")}
@@ -102,12 +129,20 @@ def gz_sim() -> str:
     try:
         return os.path.join(get_package_share_directory("ros_gz_sim"), "launch", "gz_sim.launch.py")
     except PackageNotFoundError as error:
-        raise RuntimeError("simulator:=gazebo needs Gazebo: apt install ros-jazzy-ros-gz, or take simulator:=builtin") from error
+        raise RuntimeError(
+            "simulator:=gazebo needs Gazebo: apt install ros-jazzy-ros-gz, or take simulator:=builtin"
+        ) from error
 
 
 def include(path: str, **arguments: str) -> GroupAction:
     """A launch file in a scope of its own: two that know an argument of the same name must not share its value."""
-    return GroupAction([IncludeLaunchDescription(PythonLaunchDescriptionSource(path), launch_arguments=arguments.items())])
+    return GroupAction(
+        [
+            IncludeLaunchDescription(
+                PythonLaunchDescriptionSource(path), launch_arguments=arguments.items()
+            )
+        ]
+    )
 
 
 SIMULATORS = {"builtin": builtin, "gazebo": gazebo}
@@ -133,9 +168,13 @@ def generate_launch_description() -> LaunchDescription:
     profile = os.path.join(SHARE, "dds", "fastdds.xml")
     return LaunchDescription(
         [
-            *(DeclareLaunchArgument(name, default_value=default, description=help) for name, (default, help) in ARGUMENTS.items()),
+            *(
+                DeclareLaunchArgument(name, default_value=default, description=help)
+                for name, (default, help) in ARGUMENTS.items()
+            ),
             SetEnvironmentVariable(
-                "FASTRTPS_DEFAULT_PROFILES_FILE", EnvironmentVariable("FASTRTPS_DEFAULT_PROFILES_FILE", default_value=profile)
+                "FASTRTPS_DEFAULT_PROFILES_FILE",
+                EnvironmentVariable("FASTRTPS_DEFAULT_PROFILES_FILE", default_value=profile),
             ),
             OpaqueFunction(function=simulation),
         ]

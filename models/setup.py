@@ -51,7 +51,9 @@ setup(
     },
     package_data={
         package_name: [
-            "evaluation/report/*.j2", "evaluation/report/*.css", "evaluation/report/*.js",
+            "evaluation/report/*.j2",
+            "evaluation/report/*.css",
+            "evaluation/report/*.js",
             "localization/confidence.yaml",
         ]
     },  # fmt: skip

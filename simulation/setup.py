@@ -18,7 +18,15 @@ setup(
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
         (f"share/{package_name}", ["package.xml"]),
     ],
-    install_requires=["diff2i2p", "numpy", "opencv-python-headless<5", "rich", "scipy", "torch", "typer"],
+    install_requires=[
+        "diff2i2p",
+        "numpy",
+        "opencv-python-headless<5",
+        "rich",
+        "scipy",
+        "torch",
+        "typer",
+    ],
     entry_points={
         "console_scripts": ["diff2i2p-sim = diff2i2p_sim.cli:main"],
         "diff2i2p.commands": ["world = diff2i2p_sim.cli:world"],

@@ -47,7 +47,9 @@ def test_a_table_shows_the_columns_and_rows_that_its_marker_names(publish, tmp_p
     drawn = publish.draw(page(view))
     rows = [line for line in drawn.splitlines() if line.startswith("| ") and "---" not in line]
     assert rows == table and "`python benchmarks/bench_x.py` on a machine, commit abc\n" in drawn
-    assert publish.draw(drawn) == drawn and drawn.startswith("Text.\n") and drawn.endswith("More.\n")
+    assert (
+        publish.draw(drawn) == drawn and drawn.startswith("Text.\n") and drawn.endswith("More.\n")
+    )
 
 
 @pytest.mark.parametrize("view", ["x: year", "x; site=c"])
@@ -58,7 +60,9 @@ def test_a_view_of_what_is_not_there_is_refused(publish, tmp_path, view):
 
 
 @pytest.mark.parametrize("commit, published", [("abc", True), ("abc+", False)])
-def test_only_results_of_committed_code_reach_the_page(publish, tmp_path, monkeypatch, commit, published):
+def test_only_results_of_committed_code_reach_the_page(
+    publish, tmp_path, monkeypatch, commit, published
+):
     monkeypatch.setattr(publish, "git_commit", lambda besides: commit)
     (tmp_path / "x.json").write_text(json.dumps(RESULT))
     publish.PAGE.write_text(page("x: ms"))
@@ -78,7 +82,9 @@ def test_the_page_is_what_the_committed_results_say_short_and_narrow(root, monke
 
 
 def test_every_result_names_a_command_that_exists_a_machine_and_a_commit(root):
-    results = [json.loads(path.read_text()) for path in (root / "benchmarks/results").glob("*.json")]
+    results = [
+        json.loads(path.read_text()) for path in (root / "benchmarks/results").glob("*.json")
+    ]
     assert results
     for result in results:
         script = re.search(r"benchmarks/\w+\.py|make soak", result["command"])[0]

@@ -28,21 +28,32 @@ def rest(recipe, instruction: str) -> list[str]:
 def test_hadolint_finds_nothing(root):
     if not shutil.which("hadolint"):
         pytest.skip("hadolint is not installed")
-    done = subprocess.run(["hadolint", *(root / "docker" / name for name in RECIPES)], capture_output=True, text=True)
+    done = subprocess.run(
+        ["hadolint", *(root / "docker" / name for name in RECIPES)], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout
 
 
 def test_the_base_is_pinned(recipe):
-    assert all(re.fullmatch(r"[a-z]+:[\w.-]*\d[\w.-]*|ros:jazzy-[\w-]+-noble", base) for base in rest(recipe, "FROM"))
+    assert all(
+        re.fullmatch(r"[a-z]+:[\w.-]*\d[\w.-]*|ros:jazzy-[\w-]+-noble", base)
+        for base in rest(recipe, "FROM")
+    )
 
 
 def test_it_runs_as_a_user_that_is_not_root(recipe):
     after = [name for name, _ in recipe[[name for name, _ in recipe].index("USER") :]]
-    assert rest(recipe, "USER")[-1] not in ("root", "0") and "RUN" not in after and "COPY" not in after
+    assert (
+        rest(recipe, "USER")[-1] not in ("root", "0") and "RUN" not in after and "COPY" not in after
+    )
 
 
 def test_what_is_copied_exists_and_is_not_ignored(recipe, root):
-    let_in = {line[1:] for line in (root / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    let_in = {
+        line[1:]
+        for line in (root / ".dockerignore").read_text().splitlines()
+        if line.startswith("!")
+    }
     for words in rest(recipe, "COPY"):
         for source in words.split()[:-1]:
             assert (root / source).exists() and source.split("/")[0] in let_in, source
@@ -52,9 +63,13 @@ def test_packages_are_pinned_and_no_cache_is_left(recipe, root):
     for command in rest(recipe, "RUN"):
         for part in command.split("&&"):
             if "apt-get install" in part:
-                assert "--no-install-recommends" in part and "rm -rf /var/lib/apt/lists/*" in command
+                assert (
+                    "--no-install-recommends" in part and "rm -rf /var/lib/apt/lists/*" in command
+                )
             if "pip install" in part:
-                assert "--no-cache-dir" in part and ("-c " in part or "--no-deps" in part or "gpu-requirements.txt" in part)
+                assert "--no-cache-dir" in part and (
+                    "-c " in part or "--no-deps" in part or "gpu-requirements.txt" in part
+                )
 
 
 def test_requirements_come_from_the_packages_metadata_alone(recipe, root):
@@ -90,9 +105,15 @@ def test_services_are_built_from_these_recipes_and_may_do_little(root):
     compose = yaml.safe_load((root / "docker" / "compose.yaml").read_text())
     assert set(compose["services"]) == {"localizer", "localizer-gpu", "training"}
     for service in compose["services"].values():
-        assert (root / service["build"]["dockerfile"]).is_file() and service["build"]["context"] == ".."
-        assert service["cap_drop"] == ["ALL"] and service["security_opt"] == ["no-new-privileges:true"]
-        assert all(volume.endswith(":ro") or volume.startswith("runs:") for volume in service["volumes"])
+        assert (root / service["build"]["dockerfile"]).is_file() and service["build"][
+            "context"
+        ] == ".."
+        assert service["cap_drop"] == ["ALL"] and service["security_opt"] == [
+            "no-new-privileges:true"
+        ]
+        assert all(
+            volume.endswith(":ro") or volume.startswith("runs:") for volume in service["volumes"]
+        )
 
 
 def test_the_scripts_parse(root):

@@ -20,13 +20,21 @@ TOLD = 'set -euo pipefail; source "$1/tools/ros_env.sh"; echo "$AMENT_PREFIX_PAT
             },
             "/mine",
         ),
-        ({"PYTHONPATH": "/opt/ros/jazzy/lib/python3.12/site-packages", "AMENT_PREFIX_PATH": "/opt/ros/jazzy"}, "unset"),
+        (
+            {
+                "PYTHONPATH": "/opt/ros/jazzy/lib/python3.12/site-packages",
+                "AMENT_PREFIX_PATH": "/opt/ros/jazzy",
+            },
+            "unset",
+        ),
     ],
     ids=["fresh", "own path", "another ROS and own path", "another ROS"],
 )
 def test_the_environment_of_make_keeps_the_users_paths_and_no_other_ros(root, before, python_path):
     command = ["bash", "-c", TOLD, "bash", root]
-    done = subprocess.run(command, env={"PATH": "/usr/bin:/bin"} | before, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        command, env={"PATH": "/usr/bin:/bin"} | before, capture_output=True, text=True, check=True
+    )
     assert done.stdout.splitlines() == [str(root / ".venv"), python_path]
 
 
@@ -45,5 +53,7 @@ def test_make_takes_the_newest_python_that_can_make_an_environment(root, tmp_pat
         (tmp_path / name).write_text(f"#!/bin/sh\nexit {0 if complete else 1}\n")
         (tmp_path / name).chmod(0o755)
     command = ["/bin/bash", root / "tools/find_python.sh"]
-    done = subprocess.run(command, env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        command, env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == found

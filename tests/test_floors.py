@@ -42,7 +42,9 @@ def test_no_two_parts_of_a_package_import_each_other(floors, package):
 
 
 def test_an_import_upward_is_seen_wherever_it_stands(floors):
-    code = "def late():\n    from diff2i2p.evaluation.run import evaluate\n    import diff2i2p.cli\n"
+    code = (
+        "def late():\n    from diff2i2p.evaluation.run import evaluate\n    import diff2i2p.cli\n"
+    )
     assert floors["_names"](ast.parse(code), "diff2i2p") == {"evaluation", "cli"}
 
 

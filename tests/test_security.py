@@ -3,9 +3,21 @@
 
 import ast
 
-PACKAGES = ("models/diff2i2p", "training/diff2i2p_training", "ros2_ws/src/diff2i2p_ros/diff2i2p_ros")
+PACKAGES = (
+    "models/diff2i2p",
+    "training/diff2i2p_training",
+    "ros2_ws/src/diff2i2p_ros/diff2i2p_ros",
+)
 PLAIN = "plain_pickle.py"  # its unpickler knows arrays alone
-UNSAFE = {"pickle.load", "pickle.loads", "yaml.unsafe_load", "yaml.full_load", "eval", "exec", "os.system"}
+UNSAFE = {
+    "pickle.load",
+    "pickle.loads",
+    "yaml.unsafe_load",
+    "yaml.full_load",
+    "eval",
+    "exec",
+    "os.system",
+}
 
 
 def calls(path) -> list[tuple[str, ast.Call]]:

@@ -9,9 +9,23 @@ from pathlib import Path
 
 import pytest
 
-ROS = {"rclpy", "tf2_ros", "tf2_msgs", "sensor_msgs", "geometry_msgs", "std_msgs", "nav_msgs", "ament_index_python", "diff2i2p_ros"}
+ROS = {
+    "rclpy",
+    "tf2_ros",
+    "tf2_msgs",
+    "sensor_msgs",
+    "geometry_msgs",
+    "std_msgs",
+    "nav_msgs",
+    "ament_index_python",
+    "diff2i2p_ros",
+}
 DIFFUSION = {"diffusers", "transformers", "accelerate", "diff2i2p_training"}
-PIP = {"cv2": "opencv-python-headless", "yaml": "PyYAML", "rerun": "rerun-sdk"}  # where pip and Python differ
+PIP = {
+    "cv2": "opencv-python-headless",
+    "yaml": "PyYAML",
+    "rerun": "rerun-sdk",
+}  # where pip and Python differ
 EXECUTABLES = (
     "diff2i2p/lib/diff2i2p/diff2i2p",
     "diff2i2p_sim/lib/diff2i2p_sim/diff2i2p-sim",
@@ -42,7 +56,16 @@ def workspace(request, root, tmp_path_factory):
     pytest.importorskip("colcon_core")
     folder = tmp_path_factory.mktemp("workspace")
     places = ["--build-base", folder / "build", "--install-base", folder / "install"]
-    build = ["colcon", "--log-base", folder / "log", "build", "--base-paths", root / "ros2_ws" / "src", *places, *request.param]
+    build = [
+        "colcon",
+        "--log-base",
+        folder / "log",
+        "build",
+        "--base-paths",
+        root / "ros2_ws" / "src",
+        *places,
+        *request.param,
+    ]
     done = subprocess.run(build, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "4 packages finished" in done.stdout
@@ -57,13 +80,25 @@ def test_colcon_installs_the_executables(workspace):
 def test_colcon_installs_launch_files_profile_and_weights(workspace, root):
     share = workspace / "diff2i2p_bringup" / "share" / "diff2i2p_bringup"
     folders = ("params", "rviz", "worlds", "dds")
-    shipped = (path for name in folders for path in (root / "launch" / name).rglob("*") if path.is_file())
+    shipped = (
+        path for name in folders for path in (root / "launch" / name).rglob("*") if path.is_file()
+    )
     sources = [*(root / "launch").glob("*.launch.py"), *shipped]
     expected = {share / path.relative_to(root / "launch"): path for path in sources}
-    weights = [*(root / "models" / "weights").glob("*.yaml"), *(root / "models" / "weights").glob("*.safetensors")]
-    expected |= {workspace / "diff2i2p" / "share" / "diff2i2p" / "weights" / path.name: path for path in weights}
+    weights = [
+        *(root / "models" / "weights").glob("*.yaml"),
+        *(root / "models" / "weights").glob("*.safetensors"),
+    ]
+    expected |= {
+        workspace / "diff2i2p" / "share" / "diff2i2p" / "weights" / path.name: path
+        for path in weights
+    }
     assert share / "dds" / "fastdds.xml" in expected
-    assert [place for place, source in expected.items() if not place.exists() or place.read_bytes() != source.read_bytes()] == []
+    assert [
+        place
+        for place, source in expected.items()
+        if not place.exists() or place.read_bytes() != source.read_bytes()
+    ] == []
 
 
 def test_installed_entry_points_load_from_the_workspace(workspace):
@@ -71,8 +106,13 @@ def test_installed_entry_points_load_from_the_workspace(workspace):
 
 
 def test_installed_library_finds_the_shipped_weights(workspace, root):
-    found = run_sourced(workspace, "import diff2i2p.weights; print(diff2i2p.weights.SHIPPED / 'weights.yaml')")
-    assert Path(found.strip()).read_text() == (root / "models" / "weights" / "weights.yaml").read_text()
+    found = run_sourced(
+        workspace, "import diff2i2p.weights; print(diff2i2p.weights.SHIPPED / 'weights.yaml')"
+    )
+    assert (
+        Path(found.strip()).read_text()
+        == (root / "models" / "weights" / "weights.yaml").read_text()
+    )
 
 
 def test_installed_library_reads_the_shipped_calibration(workspace, root):
@@ -84,7 +124,11 @@ def test_installed_library_reads_the_shipped_calibration(workspace, root):
 def run_sourced(workspace, code: str) -> str:
     """What Python prints in a shell that has sourced the workspace."""
     command = 'source "$1/setup.bash" && exec "$2" -c "$3" "$(dirname "$1")"'
-    done = subprocess.run(["bash", "-c", command, "bash", workspace, sys.executable, code], capture_output=True, text=True)
+    done = subprocess.run(
+        ["bash", "-c", command, "bash", workspace, sys.executable, code],
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -101,7 +145,9 @@ def run_sourced(workspace, code: str) -> str:
 def test_imports_follow_the_arrows(root, folder, forbidden):
     files = sorted((root / folder).rglob("*.py"))
     assert files
-    assert [f"{path.name} imports {name}" for path in files for name in imported(path) & forbidden] == []
+    assert [
+        f"{path.name} imports {name}" for path in files for name in imported(path) & forbidden
+    ] == []
 
 
 @pytest.mark.parametrize(
@@ -147,7 +193,12 @@ def imported(path) -> set[str]:
 
 
 def test_the_library_imports_where_there_is_no_ros():
-    bare = {"PATH": os.environ["PATH"], "_ROS_WHEELS_BOOTSTRAP_COMPLETE": "1"}  # the guard alone: the wheels' libraries cannot be found
-    done = subprocess.run([sys.executable, "-c", IMPORT_EVERYTHING], env=bare, capture_output=True, text=True)
+    bare = {
+        "PATH": os.environ["PATH"],
+        "_ROS_WHEELS_BOOTSTRAP_COMPLETE": "1",
+    }  # the guard alone: the wheels' libraries cannot be found
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORT_EVERYTHING], env=bare, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     assert not set(done.stdout.split()) & (ROS | DIFFUSION)

@@ -30,7 +30,12 @@ def _python() -> Finding:
     from diff2i2p import __version__
 
     good = platform.python_version_tuple() >= ("3", "10")
-    return Finding("python", good, True, f"diff2i2p {__version__} on Python {platform.python_version()}, {platform.platform(terse=True)}.")
+    return Finding(
+        "python",
+        good,
+        True,
+        f"diff2i2p {__version__} on Python {platform.python_version()}, {platform.platform(terse=True)}.",
+    )
 
 
 def _packages() -> Finding:
@@ -56,7 +61,9 @@ def requirements() -> list[str]:
     Raises PackageNotFoundError where diff2i2p is not installed.
     """
     asked = (requirement.partition(";") for requirement in metadata.requires(PACKAGE) or ())
-    return [re.match(r"[\w.-]+", name).group() for name, _, marker in asked if "extra" not in marker]
+    return [
+        re.match(r"[\w.-]+", name).group() for name, _, marker in asked if "extra" not in marker
+    ]
 
 
 def _version(name: str) -> str | None:
@@ -73,21 +80,38 @@ def _device() -> Finding:
         return Finding("device", False, True, f"torch does not load ({error}): pip install torch")
     cores = os.cpu_count()
     if torch.cuda.is_available():
-        return Finding("device", True, False, f"The network runs on {torch.cuda.get_device_name()}; {cores} processor cores.")
+        return Finding(
+            "device",
+            True,
+            False,
+            f"The network runs on {torch.cuda.get_device_name()}; {cores} processor cores.",
+        )
     return Finding(
-        "device", True, False, f"No CUDA device: the network runs on {torch.get_num_threads()} threads of {cores} processor cores."
+        "device",
+        True,
+        False,
+        f"No CUDA device: the network runs on {torch.get_num_threads()} threads of {cores} processor cores.",
     )
 
 
 def _onnxruntime() -> Finding:
     if not all(map(importlib.util.find_spec, ("onnx", "onnxruntime"))):
         advice = "pip install onnx onnxruntime, or onnxruntime-gpu for CUDA and TensorRT"
-        return Finding("onnxruntime", False, False, f"No onnxruntime, the network runs on torch. For the other runtime: {advice}.")
+        return Finding(
+            "onnxruntime",
+            False,
+            False,
+            f"No onnxruntime, the network runs on torch. For the other runtime: {advice}.",
+        )
     import onnxruntime
 
-    usable = [name.removesuffix("ExecutionProvider") for name in onnxruntime.get_available_providers()]
+    usable = [
+        name.removesuffix("ExecutionProvider") for name in onnxruntime.get_available_providers()
+    ]
     usable = [name for name in ("Tensorrt", "CUDA", "CPU") if name in usable]
-    return Finding("onnxruntime", True, False, f"runtime: onnxruntime works, on {', '.join(usable)}.")
+    return Finding(
+        "onnxruntime", True, False, f"runtime: onnxruntime works, on {', '.join(usable)}."
+    )
 
 
 def _weights() -> Finding:
@@ -115,9 +139,26 @@ def _weights() -> Finding:
 def _ros() -> Finding:
     if importlib.util.find_spec("rclpy") is None:
         return Finding(
-            "ros", False, False, "No ROS 2 in this environment: the command line works, the node does not. Source your ROS setup for it."
+            "ros",
+            False,
+            False,
+            "No ROS 2 in this environment: the command line works, the node does not. Source your ROS setup for it.",
         )
-    missing = [name for name in ("sensor_msgs", "geometry_msgs", "tf2_ros", "diagnostic_msgs") if importlib.util.find_spec(name) is None]
+    missing = [
+        name
+        for name in ("sensor_msgs", "geometry_msgs", "tf2_ros", "diagnostic_msgs")
+        if importlib.util.find_spec(name) is None
+    ]
     if missing:
-        return Finding("ros", False, False, f"ROS 2 is here, but {', '.join(missing)} are not: rosdep installs them.")
-    return Finding("ros", True, False, f"ROS 2 {os.environ.get('ROS_DISTRO', '(no ROS_DISTRO set)')} with rclpy and its messages.")
+        return Finding(
+            "ros",
+            False,
+            False,
+            f"ROS 2 is here, but {', '.join(missing)} are not: rosdep installs them.",
+        )
+    return Finding(
+        "ros",
+        True,
+        False,
+        f"ROS 2 {os.environ.get('ROS_DISTRO', '(no ROS_DISTRO set)')} with rclpy and its messages.",
+    )

@@ -18,7 +18,9 @@ MAX_SPLAT = 31  # pixels, of a point close to the camera
 NEAREST = 0.05  # metres before the camera from which points are drawn, as in render.py
 
 
-def matches_on_image(view: View, matches, inliers: np.ndarray | None, T_map_camera: np.ndarray | None, text: str) -> np.ndarray:
+def matches_on_image(
+    view: View, matches, inliers: np.ndarray | None, T_map_camera: np.ndarray | None, text: str
+) -> np.ndarray:
     """(H, W, 3) uint8 RGB: a rectified view with its Correspondences, and a line of text below it.
 
     inliers: (M,) bool. T_map_camera: (4, 4) or None. Green: inliers, with a line to where the pose puts the point that
@@ -71,7 +73,9 @@ def _draw_residuals(canvas: np.ndarray, camera: Camera, matches, good: np.ndarra
         cv2.circle(canvas, _at(pixel, LARGE), 3, GREEN, -1, cv2.LINE_AA)
 
 
-def _draw_links(canvas: np.ndarray, camera: Camera, matches, good: np.ndarray, T, scale: int) -> None:
+def _draw_links(
+    canvas: np.ndarray, camera: Camera, matches, good: np.ndarray, T, scale: int
+) -> None:
     """Red dots on the frame, then green ones on both halves, some of them joined."""
     for pixel in matches.pixels[~good]:
         cv2.circle(canvas, _at(pixel, scale), 2, RED, -1, cv2.LINE_AA)

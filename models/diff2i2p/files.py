@@ -20,7 +20,10 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent, index):
         if self.check_event(yaml.AliasEvent):
-            raise yaml.MarkedYAMLError(problem="aliases are not read: write the value itself", problem_mark=self.peek_event().start_mark)
+            raise yaml.MarkedYAMLError(
+                problem="aliases are not read: write the value itself",
+                problem_mark=self.peek_event().start_mark,
+            )
         return super().compose_node(parent, index)
 
 
@@ -40,7 +43,13 @@ def read_yaml(path: Path | str) -> Any:
         raise YamlError("it is nested too deeply") from error
     except yaml.MarkedYAMLError as error:
         raise YamlError(f"line {error.problem_mark.line + 1}: {error.problem}") from error
-    except (yaml.YAMLError, LookupError, ArithmeticError, AttributeError, ValueError) as error:  # PyYAML's own slips too
+    except (
+        yaml.YAMLError,
+        LookupError,
+        ArithmeticError,
+        AttributeError,
+        ValueError,
+    ) as error:  # PyYAML's own slips too
         raise YamlError(" ".join(str(error).split())) from error
 
 

@@ -14,9 +14,19 @@ class ConfigError(ValueError):
     """A parameter that does not exist, has the wrong type or is out of its range."""
 
 
-def parameter(default: Any, help: str, unit: str = "", low: float = -math.inf, high: float = math.inf, choices: tuple = ()):
+def parameter(
+    default: Any,
+    help: str,
+    unit: str = "",
+    low: float = -math.inf,
+    high: float = math.inf,
+    choices: tuple = (),
+):
     """A dataclass field that carries its own documentation: unit, range and one sentence."""
-    return dataclasses.field(default=default, metadata={"help": help, "unit": unit, "low": low, "high": high, "choices": choices})
+    return dataclasses.field(
+        default=default,
+        metadata={"help": help, "unit": unit, "low": low, "high": high, "choices": choices},
+    )
 
 
 def parameters(config, prefix: str = "") -> Iterator[tuple[str, Any, Mapping]]:
@@ -72,12 +82,23 @@ def read_overrides(path: Path | str) -> dict:
 def _checked(name: str, value: Any, current: Any, metadata: Mapping) -> Any:
     if isinstance(current, tuple) and isinstance(value, list | tuple):
         return tuple(_checked(name, element, 0, metadata) for element in value)
-    if isinstance(current, float) and isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1e300:
+    if (
+        isinstance(current, float)
+        and isinstance(value, int)
+        and not isinstance(value, bool)
+        and abs(value) < 1e300
+    ):
         value = float(value)
     if type(value) is not type(current):
         raise ConfigError(f"'{name}' takes a {type(current).__name__}, not {value!r:.80}")
     if metadata.get("choices") and value not in metadata["choices"]:
         raise ConfigError(f"'{name}' is one of {', '.join(metadata['choices'])}, not {value!r:.80}")
-    if isinstance(value, int | float) and not isinstance(value, bool) and not metadata["low"] <= value <= metadata["high"]:
-        raise ConfigError(f"'{name}' lies within [{metadata['low']:g}, {metadata['high']:g}] {metadata['unit']}, not {value!r:.80}")
+    if (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and not metadata["low"] <= value <= metadata["high"]
+    ):
+        raise ConfigError(
+            f"'{name}' lies within [{metadata['low']:g}, {metadata['high']:g}] {metadata['unit']}, not {value!r:.80}"
+        )
     return value

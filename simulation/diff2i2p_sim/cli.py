@@ -21,15 +21,32 @@ class Storage(str, Enum):
 
 @app.command()
 def world(
-    out: Annotated[Path, typer.Option(help="Folder for cloud.ply, mapping/, drive/ and world.sdf.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for cloud.ply, mapping/, drive/ and world.sdf.")
+    ],
     seed: Annotated[int, typer.Option(help="Another seed is another office.")] = 0,
-    rooms: Annotated[int, typer.Option(help="Rooms along its corridor, about 18 m2 each.", min=1)] = 3,
-    sdf: Annotated[Path | None, typer.Option(help="World to take instead of a new one, such as launch/worlds/office.sdf.")] = None,
+    rooms: Annotated[
+        int, typer.Option(help="Rooms along its corridor, about 18 m2 each.", min=1)
+    ] = 3,
+    sdf: Annotated[
+        Path | None,
+        typer.Option(help="World to take instead of a new one, such as launch/worlds/office.sdf."),
+    ] = None,
     mapping_frames: Annotated[int, typer.Option(help="Images of the mapping run.", min=2)] = 1000,
-    drive_frames: Annotated[int, typer.Option(help="Images of the drive on another day.", min=2)] = 200,
-    bag: Annotated[bool, typer.Option("--bag", help="Record the drive as a ROS 2 bag, too: drive_bag/, with odometry and truth.")] = False,
+    drive_frames: Annotated[
+        int, typer.Option(help="Images of the drive on another day.", min=2)
+    ] = 200,
+    bag: Annotated[
+        bool,
+        typer.Option(
+            "--bag",
+            help="Record the drive as a ROS 2 bag, too: drive_bag/, with odometry and truth.",
+        ),
+    ] = False,
     storage: Annotated[Storage, typer.Option(help="Format of the bag.")] = Storage.mcap,
-    compressed: Annotated[bool, typer.Option("--compressed", help="JPEG images in the bag.")] = False,
+    compressed: Annotated[
+        bool, typer.Option("--compressed", help="JPEG images in the bag.")
+    ] = False,
 ):
     """Make a synthetic office: its scan, a mapping run, a drive on another day with true poses, and an SDF world."""
     from diff2i2p.datasets.bag_record import require_new
@@ -50,7 +67,9 @@ def _record(out: Path, storage: str, compressed: bool) -> Path:
     from diff2i2p.datasets.sequences import read_sequence
 
     with progress_bar("recording") as bar:
-        record_bag(out / "drive_bag", read_sequence(out / "drive"), storage, compressed, progress=bar)
+        record_bag(
+            out / "drive_bag", read_sequence(out / "drive"), storage, compressed, progress=bar
+        )
     return out / "drive_bag"
 
 

@@ -25,8 +25,12 @@ class Primitive:
     """One box, cylinder (axis = local z) or plane (one-sided, local z is its normal, x right, y up)."""
 
     shape: str  # "box", "cylinder" or "plane"
-    pose: tuple[float, float, float, float, float, float]  # x y z roll pitch yaw of the centre, map frame
-    size: tuple[float, float, float]  # box: edges; cylinder: diameter, diameter, length; plane: width, height, 0
+    pose: tuple[
+        float, float, float, float, float, float
+    ]  # x y z roll pitch yaw of the centre, map frame
+    size: tuple[
+        float, float, float
+    ]  # box: edges; cylinder: diameter, diameter, length; plane: width, height, 0
     texture: Texture
 
     @property
@@ -50,10 +54,22 @@ class Item:
     primitives: tuple[Primitive, ...]
     movable: bool = False
 
-    def moved(self, x: float, y: float, z: float = 0.0, yaw: float = 0.0, about: tuple[float, float] = (0.0, 0.0)) -> "Item":
+    def moved(
+        self,
+        x: float,
+        y: float,
+        z: float = 0.0,
+        yaw: float = 0.0,
+        about: tuple[float, float] = (0.0, 0.0),
+    ) -> "Item":
         """Turned by `yaw` about the vertical through `about`, then shifted."""
         centred = (primitive.moved(-about[0], -about[1], 0, 0) for primitive in self.primitives)
-        return replace(self, primitives=tuple(primitive.moved(x + about[0], y + about[1], z, yaw) for primitive in centred))
+        return replace(
+            self,
+            primitives=tuple(
+                primitive.moved(x + about[0], y + about[1], z, yaw) for primitive in centred
+            ),
+        )
 
     @cached_property
     def bounds(self) -> np.ndarray:

@@ -21,7 +21,17 @@ BLUR = 11  # pixels that the camera moves while the shutter is open, at 320 wide
 DARK_GAMMA, DARK_GAIN, DARK_NOISE = 1.6, 0.22, 0.035  # shares of full scale
 EXPOSURE = 3.5  # times too long
 STRUCTURE = ("shell_", "wall_", "door_", "window_", "panel_", "exit_")
-UNIQUE = ("paint", "carpet", "terrazzo", "tiles", "planks", "brick", "panelling", "wood", "door")  # no two pieces are alike
+UNIQUE = (
+    "paint",
+    "carpet",
+    "terrazzo",
+    "tiles",
+    "planks",
+    "brick",
+    "panelling",
+    "wood",
+    "door",
+)  # no two pieces are alike
 
 
 def blurred(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -49,7 +59,11 @@ def covered(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A hand before the lens: a dim, smooth gradient of skin and shadow with sensor noise, shape of `image`."""
     height, width = image.shape[:2]
     coarse = rng.uniform(10, 70, (3, 4)).astype(np.float32)
-    shade = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)[..., None] * (1.0, 0.7, 0.6)
+    shade = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)[..., None] * (
+        1.0,
+        0.7,
+        0.6,
+    )
     return (shade + rng.normal(0, 3, (height, width, 3))).clip(0, 255).astype(np.uint8)
 
 
@@ -75,15 +89,25 @@ def refurnished(world: World, seed: int, rooms: int, tenant: int) -> World:
 def other_floor(world: World, seed: int, rooms: int, floor: int) -> World:
     """Another floor of `World.office(seed, rooms)`: built alike of other pieces of the same materials, and furnished otherwise."""
     other = refurnished(world, seed, rooms, floor)
-    items = (_built_again(item, floor) if item.name.startswith(STRUCTURE) else item for item in other.items)
+    items = (
+        _built_again(item, floor) if item.name.startswith(STRUCTURE) else item
+        for item in other.items
+    )
     return replace(other, items=tuple(items))
 
 
 def _built_again(item: Item, number: int) -> Item:
     """The same item of the same materials; where no two pieces of a material are alike, of another piece."""
     textures = [part.texture for part in item.primitives]
-    again = [replace(t, seed=t.seed + 1_000_003 * number) if t.kind in UNIQUE else t for t in textures]
-    return replace(item, primitives=tuple(replace(part, texture=t) for part, t in zip(item.primitives, again, strict=True)))
+    again = [
+        replace(t, seed=t.seed + 1_000_003 * number) if t.kind in UNIQUE else t for t in textures
+    ]
+    return replace(
+        item,
+        primitives=tuple(
+            replace(part, texture=t) for part, t in zip(item.primitives, again, strict=True)
+        ),
+    )
 
 
 def rearranged(world: World, seed: int, share: float = 0.3) -> World:
@@ -98,14 +122,19 @@ def moved_share(before: World, after: World) -> float:
     """Share of the movable furniture that is more than 5 cm away from where it was, or gone."""
     places = {item.name: item.bounds for item in after.items}
     movable = [item for item in before.items if item.movable]
-    moved = [item.name not in places or np.abs(places[item.name] - item.bounds).max() > 0.05 for item in movable]
+    moved = [
+        item.name not in places or np.abs(places[item.name] - item.bounds).max() > 0.05
+        for item in movable
+    ]
     return float(np.mean(moved)) if moved else 1.0
 
 
 def repeated(localizer: Localizer, shift: np.ndarray) -> Localizer:
     """The appearance localizer of a map that holds its place twice, the second time moved by `shift` (3,) metres."""
     site = localizer.map
-    twice = {name: _twice(name, tensor, torch.as_tensor(shift)) for name, tensor in site.tensors.items()}
+    twice = {
+        name: _twice(name, tensor, torch.as_tensor(shift)) for name, tensor in site.tensors.items()
+    }
     both = CompiledMap(Path(f"{site.path}.twice"), site.header, twice)
     return Localizer(both, appearance_matchers(both, localizer.config), localizer.config)
 

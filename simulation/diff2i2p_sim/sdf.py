@@ -18,7 +18,12 @@ OURS = "{" + NAMESPACE + "}"
 LARGEST = 1536  # pixels, longer sides of a repeated texture are made smaller
 QUALITY = 85  # of the JPEGs
 # of gz-sim 8: without them the world stands still, cameras see nothing, and no robot can be spawned
-SYSTEMS = {"physics": "Physics", "sensors": "Sensors", "scene-broadcaster": "SceneBroadcaster", "user-commands": "UserCommands"}
+SYSTEMS = {
+    "physics": "Physics",
+    "sensors": "Sensors",
+    "scene-broadcaster": "SceneBroadcaster",
+    "user-commands": "UserCommands",
+}
 ET.register_namespace("diff2i2p", NAMESPACE)
 
 
@@ -26,7 +31,13 @@ class WorldError(ValueError):
     """A file that does not hold a world of ours."""
 
 
-def write_sdf(path: Path, items: tuple[Item, ...], lights: tuple[Light, ...], rooms: tuple[Room, ...], lighting: Lighting) -> None:
+def write_sdf(
+    path: Path,
+    items: tuple[Item, ...],
+    lights: tuple[Light, ...],
+    rooms: tuple[Room, ...],
+    lighting: Lighting,
+) -> None:
     """Write the world, and its textures into the folder `textures` beside it."""
     textures = path.parent / "textures"
     textures.mkdir(parents=True, exist_ok=True)
@@ -53,7 +64,9 @@ def read_sdf(path: Path) -> tuple[tuple[Item, ...], tuple[Light, ...], tuple[Roo
         world = ET.parse(path).getroot().find("world")
         lighting = _parse(Lighting, world.find(OURS + "lighting"))
         rooms = tuple(_parse(Room, room) for room in world.iterfind(OURS + "room"))
-        lights = tuple(_parse(Light, light.find(OURS + "light")) for light in world.iterfind("light"))
+        lights = tuple(
+            _parse(Light, light.find(OURS + "light")) for light in world.iterfind("light")
+        )
         ours = (model for model in world.iterfind("model") if model.find(OURS + "item") is not None)
         return tuple(_read_item(model) for model in ours), lights, rooms, lighting
     except OSError as error:
@@ -67,16 +80,22 @@ def _write_systems(world) -> None:
     _add(physics, "max_step_size", (0.004,))
     _add(physics, "real_time_factor", (1,))
     for library, name in SYSTEMS.items():
-        plugin = ET.SubElement(world, "plugin", filename=f"gz-sim-{library}-system", name=f"gz::sim::systems::{name}")
+        plugin = ET.SubElement(
+            world, "plugin", filename=f"gz-sim-{library}-system", name=f"gz::sim::systems::{name}"
+        )
         if library == "sensors":
             _add(plugin, "render_engine", ("ogre2",))
 
 
 def _write_light(world, name, light, lighting) -> None:
-    element = ET.SubElement(world, "light", name=name, type="directional" if light.kind == "sun" else "point")
+    element = ET.SubElement(
+        world, "light", name=name, type="directional" if light.kind == "sun" else "point"
+    )
     lamp = light.kind == "lamp"
     gain = 0.5 * light.intensity * (lighting.lamps if lamp else lighting.windows)
-    colour = np.clip(np.array(lighting.lamp_colour if lamp else lighting.window_colour) * gain, 0, 1).round(3)
+    colour = np.clip(
+        np.array(lighting.lamp_colour if lamp else lighting.window_colour) * gain, 0, 1
+    ).round(3)
     _add(element, "pose", (*light.position, 0, 0, 0))
     _add(element, "diffuse", (*colour.tolist(), 1))
     _add(element, "specular", (0.1, 0.1, 0.1, 1))
@@ -149,14 +168,24 @@ def write_texture(folder: Path, texture: Texture, height: float, width: float) -
 
 def _repeated(pixels, across, down) -> np.ndarray:
     h, w = pixels.shape[:2]
-    tiled = np.tile(pixels, (math.ceil(down), math.ceil(across), 1))[: max(1, round(down * h)), : round(across * w)]
+    tiled = np.tile(pixels, (math.ceil(down), math.ceil(across), 1))[
+        : max(1, round(down * h)), : round(across * w)
+    ]
     scale = LARGEST / max(tiled.shape[:2])
-    return cv2.resize(tiled, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else tiled
+    return (
+        cv2.resize(tiled, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        if scale < 1
+        else tiled
+    )
 
 
 def _read_item(model) -> Item:
     movable = model.find(OURS + "item").get("movable") == "true"
-    return Item(model.get("name"), tuple(_read_primitive(visual) for visual in model.iterfind("link/visual")), movable)
+    return Item(
+        model.get("name"),
+        tuple(_read_primitive(visual) for visual in model.iterfind("link/visual")),
+        movable,
+    )
 
 
 def _read_primitive(visual) -> Primitive:
@@ -166,7 +195,12 @@ def _read_primitive(visual) -> Primitive:
         size = (diameter, diameter, float(shape.findtext("length")))
     else:
         size = (*_numbers(shape.findtext("size")), 0.0)[:3]
-    return Primitive(shape.tag, _numbers(visual.findtext("pose")), size, _parse(Texture, visual.find(OURS + "texture")))
+    return Primitive(
+        shape.tag,
+        _numbers(visual.findtext("pose")),
+        size,
+        _parse(Texture, visual.find(OURS + "texture")),
+    )
 
 
 def _add(parent, tag, values) -> None:
@@ -175,14 +209,24 @@ def _add(parent, tag, values) -> None:
 
 def _attributes(value) -> dict[str, str]:
     """The fields of a flat dataclass as text; repr of a float reads back to the same float."""
-    return {key: " ".join(map(str, field)) if isinstance(field, tuple) else str(field) for key, field in asdict(value).items()}
+    return {
+        key: " ".join(map(str, field)) if isinstance(field, tuple) else str(field)
+        for key, field in asdict(value).items()
+    }
 
 
 def _parse(kind, element):
     """A flat dataclass; what an older file does not state has its default."""
     readers = {str: str, int: int, float: float}
-    stated = [field for field in fields(kind) if field.name in element.attrib or field.default is MISSING]
-    return kind(**{field.name: readers.get(field.type, _numbers)(element.attrib[field.name]) for field in stated})
+    stated = [
+        field for field in fields(kind) if field.name in element.attrib or field.default is MISSING
+    ]
+    return kind(
+        **{
+            field.name: readers.get(field.type, _numbers)(element.attrib[field.name])
+            for field in stated
+        }
+    )
 
 
 def _numbers(text: str) -> tuple[float, ...]:

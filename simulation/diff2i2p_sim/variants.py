@@ -10,9 +10,28 @@ from diff2i2p_sim.lighting import random_lighting
 from diff2i2p_sim.office.furniture import boxes
 from diff2i2p_sim.office.primitives import Style, rounded, seed
 
-FRESH = {"screen": 0.9, "paper": 0.6, "whiteboard": 0.4, "corkboard": 0.1}  # chance that a picture shows something else
-PUSHED = {"chair": 0.7, "visitor": 0.6, "bin": 0.5, "boxes": 0.5, "plant": 0.25}  # chance that an item is moved
-GONE = {"chair": 0.08, "bin": 0.1, "boxes": 0.3, "plant": 0.1, "thing": 0.3, "car": 0.5, "bicycle": 0.6}
+FRESH = {
+    "screen": 0.9,
+    "paper": 0.6,
+    "whiteboard": 0.4,
+    "corkboard": 0.1,
+}  # chance that a picture shows something else
+PUSHED = {
+    "chair": 0.7,
+    "visitor": 0.6,
+    "bin": 0.5,
+    "boxes": 0.5,
+    "plant": 0.25,
+}  # chance that an item is moved
+GONE = {
+    "chair": 0.08,
+    "bin": 0.1,
+    "boxes": 0.3,
+    "plant": 0.1,
+    "thing": 0.3,
+    "car": 0.5,
+    "bicycle": 0.6,
+}
 NUDGED = 0.5  # chance that a small thing is shifted a little
 
 
@@ -72,7 +91,9 @@ def _pushed(rng, item: Item, others: list[Item], rooms) -> Item:
     for _ in range(12):
         angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(0.3, 1.0)
         yaw = rng.uniform(-0.8, 0.8) if _kind(item) == "chair" else rng.uniform(-0.1, 0.1)
-        moved = item.moved(distance * np.cos(angle), distance * np.sin(angle), 0.0, yaw, about=centre)
+        moved = item.moved(
+            distance * np.cos(angle), distance * np.sin(angle), 0.0, yaw, about=centre
+        )
         if _stands_free(moved, others, rooms):
             return moved
     return item
@@ -94,7 +115,11 @@ def _stands_free(item: Item, others, rooms, margin: float = 0.02) -> bool:
     low, high = item.bounds
     if not any((low[:2] > room.low).all() and (high[:2] < room.high).all() for room in rooms):
         return False
-    apart = ((other.bounds[1] + margin < low) | (other.bounds[0] - margin > high) for other in others if not _background(other))
+    apart = (
+        (other.bounds[1] + margin < low) | (other.bounds[0] - margin > high)
+        for other in others
+        if not _background(other)
+    )
     return all(gap.any() for gap in apart)
 
 

@@ -65,15 +65,22 @@ class World:
     def stage(self) -> Stage:
         return Stage(self.primitives, self.rooms, self.lights, self.detail)
 
-    def render(self, camera: Camera, T_map_cameras: np.ndarray, light: str | Lighting | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def render(
+        self, camera: Camera, T_map_cameras: np.ndarray, light: str | Lighting | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Images (B, H, W, 3) uint8 RGB and depths (B, H, W) float32 metres (0: nothing there) at poses (B, 4, 4).
 
         `light` is one of LIGHTINGS or a Lighting; without it the world's own. Raises CameraError for a distorted camera.
         """
         if camera.D:
-            raise CameraError("worlds are rendered by pinhole cameras: rectify, or leave the distortion out")
+            raise CameraError(
+                "worlds are rendered by pinhole cameras: rectify, or leave the distortion out"
+            )
         lighting = LIGHTINGS[light] if isinstance(light, str) else light or self.lighting
-        frames = [self.stage.render(camera, T, lighting) for T in np.asarray(T_map_cameras, float).reshape(-1, 4, 4)]
+        frames = [
+            self.stage.render(camera, T, lighting)
+            for T in np.asarray(T_map_cameras, float).reshape(-1, 4, 4)
+        ]
         images, depths = zip(*frames, strict=True)
         return np.stack(images), np.stack(depths)
 
@@ -91,7 +98,9 @@ class World:
         items, lights, lighting = another_day(self.items, self.lights, self.rooms, seed)
         return replace(self, items=items, lights=lights, lighting=lighting)
 
-    def drive(self, seed: int, frames: int, rate: float = 10.0, cover: bool = False, height: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    def drive(
+        self, seed: int, frames: int, rate: float = 10.0, cover: bool = False, height: float = 1.0
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Stamps (F,) seconds and camera poses T_map_camera (F, 4, 4) float64 of a robot under way, at most 0.6 m/s.
 
         `cover` visits every room and looks around, as a mapping run does: the frames are spread over the whole tour then.

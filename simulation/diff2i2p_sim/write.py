@@ -36,16 +36,22 @@ def write_world(
     stamps, poses = world.drive(seed, mapping_frames, rate, cover=True)
     with Progress(transient=True) as progress:
         task = progress.add_task("scanning", total=1)
-        write_cloud(directory / "cloud.ply", world.scan(np.random.default_rng(seed), scan_positions(poses)))
+        write_cloud(
+            directory / "cloud.ply", world.scan(np.random.default_rng(seed), scan_positions(poses))
+        )
         world.to_sdf(directory / "world.sdf")
         progress.advance(task)
         if mapping_images:
             _write_run(world, directory / "mapping", camera, stamps, poses, progress)
         later = world.changed(seed + 1)
-        _write_run(later, directory / "drive", camera, *later.drive(seed + 1, drive_frames, rate), progress)
+        _write_run(
+            later, directory / "drive", camera, *later.drive(seed + 1, drive_frames, rate), progress
+        )
 
 
 def _write_run(world, directory, camera, stamps, poses, progress) -> None:
-    frames, again = tee(world.render(camera, T) for T in progress.track(poses, description=directory.name))
+    frames, again = tee(
+        world.render(camera, T) for T in progress.track(poses, description=directory.name)
+    )
     images, depths = (image[0] for image, _ in frames), (depth[0] for _, depth in again)
     write_sequence(directory, camera, images, stamps, poses, depths)

@@ -15,7 +15,10 @@ import traceback
 from dataclasses import asdict
 from pathlib import Path
 
-os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # a forked child has no thread pool, and would wait for it
+os.environ |= {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+}  # a forked child has no thread pool, and would wait for it
 
 from harness import Target, run  # noqa: E402
 from inputs import targets  # noqa: E402
@@ -28,7 +31,10 @@ def main() -> int:
         if args.number is not None:
             return repeat(chosen[0], args.number, args.keep)
         report = campaign(chosen, args.mutations)
-    mutations, findings = sum(row["mutations"] for row in report.values()), sum(len(row["findings"]) for row in report.values())
+    mutations, findings = (
+        sum(row["mutations"] for row in report.values()),
+        sum(len(row["findings"]) for row in report.values()),
+    )
     if args.json:
         print(json.dumps({"mutations": mutations, "targets": report}))
     print(f"{mutations} mutations, {findings} findings", file=sys.stderr)
@@ -37,14 +43,24 @@ def main() -> int:
 
 def campaign(chosen: list[Target], mutations: int) -> dict[str, dict]:
     """Share the mutations out among the targets; the figures of each, a row on stderr as they come."""
-    print(f"{'input':16}{'mutations':>10}{'accepted':>10}{'refused':>10}{'findings':>10}{'seconds':>9}", file=sys.stderr)
+    print(
+        f"{'input':16}{'mutations':>10}{'accepted':>10}{'refused':>10}{'findings':>10}{'seconds':>9}",
+        file=sys.stderr,
+    )
     total, report = sum(target.share for target in chosen), {}
     for target in chosen:
         count, began = -(-mutations * target.share // total), time.monotonic()
         outcome = run(target, count)
-        report[target.name] = {"mutations": count} | asdict(outcome) | {"seconds": round(time.monotonic() - began, 1)}
+        report[target.name] = (
+            {"mutations": count} | asdict(outcome) | {"seconds": round(time.monotonic() - began, 1)}
+        )
         columns = count, outcome.accepted, outcome.refused, len(outcome.findings)
-        print(f"{target.name:16}" + "".join(f"{n:10}" for n in columns) + f"{time.monotonic() - began:9.1f}", file=sys.stderr)
+        print(
+            f"{target.name:16}"
+            + "".join(f"{n:10}" for n in columns)
+            + f"{time.monotonic() - began:9.1f}",
+            file=sys.stderr,
+        )
         for number, what in sorted(outcome.findings.items())[:20]:
             print(f"  {number}: {what}", file=sys.stderr)
     return report

@@ -20,7 +20,9 @@ from mutations import mutate
 MEMORY = 512 << 20  # bytes a reader may take on top of what the process has
 DEATHS = {signal.SIGVTALRM: "took more than its time", signal.SIGALRM: "stood still"}
 SECONDS = 10.0  # of its own processor time that a reader may take
-OUT_OF_MEMORY = re.compile(r"can.?not allocate|can't allocate|bad_alloc|insufficient memory|out of memory", re.IGNORECASE)
+OUT_OF_MEMORY = re.compile(
+    r"can.?not allocate|can't allocate|bad_alloc|insufficient memory|out of memory", re.IGNORECASE
+)
 STILL = 300.0  # by the clock: it waits for something
 
 
@@ -37,7 +39,9 @@ class Target:
 
     def damaged(self, number: int) -> bytes:
         """Mutation `number`, always the same."""
-        return self.mutate(self.samples[number % len(self.samples)], random.Random(f"{self.name} {number}"))
+        return self.mutate(
+            self.samples[number % len(self.samples)], random.Random(f"{self.name} {number}")
+        )
 
 
 @dataclass(frozen=True)
@@ -54,9 +58,13 @@ def run(target: Target, count: int, memory: int = MEMORY, seconds: float = SECON
 
     What is not damaged must be accepted; if it is not, that is finding -1, for nothing else would mean much.
     """
-    if spoilt := [verdict for verdict in (judge(target, sample) for sample in target.samples) if verdict != ""]:
+    if spoilt := [
+        verdict for verdict in (judge(target, sample) for sample in target.samples) if verdict != ""
+    ]:
         return Outcome(0, 0, {-1: f"the whole sample is not accepted: {spoilt[0] or 'refused'}"})
-    shared = mmap.mmap(-1, 12)  # number at hand, accepted, refused: survives the process that writes it
+    shared = mmap.mmap(
+        -1, 12
+    )  # number at hand, accepted, refused: survives the process that writes it
     findings: dict[int, str] = {}
     with tempfile.TemporaryDirectory() as folder:
         told = Path(folder) / "findings"
@@ -70,20 +78,29 @@ def run(target: Target, count: int, memory: int = MEMORY, seconds: float = SECON
                 findings[number] = _death(status)
                 shared[:] = struct.pack("<3I", number + 1, accepted, refused)
         lines = told.read_text().splitlines() if told.exists() else []
-    return Outcome(*struct.unpack("<3I", shared)[1:], findings | {int(number): what for number, what in map(json.loads, lines)})
+    return Outcome(
+        *struct.unpack("<3I", shared)[1:],
+        findings | {int(number): what for number, what in map(json.loads, lines)},
+    )
 
 
-def _limited(target: Target, count: int, memory: int, seconds: float, shared: mmap.mmap, told: Path) -> None:
+def _limited(
+    target: Target, count: int, memory: int, seconds: float, shared: mmap.mmap, told: Path
+) -> None:
     """The child: never returns."""
     try:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # decoders tell their trouble there, thousands of times
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), 2
+        )  # decoders tell their trouble there, thousands of times
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         resource.setrlimit(resource.RLIMIT_AS, (pages * mmap.PAGESIZE + memory,) * 2)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         warnings.simplefilter("error")  # numpy's would reach the user's terminal
         number, accepted, refused = struct.unpack("<3I", shared)
         while number < count:
-            signal.setitimer(signal.ITIMER_VIRTUAL, seconds)  # their signals end the process, whatever library it is in
+            signal.setitimer(
+                signal.ITIMER_VIRTUAL, seconds
+            )  # their signals end the process, whatever library it is in
             signal.setitimer(signal.ITIMER_REAL, STILL)
             verdict = judge(target, target.damaged(number))
             accepted, refused = accepted + (verdict == ""), refused + (verdict is None)

@@ -34,9 +34,29 @@ from diff2i2p.parameters import ConfigError, override
 from diff2i2p.weights import WeightsError, load_weights, save_weights
 from diff2i2p_ros import convert
 
-TINY = {"network": {"image_channels": [4, 4, 8, 8], "point_width": 4, "fine_dim": 8, "token_dim": 8, "fusion_heads": 2}}
-SETTINGS = override(Config(), TINY | {"image": {"width": 96}, "appearance": {"features": 50, "headings": 4}, "map": {"fine_voxel": 0.2}})
-PHOTO = cv2.resize(np.random.default_rng(3).integers(0, 256, (12, 16, 3), dtype=np.uint8), (96, 72), interpolation=cv2.INTER_LINEAR)
+TINY = {
+    "network": {
+        "image_channels": [4, 4, 8, 8],
+        "point_width": 4,
+        "fine_dim": 8,
+        "token_dim": 8,
+        "fusion_heads": 2,
+    }
+}
+SETTINGS = override(
+    Config(),
+    TINY
+    | {
+        "image": {"width": 96},
+        "appearance": {"features": 50, "headings": 4},
+        "map": {"fine_voxel": 0.2},
+    },
+)
+PHOTO = cv2.resize(
+    np.random.default_rng(3).integers(0, 256, (12, 16, 3), dtype=np.uint8),
+    (96, 72),
+    interpolation=cv2.INTER_LINEAR,
+)
 CAMERA = Camera(96, 72, (80.0, 80.0, 47.5, 35.5), (0.1, -0.05, 0.001, 0.002, 0.01))
 BAG_REFUSALS = BagError, CameraError, SequenceError, convert.ImageError
 FISHEYE = Camera(96, 72, (60.0, 60.0, 47.5, 35.5), (0.1, 0.01, 0.001, 0.0001), "equidistant")
@@ -74,28 +94,46 @@ def _on_file(path: Path, read: Callable[[Path], None]) -> Callable[[bytes], None
 def _clouds(folder: Path) -> Iterator[Target]:
     rng = np.random.default_rng(0)
     cloud = PointCloud(
-        rng.uniform(-5, 5, (60, 3)).astype(np.float32), rng.integers(0, 256, (60, 3), np.uint8), rng.random(60, dtype=np.float32)
+        rng.uniform(-5, 5, (60, 3)).astype(np.float32),
+        rng.integers(0, 256, (60, 3), np.uint8),
+        rng.random(60, dtype=np.float32),
     )
     far = replace(cloud, origin=(500_000.0, 4_000_000.0, 300.0))
     table = np.column_stack([cloud.points, cloud.intensity * 255, cloud.colours])
     text = "".join(" ".join(f"{v:.3f}" for v in row) + "\n" for row in table)
     samples = {
         ".ply": (
-            _file(folder, "a.ply", lambda path: write_cloud(path, cloud)), _big_endian_ply(cloud),
-            _ascii_ply(text), _file(folder, "a.ply", lambda path: write_cloud(path, far)),
+            _file(folder, "a.ply", lambda path: write_cloud(path, cloud)),
+            _big_endian_ply(cloud),
+            _ascii_ply(text),
+            _file(folder, "a.ply", lambda path: write_cloud(path, far)),
         ),
-        ".pcd": (_file(folder, "a.pcd", lambda path: write_cloud(path, cloud)), _ascii_pcd(text), _compressed_pcd(cloud)),
+        ".pcd": (
+            _file(folder, "a.pcd", lambda path: write_cloud(path, cloud)),
+            _ascii_pcd(text),
+            _compressed_pcd(cloud),
+        ),
         ".las": (
             _file(folder, "a.las", lambda path: _write_las(path, cloud)),
             _las_in_feet(_file(folder, "a.las", lambda path: _write_las(path, cloud))),
         ),
         ".laz": (_file(folder, "a.laz", lambda path: _write_las(path, cloud)),),
-        ".xyz": (text.encode(), text.replace(" ", ";").encode(), b"//X Y Z I R G B\n60\n" + text.encode()),
+        ".xyz": (
+            text.encode(),
+            text.replace(" ", ";").encode(),
+            b"//X Y Z I R G B\n60\n" + text.encode(),
+        ),
         ".csv": (b"x,y,z,intensity,r,g,b\n" + text.replace(" ", ",").encode(),),
     }
     for suffix, whole in samples.items():
         share = 1 if suffix == ".laz" else 10 * len(whole)  # a LAZ file costs a process
-        yield Target(f"cloud{suffix}", whole, _on_file(folder / f"damaged{suffix}", _read_cloud), (CloudError,), share)
+        yield Target(
+            f"cloud{suffix}",
+            whole,
+            _on_file(folder / f"damaged{suffix}", _read_cloud),
+            (CloudError,),
+            share,
+        )
 
 
 def _read_cloud(path: Path) -> None:
@@ -109,9 +147,20 @@ def _read_cloud(path: Path) -> None:
 
 def _sound(cloud: PointCloud) -> None:
     n = len(cloud)
-    assert n and cloud.points.shape == (n, 3) and cloud.points.dtype == np.float32 and np.isfinite(cloud.points).all()
-    assert cloud.colours is None or cloud.colours.shape == (n, 3) and cloud.colours.dtype == np.uint8
-    assert cloud.intensity is None or cloud.intensity.shape == (n,) and 0 <= cloud.intensity.min() <= cloud.intensity.max() <= 1
+    assert (
+        n
+        and cloud.points.shape == (n, 3)
+        and cloud.points.dtype == np.float32
+        and np.isfinite(cloud.points).all()
+    )
+    assert (
+        cloud.colours is None or cloud.colours.shape == (n, 3) and cloud.colours.dtype == np.uint8
+    )
+    assert (
+        cloud.intensity is None
+        or cloud.intensity.shape == (n,)
+        and 0 <= cloud.intensity.min() <= cloud.intensity.max() <= 1
+    )
     cloud.voxel_downsample(0.5)
 
 
@@ -120,7 +169,9 @@ def _big_endian_ply(cloud: PointCloud) -> bytes:
     records = np.empty(len(cloud), fields)
     for name, column in zip(records.dtype.names, [*cloud.points.T, *cloud.colours.T], strict=True):
         records[name] = column
-    properties = "".join(f"property {'double' if kind == '>f8' else 'uchar'} {name}\n" for name, kind in fields)
+    properties = "".join(
+        f"property {'double' if kind == '>f8' else 'uchar'} {name}\n" for name, kind in fields
+    )
     before = "element camera 2\nproperty float fx\nproperty short id\n"
     header = f"ply\nformat binary_big_endian 1.0\ncomment made by hand\n{before}element vertex {len(cloud)}\n{properties}end_header\n"
     return header.encode() + bytes(12) + records.tobytes()
@@ -145,7 +196,9 @@ def _compressed_pcd(cloud: PointCloud) -> bytes:
     """LZF of literals, and one copy over its own end: a column of zeros."""
     columns = cloud.points.T.astype("<f4").tobytes() + bytes(4 * len(cloud))
     literals = b"".join(
-        bytes([len(piece) - 1]) + piece for piece in (columns[at : at + 32] for at in range(0, 12 * len(cloud) + 1, 32)) if piece
+        bytes([len(piece) - 1]) + piece
+        for piece in (columns[at : at + 32] for at in range(0, 12 * len(cloud) + 1, 32))
+        if piece
     )
     written = 32 * -(-(12 * len(cloud) + 1) // 32)
     copy = len(columns) - written
@@ -182,16 +235,31 @@ def _las_in_feet(plain: bytes) -> bytes:
 
 def _maps_and_weights(folder: Path) -> Iterator[Target]:
     torch.manual_seed(0)
-    weights = _file(folder, "tiny.safetensors", lambda path: save_weights(path, Diff2I2P(SETTINGS), {"site": "nowhere"}))
+    weights = _file(
+        folder,
+        "tiny.safetensors",
+        lambda path: save_weights(path, Diff2I2P(SETTINGS), {"site": "nowhere"}),
+    )
     kept = str(folder / "tiny.safetensors")
-    site = _file(folder, "room.i2pmap", lambda path: compile_map(_room(), path, kept, SETTINGS, up=np.array([0, 0, 1.0])))
+    site = _file(
+        folder,
+        "room.i2pmap",
+        lambda path: compile_map(_room(), path, kept, SETTINGS, up=np.array([0, 0, 1.0])),
+    )
 
     def localize(path: Path) -> None:
         localizer = Localizer.open(path, kept, SETTINGS)
         assert localizer.map.frame_id and np.isfinite(localizer.map.points).all()
         localizer.localize(PHOTO, CAMERA)
 
-    yield Target("map", (site,), _on_file(folder / "damaged.i2pmap", localize), (MapError,), 4, mutate_tensors)
+    yield Target(
+        "map",
+        (site,),
+        _on_file(folder / "damaged.i2pmap", localize),
+        (MapError,),
+        4,
+        mutate_tensors,
+    )
     read = _on_file(folder / "damaged.safetensors", lambda path: load_weights(path))
     yield Target("weights", (weights,), read, (WeightsError,), 4, mutate_tensors)
 
@@ -215,9 +283,17 @@ def _calibrations(folder: Path) -> Iterator[Target]:
     def calibrate(path: Path) -> None:
         _look_through(Camera.from_yaml(path))
 
-    yield Target("camera.yaml", whole, _on_file(folder / "damaged.yaml", calibrate), (CameraError,), 20)
+    yield Target(
+        "camera.yaml", whole, _on_file(folder / "damaged.yaml", calibrate), (CameraError,), 20
+    )
     settings = yaml.safe_dump(json.loads(json.dumps(asdict(Config())))).encode()
-    yield Target("settings.yaml", (settings,), _on_file(folder / "settings.yaml", lambda path: load_config(path)), (ConfigError,), 10)
+    yield Target(
+        "settings.yaml",
+        (settings,),
+        _on_file(folder / "settings.yaml", lambda path: load_config(path)),
+        (ConfigError,),
+        10,
+    )
 
 
 def _look_through(camera: Camera) -> None:
@@ -231,13 +307,21 @@ def _images(folder: Path) -> Iterator[Target]:
     whole = tuple(cv2.imencode(suffix, PHOTO)[1].tobytes() for suffix in (".jpg", ".png"))
     deep = cv2.imencode(".png", PHOTO.astype(np.uint16) * 16)[1].tobytes()
     whole = (*whole, deep, whole[0] + bytes(300))
-    yield Target("image file", whole, _on_file(folder / "damaged.jpg", lambda path: read_image(path)), (SequenceError,), 20)
+    yield Target(
+        "image file",
+        whole,
+        _on_file(folder / "damaged.jpg", lambda path: read_image(path)),
+        (SequenceError,),
+        20,
+    )
 
 
 def _bags(folder: Path) -> Iterator[Target]:
     poses = np.tile(np.eye(4), (3, 1, 1))
     poses[:, 2, 3] = 0.1, 0.2, 0.3
-    write_sequence(folder / "walk", CAMERA, [cv2.resize(PHOTO, (48, 36))] * 3, (1.0, 1.1, 1.2), poses)
+    write_sequence(
+        folder / "walk", CAMERA, [cv2.resize(PHOTO, (48, 36))] * 3, (1.0, 1.1, 1.2), poses
+    )
     walk = read_sequence(folder / "walk")
 
     def watch(path: Path) -> None:
@@ -259,7 +343,13 @@ def _bags(folder: Path) -> Iterator[Target]:
 def _unnamed(mcap: bytes) -> bytes:
     """The same file with a header of the same length that names no profile."""
     assert mcap[17:25] == b"\x04\0\0\0ros2"
-    return mcap[:17] + bytes(4) + struct.pack("<I", struct.unpack_from("<I", mcap, 25)[0] + 4) + mcap[29:33] + mcap[29:]
+    return (
+        mcap[:17]
+        + bytes(4)
+        + struct.pack("<I", struct.unpack_from("<I", mcap, 25)[0] + 4)
+        + mcap[29:33]
+        + mcap[29:]
+    )
 
 
 def _with_journal(folder: Path, database: bytes, watch: Callable[[Path], None]):
@@ -286,12 +376,33 @@ def _with_journal(folder: Path, database: bytes, watch: Callable[[Path], None]):
 def _messages() -> Iterator[Target]:
     header = Header(frame_id="camera")
     raw = [convert.image_message(PHOTO, header), convert.image_message(PHOTO[..., 0], header)]
-    for encoding, width, height, rows in (("mono16", 48, 72, 72), ("yuyv", 48, 72, 72), ("bayer_rggb8", 96, 72, 72), ("nv12", 96, 48, 72)):
-        raw.append(Image(header=header, width=width, height=height, encoding=encoding, step=96, data=bytes(96 * rows)))
+    for encoding, width, height, rows in (
+        ("mono16", 48, 72, 72),
+        ("yuyv", 48, 72, 72),
+        ("bayer_rggb8", 96, 72, 72),
+        ("nv12", 96, 48, 72),
+    ):
+        raw.append(
+            Image(
+                header=header,
+                width=width,
+                height=height,
+                encoding=encoding,
+                step=96,
+                data=bytes(96 * rows),
+            )
+        )
     mosaic = (PHOTO[..., 0].astype(np.uint16) * 16).tobytes()
-    raw.append(Image(header=header, width=96, height=72, encoding="bayer_rggb16", step=192, data=mosaic))
-    packed = [CompressedImage(header=header, format=f, data=cv2.imencode(f".{f}", PHOTO)[1].tobytes()) for f in ("jpeg", "png")]
-    packed.append(CompressedImage(header=header, format="jpeg", data=bytes(packed[0].data) + bytes(300)))
+    raw.append(
+        Image(header=header, width=96, height=72, encoding="bayer_rggb16", step=192, data=mosaic)
+    )
+    packed = [
+        CompressedImage(header=header, format=f, data=cv2.imencode(f".{f}", PHOTO)[1].tobytes())
+        for f in ("jpeg", "png")
+    ]
+    packed.append(
+        CompressedImage(header=header, format="jpeg", data=bytes(packed[0].data) + bytes(300))
+    )
     infos = [convert.camera_info(camera, header) for camera in (CAMERA, FISHEYE, CAMERA, FISHEYE)]
     infos[2].binning_x = infos[2].binning_y = 2
     infos[2].roi = RegionOfInterest(x_offset=8, y_offset=4, width=80, height=60)
@@ -307,23 +418,36 @@ def _messages() -> Iterator[Target]:
             rectify(pixels, Camera(width, height, (80.0, 80.0, width / 2, height / 2)), 96)
 
     yield _message("Image", Image, raw, image, (convert.ImageError, CameraError), 30)
-    yield _message("CompressedImage", CompressedImage, packed, image, (convert.ImageError, CameraError), 20)
+    yield _message(
+        "CompressedImage", CompressedImage, packed, image, (convert.ImageError, CameraError), 20
+    )
     rng = np.random.default_rng(2)
-    clouds = [convert.point_cloud(rng.uniform(-5, 5, (50, 3)).astype(np.float32), rng.random(50), header)]
+    clouds = [
+        convert.point_cloud(rng.uniform(-5, 5, (50, 3)).astype(np.float32), rng.random(50), header)
+    ]
 
     def calibrate(info: CameraInfo) -> None:
         for rectified in (False, True):
             _look_through(convert.camera(info, rectified))
 
     yield _message("CameraInfo", CameraInfo, infos, calibrate, (CameraError,), 20)
-    yield _message("PointCloud2", PointCloud2, clouds, lambda message: _sound(convert.cloud(message)), (CloudError,), 20)
+    yield _message(
+        "PointCloud2",
+        PointCloud2,
+        clouds,
+        lambda message: _sound(convert.cloud(message)),
+        (CloudError,),
+        20,
+    )
 
 
 class Undeliverable(ValueError):
     """Bytes that the middleware itself does not take for a message: no subscriber sees them."""
 
 
-def _message(name: str, kind: type, whole: list, use: Callable, refusals: tuple, share: int) -> Target:
+def _message(
+    name: str, kind: type, whole: list, use: Callable, refusals: tuple, share: int
+) -> Target:
     def read(data: bytes) -> None:
         try:
             message = deserialize_message(data, kind)
@@ -331,4 +455,6 @@ def _message(name: str, kind: type, whole: list, use: Callable, refusals: tuple,
             raise Undeliverable("undeliverable") from error
         use(message)
 
-    return Target(name, tuple(map(serialize_message, whole)), read, (*refusals, Undeliverable), share)
+    return Target(
+        name, tuple(map(serialize_message, whole)), read, (*refusals, Undeliverable), share
+    )

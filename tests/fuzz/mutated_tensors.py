@@ -7,9 +7,34 @@ import struct
 
 from mutations import INTEGERS, REALS, mutate
 
-SAME_SIZE = {"F32": ("I32", "U32"), "F16": ("BF16", "I16"), "I64": ("F64", "U64"), "U8": ("I8", "BOOL")}
+SAME_SIZE = {
+    "F32": ("I32", "U32"),
+    "F16": ("BF16", "I16"),
+    "I64": ("F64", "U64"),
+    "U8": ("I8", "BOOL"),
+}
 PACKED = {"F32": "<f", "F16": "<e", "I64": "<q"}
-VALUES = (None, True, 0, -1, 1, 3, 1 << 16, 1 << 40, 0.5, 1e308, float("nan"), float("inf"), "", "map", [], [0, 0, 0], [1e9] * 3, {}, [[1]])
+VALUES = (
+    None,
+    True,
+    0,
+    -1,
+    1,
+    3,
+    1 << 16,
+    1 << 40,
+    0.5,
+    1e308,
+    float("nan"),
+    float("inf"),
+    "",
+    "map",
+    [],
+    [0, 0, 0],
+    [1e9] * 3,
+    {},
+    [[1]],
+)
 
 
 def mutate_tensors(data: bytes, rng: random.Random) -> bytes:
@@ -18,7 +43,9 @@ def mutate_tensors(data: bytes, rng: random.Random) -> bytes:
         return mutate(data, rng)
     notes, tensors = _opened(data)
     for _ in range(rng.choice((1, 1, 2))):
-        rng.choice((_notes, _notes, _values, _values, _kind, _shape, _cut, _drop))(notes, tensors, rng)
+        rng.choice((_notes, _notes, _values, _values, _kind, _shape, _cut, _drop))(
+            notes, tensors, rng
+        )
     return _closed(notes, tensors)
 
 
@@ -28,7 +55,11 @@ def _opened(data: bytes) -> tuple[dict, dict]:
     header = json.loads(data[8:begin])
     notes = header.pop("__metadata__")
     return notes, {
-        name: [row["dtype"], row["shape"], data[begin + row["data_offsets"][0] : begin + row["data_offsets"][1]]]
+        name: [
+            row["dtype"],
+            row["shape"],
+            data[begin + row["data_offsets"][0] : begin + row["data_offsets"][1]],
+        ]
         for name, row in header.items()
     }
 
@@ -39,7 +70,11 @@ def _closed(notes: dict, tensors: dict) -> bytes:
         header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [at, at + len(content)]}
         at += len(content)
     head = json.dumps(header).encode()
-    return struct.pack("<Q", len(head)) + head + b"".join(content for _, _, content in tensors.values())
+    return (
+        struct.pack("<Q", len(head))
+        + head
+        + b"".join(content for _, _, content in tensors.values())
+    )
 
 
 def _notes(notes: dict, tensors: dict, rng: random.Random) -> None:

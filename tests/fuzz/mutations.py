@@ -9,7 +9,23 @@ from itertools import islice
 
 HEADER = 400  # bytes at the beginning, where lies do most
 NUMBERS = b"-1 0 1 7 255 65535 65536 2147483647 4294967295 99999999999 900000000000000 1e308 -1e39 1e-320 nan inf .inf 0x10 1_0 []".split()
-INTEGERS = (0, 1, -1, 7, 127, 128, 255, 32767, 65535, 1 << 16, (1 << 31) - 1, 1 << 31, (1 << 32) - 1, 1 << 40, (1 << 63) - 1)
+INTEGERS = (
+    0,
+    1,
+    -1,
+    7,
+    127,
+    128,
+    255,
+    32767,
+    65535,
+    1 << 16,
+    (1 << 31) - 1,
+    1 << 31,
+    (1 << 32) - 1,
+    1 << 40,
+    (1 << 63) - 1,
+)
 REALS = (0.0, -1.0, 1e-45, 1e9, 3e38, 1e308, math.nan, math.inf, -math.inf)
 
 
@@ -42,7 +58,9 @@ def _overwrite(data: bytes, rng: random.Random) -> bytes:
 def _lie_in_an_integer(data: bytes, rng: random.Random) -> bytes:
     kind = rng.choice("BHIQ")
     number = rng.choice(INTEGERS) % (1 << 8 * struct.calcsize(kind))
-    return _put(data, _place(data, rng) & rng.choice((~0, ~3)), struct.pack(rng.choice("<>") + kind, number))
+    return _put(
+        data, _place(data, rng) & rng.choice((~0, ~3)), struct.pack(rng.choice("<>") + kind, number)
+    )
 
 
 def _lie_in_a_real(data: bytes, rng: random.Random) -> bytes:
@@ -68,7 +86,10 @@ def _replace(data: bytes, pattern: bytes, piece: bytes, rng: random.Random) -> b
 
 def _swap_words(data: bytes, rng: random.Random) -> bytes:
     words = re.findall(rb"[A-Za-z_]{3,20}", data[: 4 * HEADER])
-    return _replace(data[: 4 * HEADER], rb"[A-Za-z_]{3,20}", rng.choice(words or [b"x"]), rng) + data[4 * HEADER :]
+    return (
+        _replace(data[: 4 * HEADER], rb"[A-Za-z_]{3,20}", rng.choice(words or [b"x"]), rng)
+        + data[4 * HEADER :]
+    )
 
 
 def _truncate(data: bytes, rng: random.Random) -> bytes:
@@ -82,12 +103,18 @@ def _delete(data: bytes, rng: random.Random) -> bytes:
 
 def _repeat(data: bytes, rng: random.Random) -> bytes:
     at, length = _place(data, rng), rng.choice((1, 4, 16, 256, 4096))
-    return data[: at + length] + data[at : at + length] * rng.choice((1, 1, 50)) + data[at + length :]
+    return (
+        data[: at + length] + data[at : at + length] * rng.choice((1, 1, 50)) + data[at + length :]
+    )
 
 
 def _insert(data: bytes, rng: random.Random) -> bytes:
     at = _place(data, rng)
-    return data[:at] + rng.choice((b"\0", b"\n", b"[", b" ", b"{" * 2000, b"[" * 2000, rng.randbytes(9))) + data[at:]
+    return (
+        data[:at]
+        + rng.choice((b"\0", b"\n", b"[", b" ", b"{" * 2000, b"[" * 2000, rng.randbytes(9)))
+        + data[at:]
+    )
 
 
 INJURIES = (

@@ -33,8 +33,13 @@ def test_fifteen_hundred_damaged_inputs_are_taken_or_refused_as_documented():
     done = subprocess.run(command, capture_output=True, text=True)
     report = json.loads(done.stdout or "{}")
     assert report.get("mutations", 0) >= 1500, done.stderr
-    assert {name: row["findings"] for name, row in report["targets"].items() if row["findings"]} == {}
-    assert all(row["accepted"] + row["refused"] == row["mutations"] and row["refused"] for row in report["targets"].values())
+    assert {
+        name: row["findings"] for name, row in report["targets"].items() if row["findings"]
+    } == {}
+    assert all(
+        row["accepted"] + row["refused"] == row["mutations"] and row["refused"]
+        for row in report["targets"].values()
+    )
 
 
 @pytest.mark.parametrize(
@@ -51,11 +56,17 @@ def test_fifteen_hundred_damaged_inputs_are_taken_or_refused_as_documented():
     ],
 )
 def test_a_planted_fault_is_found(fault, said):
-    done = subprocess.run([sys.executable, "-c", PLANTED.format(fault=fault), FOLDER], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", PLANTED.format(fault=fault), FOLDER], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip().startswith(said) if said else done.stdout == "\n"
 
 
 def test_a_mutation_is_the_same_wherever_it_is_repeated():
     target = Target("cloud.ply", (b"ply" * 100,), read=len, refusals=())
-    assert hashlib.sha256(b"".join(map(target.damaged, range(100)))).hexdigest().startswith("954c883f9374a1b1")
+    assert (
+        hashlib.sha256(b"".join(map(target.damaged, range(100))))
+        .hexdigest()
+        .startswith("954c883f9374a1b1")
+    )

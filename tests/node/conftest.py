@@ -46,7 +46,9 @@ class StubLocalizer:
     def __init__(self):
         points = np.arange(12, dtype=np.float32).reshape(4, 3)
         up = T_MAP_CAMERA[:3, 2]  # odometry here has the axes of the camera
-        self.map = SimpleNamespace(points=points, grey=None, frame_id="map", up=up, header={}, origin=np.zeros(3))
+        self.map = SimpleNamespace(
+            points=points, grey=None, frame_id="map", up=up, header={}, origin=np.zeros(3)
+        )
         self.status, self.seconds, self.opens = Status.OK, 0.0, lambda map_file: None
         self.images, self.priors, self.evidence = [], [], []
         self.free = threading.Event()  # cleared: an image is looked at until it is set
@@ -89,24 +91,44 @@ class Robot(Node):
         self.poses, self.transforms, self.answers, self.diagnostics = [], [], [], []
         self.create_subscription(PoseWithCovarianceStamped, "pose", self.poses.append, 10)
         self.create_subscription(TFMessage, "/tf", self._on_tf, 100)
-        self.create_subscription(String, "status", lambda m: self.answers.append(json.loads(m.data)), 10)
-        self.create_subscription(DiagnosticArray, "/diagnostics", lambda m: self.diagnostics.append(m.status[0]), 10)
+        self.create_subscription(
+            String, "status", lambda m: self.answers.append(json.loads(m.data)), 10
+        )
+        self.create_subscription(
+            DiagnosticArray, "/diagnostics", lambda m: self.diagnostics.append(m.status[0]), 10
+        )
 
     def _on_tf(self, message: TFMessage) -> None:
         self.transforms += [t for t in message.transforms if t.header.frame_id == "map"]
 
     def send_info(self, **changes) -> None:
-        self.camera_info.publish(changed(convert.camera_info(CAMERA, Header(frame_id="camera")), changes))
+        self.camera_info.publish(
+            changed(convert.camera_info(CAMERA, Header(frame_id="camera")), changes)
+        )
 
     def send_image(self, seconds: float, **changes) -> None:
         header = Header(stamp=convert.stamp(seconds), frame_id="camera")
-        self.image.publish(changed(convert.image_message(np.full((48, 64, 3), 7, np.uint8), header), changes))
+        self.image.publish(
+            changed(convert.image_message(np.full((48, 64, 3), 7, np.uint8), header), changes)
+        )
 
     def send_compressed(self, seconds: float, data: bytes) -> None:
-        self.compressed.publish(CompressedImage(header=Header(stamp=convert.stamp(seconds), frame_id="camera"), format="jpeg", data=data))
+        self.compressed.publish(
+            CompressedImage(
+                header=Header(stamp=convert.stamp(seconds), frame_id="camera"),
+                format="jpeg",
+                data=data,
+            )
+        )
 
     def send_odometry(self, seconds: float, T_odom_camera: np.ndarray) -> None:
-        self.tf.publish(TFMessage(transforms=[convert.transform(T_odom_camera, convert.stamp(seconds), "odom", "camera")]))
+        self.tf.publish(
+            TFMessage(
+                transforms=[
+                    convert.transform(T_odom_camera, convert.stamp(seconds), "odom", "camera")
+                ]
+            )
+        )
 
     def call(self, graph: "Graph", kind, name: str, request=None):
         """The answer of a service, from the node in `graph`."""
@@ -147,17 +169,36 @@ class Graph:
         self.executor.add_node(self.robot)
         self.node = None
 
-    def start(self, wait: bool = True, params_file: str = "", remap: tuple[str, ...] = (), **parameters) -> LocalizerNode:
+    def start(
+        self, wait: bool = True, params_file: str = "", remap: tuple[str, ...] = (), **parameters
+    ) -> LocalizerNode:
         """Start the node and, unless told otherwise, wait until it and the robot hear each other."""
         parameters = {"map_file": "stub.i2pmap", "tf_mode": "map_camera"} | parameters
         overrides = [Parameter(name, value=value) for name, value in parameters.items()]
-        arguments = ["--ros-args", *(["--params-file", params_file] if params_file else []), *(word for r in remap for word in ("-r", r))]
+        arguments = [
+            "--ros-args",
+            *(["--params-file", params_file] if params_file else []),
+            *(word for r in remap for word in ("-r", r)),
+        ]
         self.node = LocalizerNode(self.localizer, parameter_overrides=overrides, cli_args=arguments)
         self.executor.add_node(self.node)
         if wait:
-            image = self.robot.compressed if parameters.get("image_transport") == "compressed" else self.robot.image
-            assert self.until(lambda: image.get_subscription_count() and self.robot.camera_info.get_subscription_count())
-            assert self.until(lambda: self.robot.count_publishers("pose") and self.robot.count_publishers("status"))
+            image = (
+                self.robot.compressed
+                if parameters.get("image_transport") == "compressed"
+                else self.robot.image
+            )
+            assert self.until(
+                lambda: (
+                    image.get_subscription_count()
+                    and self.robot.camera_info.get_subscription_count()
+                )
+            )
+            assert self.until(
+                lambda: (
+                    self.robot.count_publishers("pose") and self.robot.count_publishers("status")
+                )
+            )
         return self.node
 
     def until(self, condition, seconds: float = 30.0) -> bool:
@@ -277,11 +318,17 @@ def camera_process():
         image: str, info: str | None = None, odometry: bool = False, depth: str = "",
         seconds_late: float = 0.0, simulated: bool = False,
     ) -> None:  # fmt: skip
-        info = image.removesuffix("/compressed").rpartition("/")[0] + "/camera_info" if info is None else info
+        info = (
+            image.removesuffix("/compressed").rpartition("/")[0] + "/camera_info"
+            if info is None
+            else info
+        )
         asked = {"image": image, "info": info, "odometry": odometry, "depth": depth}
         asked |= {"seconds_late": seconds_late, "simulated": simulated}
         command = [sys.executable, "-c", CAMERA_PROCESS, json.dumps(asked)]
-        processes.append(subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)}))
+        processes.append(
+            subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)})
+        )
 
     yield start
     for process in processes:

@@ -53,7 +53,15 @@ def test_of_several_cameras_one_must_be_named(camera_process, capsys):
     run_until_both_are_up = ["--image", "/right/image_raw", "--tf-mode", "map_camera"]
     code, found = look(capsys, *run_until_both_are_up)
     assert code == 0 and found["camera"]["sentence"] == "/right/image_raw, raw."
-    code, found = look(capsys, "--image", "/left/image_raw", "--camera-info", "/calibration_of_left", "--tf-mode", "map_camera")
+    code, found = look(
+        capsys,
+        "--image",
+        "/left/image_raw",
+        "--camera-info",
+        "/calibration_of_left",
+        "--tf-mode",
+        "map_camera",
+    )
     assert code == 0 and "/calibration_of_left" in found["calibration"]["sentence"]
     code, found = look(capsys, "--image", "/behind", "--patience", "0.5")
     assert code == 1 and "nobody publishes /behind; there are: " in found["camera"]["sentence"]
@@ -102,13 +110,21 @@ def heard(**changes) -> Heard:
     [
         ({"image": None, "images": 0}, "images", "None came on /image in 1 s"),
         ({"info": CameraInfo(width=64, height=48)}, "calibration", "not calibrated"),
-        ({"info": CameraInfo(width=640, height=480, k=[500.0, 0, 320, 0, 500, 240, 0, 0, 1])}, "calibration", "is 64x48 but"),
+        (
+            {"info": CameraInfo(width=640, height=480, k=[500.0, 0, 320, 0, 500, 240, 0, 0, 1])},
+            "calibration",
+            "is 64x48 but",
+        ),
         ({"image": CompressedImage(format="jpeg", data=b"\xff\xd8")}, "calibration", "cut off"),
     ],
 )
 def test_what_keeps_the_localizer_from_working_is_required(changes, subject, sentence):
     findings = {finding.subject: finding for finding in check_bringup.of_camera(heard(**changes))}
-    assert not findings[subject].good and findings[subject].required and sentence in findings[subject].sentence
+    assert (
+        not findings[subject].good
+        and findings[subject].required
+        and sentence in findings[subject].sentence
+    )
 
 
 @pytest.mark.parametrize(
@@ -117,12 +133,20 @@ def test_what_keeps_the_localizer_from_working_is_required(changes, subject, sen
         ({"seconds": 30.0}, "images", "0.3 a second"),
         ({"age": -5.0}, "stamps", "5.0 s ahead of the clock"),
         ({"age": 1.8e9, "clock": "/clock"}, "stamps", "by another clock than /clock"),
-        ({"image": convert.image_message(np.zeros((48, 64), np.uint8), Header())}, "stamps", "have none"),
+        (
+            {"image": convert.image_message(np.zeros((48, 64), np.uint8), Header())},
+            "stamps",
+            "have none",
+        ),
     ],
 )
 def test_what_only_makes_it_worse_is_a_warning(changes, subject, sentence):
     findings = {finding.subject: finding for finding in check_bringup.of_camera(heard(**changes))}
-    assert not findings[subject].good and not findings[subject].required and sentence in findings[subject].sentence
+    assert (
+        not findings[subject].good
+        and not findings[subject].required
+        and sentence in findings[subject].sentence
+    )
 
 
 def test_a_rectified_topic_beside_a_raw_calibration_is_told():
@@ -152,7 +176,9 @@ def test_images_stamped_in_a_body_frame_are_a_warning(monkeypatch):
 def test_people_see_a_mark_and_a_sentence_each(capsys):
     check_bringup.tell(check_bringup.of_camera(heard(info=None)), as_json=False)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "✓ camera: /image, raw." and lines[-1].startswith("✗ calibration: Nothing came on /camera_info")
+    assert lines[0] == "✓ camera: /image, raw." and lines[-1].startswith(
+        "✗ calibration: Nothing came on /camera_info"
+    )
 
 
 def test_a_bug_is_not_taken_for_a_finding():

@@ -20,9 +20,20 @@ def field(name: str, offset: int, datatype: int = PointField.FLOAT32, count: int
 
 def packed(order: str = "<", padding: int = 0, **changes) -> PointCloud2:
     """Two points with packed colour and intensity in 22 bytes each, rows of one point, `padding` bytes after each."""
-    rows = [struct.pack(f"{order}xfffIfx", *xyz, 0x00FF8000 + n, 51.0 + 153 * n) + bytes(padding) for n, xyz in enumerate(POINTS)]
-    fields = [field("x", 1), field("y", 5), field("z", 9), field("rgb", 13, PointField.UINT32), field("intensity", 17)]
-    message = PointCloud2(height=2, width=1, point_step=22, row_step=22 + padding, fields=fields, data=b"".join(rows))
+    rows = [
+        struct.pack(f"{order}xfffIfx", *xyz, 0x00FF8000 + n, 51.0 + 153 * n) + bytes(padding)
+        for n, xyz in enumerate(POINTS)
+    ]
+    fields = [
+        field("x", 1),
+        field("y", 5),
+        field("z", 9),
+        field("rgb", 13, PointField.UINT32),
+        field("intensity", 17),
+    ]
+    message = PointCloud2(
+        height=2, width=1, point_step=22, row_step=22 + padding, fields=fields, data=b"".join(rows)
+    )
     message.is_bigendian = order == ">"
     for name, value in changes.items():
         setattr(message, name, value)
@@ -31,7 +42,9 @@ def packed(order: str = "<", padding: int = 0, **changes) -> PointCloud2:
 
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("padding", [0, 5])
-def test_points_colour_and_intensity_are_read_in_any_byte_order_unaligned_and_from_padded_rows(order, padding):
+def test_points_colour_and_intensity_are_read_in_any_byte_order_unaligned_and_from_padded_rows(
+    order, padding
+):
     cloud = convert.cloud(packed(order, padding))
     np.testing.assert_array_equal(cloud.points, POINTS)
     np.testing.assert_array_equal(cloud.colours, [[255, 128, 0], [255, 128, 1]])

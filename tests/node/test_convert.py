@@ -20,7 +20,9 @@ GREY = RGB[..., 0]
 
 
 def message(encoding: str, pixels: np.ndarray, **fields) -> Image:
-    return Image(encoding=encoding, height=6, width=8, step=pixels[0].nbytes, data=pixels.tobytes(), **fields)
+    return Image(
+        encoding=encoding, height=6, width=8, step=pixels[0].nbytes, data=pixels.tobytes(), **fields
+    )
 
 
 @pytest.mark.parametrize(
@@ -38,7 +40,9 @@ def message(encoding: str, pixels: np.ndarray, **fields) -> Image:
     ],
 )
 def test_an_encoding_becomes_rgb_or_grey(encoding, pixels, expected):
-    np.testing.assert_allclose(convert.image(message(encoding, pixels)).astype(int), expected, atol=1)
+    np.testing.assert_allclose(
+        convert.image(message(encoding, pixels)).astype(int), expected, atol=1
+    )
 
 
 @pytest.mark.parametrize("pattern", ["rggb", "bggr", "gbrg", "grbg"])
@@ -65,16 +69,22 @@ def test_padding_at_the_end_of_rows_is_cut_off():
 def test_big_endian_pixels_are_swapped():
     pixels = (GREY.astype(np.uint16) * 257).astype(">u2")
     pixels[0, 0] = 0x1200
-    assert convert.image(message("mono16", pixels, is_bigendian=1))[0, 0] == pytest.approx(0x12, abs=1)
+    assert convert.image(message("mono16", pixels, is_bigendian=1))[0, 0] == pytest.approx(
+        0x12, abs=1
+    )
 
 
 @pytest.mark.parametrize("encoding", ["32FC1", "16UC1", "", "jpeg"])
 def test_what_is_no_camera_image_is_refused_with_the_encoding_named(encoding):
     with pytest.raises(convert.ImageError, match=f"encoding '{encoding}'"):
-        convert.image(message(encoding, np.zeros((6, 8), np.float32 if encoding == "32FC1" else np.uint16)))
+        convert.image(
+            message(encoding, np.zeros((6, 8), np.float32 if encoding == "32FC1" else np.uint16))
+        )
 
 
-@pytest.mark.parametrize("fields", [{"step": 3}, {"height": 0}, {"width": 0}, {"data": b""}, {"height": 4000000000}])
+@pytest.mark.parametrize(
+    "fields", [{"step": 3}, {"height": 0}, {"width": 0}, {"data": b""}, {"height": 4000000000}]
+)
 def test_sizes_that_contradict_each_other_are_refused(fields):
     wrong = message("rgb8", RGB)
     for name, value in fields.items():
@@ -108,14 +118,23 @@ def test_bytes_that_are_no_image_are_refused(data):
 @pytest.mark.parametrize("pixels", [RGB, GREY], ids=["colour", "grey"])
 def test_an_image_survives_the_way_through_a_message(pixels):
     sent = convert.image_message(pixels, Header(frame_id="camera"))
-    np.testing.assert_array_equal(convert.image(deserialize_message(serialize_message(sent), Image)), pixels)
+    np.testing.assert_array_equal(
+        convert.image(deserialize_message(serialize_message(sent), Image)), pixels
+    )
 
 
 def test_big_data_is_assigned_without_a_look_at_every_element():
     pixels = np.zeros((480, 640, 3), np.uint8)
-    every_element = seconds_of(lambda: Image(data=pixels.reshape(-1)))  # an array that is not bytes; on this machine, now
-    assert seconds_of(lambda: convert.image_message(pixels, Header())) < every_element / 4  # a hundredth
-    assert seconds_of(lambda: convert.point_cloud(np.zeros((50_000, 3), np.float32), None, Header())) < every_element / 4
+    every_element = seconds_of(
+        lambda: Image(data=pixels.reshape(-1))
+    )  # an array that is not bytes; on this machine, now
+    assert (
+        seconds_of(lambda: convert.image_message(pixels, Header())) < every_element / 4
+    )  # a hundredth
+    assert (
+        seconds_of(lambda: convert.point_cloud(np.zeros((50_000, 3), np.float32), None, Header()))
+        < every_element / 4
+    )
 
 
 def seconds_of(work) -> float:
@@ -131,7 +150,9 @@ def seconds_of(work) -> float:
 def test_a_cloud_carries_its_shades_as_intensity():
     points = np.arange(6, dtype=np.float32).reshape(2, 3)
     cloud = convert.point_cloud(points, np.array([0.0, 1.0]), Header(frame_id="map"))
-    np.testing.assert_array_equal(np.frombuffer(cloud.data, np.float32).reshape(2, 4), [[0, 1, 2, 0], [3, 4, 5, 255]])
+    np.testing.assert_array_equal(
+        np.frombuffer(cloud.data, np.float32).reshape(2, 4), [[0, 1, 2, 0], [3, 4, 5, 255]]
+    )
     assert [field.name for field in cloud.fields] == ["x", "y", "z", "intensity"]
 
 
@@ -140,7 +161,13 @@ def test_a_cloud_carries_its_shades_as_intensity():
     [
         Camera(640, 480, (500.0, 510.0, 320.0, 240.0)),
         Camera(640, 480, (500.0, 510.0, 320.0, 240.0), (0.1, -0.2, 0.001, 0.002, 0.05)),
-        Camera(640, 480, (500.0, 510.0, 320.0, 240.0), tuple(np.linspace(0.1, 0.8, 8)), "rational_polynomial"),
+        Camera(
+            640,
+            480,
+            (500.0, 510.0, 320.0, 240.0),
+            tuple(np.linspace(0.1, 0.8, 8)),
+            "rational_polynomial",
+        ),
         Camera(640, 480, (300.0, 300.0, 320.0, 240.0), (0.1, 0.01, 0.001, 0.0001), "equidistant"),
     ],
     ids=["pinhole", "plumb_bob", "rational_polynomial", "equidistant"],
@@ -161,12 +188,19 @@ def test_a_transform_survives_the_way_through_pose_and_tf():
     np.testing.assert_allclose(convert.matrix(convert.pose(T)), T, atol=1e-12)
     message = convert.transform(T, Time(sec=3), "map", "camera")
     np.testing.assert_allclose(convert.matrix(message.transform), T, atol=1e-12)
-    assert (message.header.frame_id, message.child_frame_id, message.header.stamp.sec) == ("map", "camera", 3)
+    assert (message.header.frame_id, message.child_frame_id, message.header.stamp.sec) == (
+        "map",
+        "camera",
+        3,
+    )
 
 
 def test_a_covariance_is_put_row_by_row():
     covariance = np.arange(36.0).reshape(6, 6)
-    np.testing.assert_array_equal(convert.pose_with_covariance(np.eye(4), covariance, Header()).pose.covariance, covariance.ravel())
+    np.testing.assert_array_equal(
+        convert.pose_with_covariance(np.eye(4), covariance, Header()).pose.covariance,
+        covariance.ravel(),
+    )
 
 
 @pytest.mark.parametrize("seconds", [0.0, 12.5, 1305031102.175304, 1795469762.999999])

@@ -13,12 +13,34 @@ from diff2i2p_ros.node_runner import DriveError, drive
 
 
 def test_a_real_sequence_goes_through_the_node_and_its_report_says_how_well(shared_data, tmp_path):
-    options = ["--sequence", shared_data / "kitchen", "--start", "530", "--stop", "538", "--out", tmp_path]
-    done = subprocess.run([sys.executable, "-m", "diff2i2p_ros.demo", *options], capture_output=True, text=True, timeout=600)
+    options = [
+        "--sequence",
+        shared_data / "kitchen",
+        "--start",
+        "530",
+        "--stop",
+        "538",
+        "--out",
+        tmp_path,
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "diff2i2p_ros.demo", *options],
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     metrics = json.loads((tmp_path / "metrics.json").read_text())
-    assert metrics["frames"] == 8 and metrics["matcher"] == "both" and metrics["recall"]["25cm_2deg"] >= 0.9
-    assert metrics["weights"] == GENERIC and metrics["alone"].keys() == {"both", "network", "appearance"}
+    assert (
+        metrics["frames"] == 8
+        and metrics["matcher"] == "both"
+        and metrics["recall"]["25cm_2deg"] >= 0.9
+    )
+    assert metrics["weights"] == GENERIC and metrics["alone"].keys() == {
+        "both",
+        "network",
+        "appearance",
+    }
     assert metrics["peak_rss_mb"] < 1500
     assert (tmp_path / "report.html").stat().st_size > 100_000
     assert "17.667" in done.stdout and "within bounds" in done.stdout
@@ -41,5 +63,13 @@ def test_a_node_that_dies_ends_the_drive_with_its_last_words(tmp_path, sequence)
 
 def test_a_map_that_cannot_be_used_ends_the_drive_with_the_reason(tmp_path, sequence):
     (tmp_path / "broken.i2pmap").write_bytes(b"no map")
-    with pytest.raises(DriveError, match="cannot start: .*broken.i2pmap is truncated or no compiled map"):
-        drive({"map_file": str(tmp_path / "broken.i2pmap")}, {"sequence": str(sequence)}, 6, tmp_path, print)
+    with pytest.raises(
+        DriveError, match="cannot start: .*broken.i2pmap is truncated or no compiled map"
+    ):
+        drive(
+            {"map_file": str(tmp_path / "broken.i2pmap")},
+            {"sequence": str(sequence)},
+            6,
+            tmp_path,
+            print,
+        )

@@ -23,13 +23,18 @@ def constants(path) -> dict:
     for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict):
             keys = [key.value for key in node.value.keys]
-            values = [ast.literal_eval(value) if is_literal(value) else None for value in node.value.values]
+            values = [
+                ast.literal_eval(value) if is_literal(value) else None
+                for value in node.value.values
+            ]
             found[node.targets[0].id] = dict(zip(keys, values, strict=True))
     return found
 
 
 def is_literal(node: ast.AST) -> bool:
-    return all(isinstance(part, ast.Constant | ast.Tuple | ast.List | ast.Load) for part in ast.walk(node))
+    return all(
+        isinstance(part, ast.Constant | ast.Tuple | ast.List | ast.Load) for part in ast.walk(node)
+    )
 
 
 def names(config) -> set[str]:
@@ -57,12 +62,18 @@ def test_launch_files_import_nothing_that_only_pip_installs(root):
         if isinstance(node, ast.ImportFrom) and node.module.startswith("diff2i2p")
     }
     block = f"import sys; sys.modules.update(dict.fromkeys({PIP_ONLY}))"
-    done = subprocess.run([sys.executable, "-c", f"{block}; import {', '.join(sorted(modules))}"], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", f"{block}; import {', '.join(sorted(modules))}"],
+        capture_output=True,
+        text=True,
+    )
     assert "diff2i2p_ros.parameters" in modules and done.returncode == 0, done.stderr
 
 
 def test_rviz_shows_topics_that_there_are(root):
-    view = yaml.safe_load((root / "launch/rviz/localizer.rviz").read_text())["Visualization Manager"]
+    view = yaml.safe_load((root / "launch/rviz/localizer.rviz").read_text())[
+        "Visualization Manager"
+    ]
     shown = {part["Topic"]["Value"] for part in view["Displays"] + view["Tools"] if "Topic" in part}
     wanted = {"map_points", "pose", "base_pose", "path", "initialpose", "goal_pose"}
     assert wanted <= shown <= {topic.name for topic in SUBSCRIBED + PUBLISHED + SIM_SUBSCRIBED}

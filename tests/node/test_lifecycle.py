@@ -77,7 +77,9 @@ def test_configuring_without_a_map_fails_with_the_reason_and_can_be_repeated(gra
     assert change(graph, Transition.TRANSITION_CONFIGURE)
 
 
-def test_a_bug_while_configuring_is_logged_and_leaves_a_node_that_can_be_configured(graph, robot, capfd):
+def test_a_bug_while_configuring_is_logged_and_leaves_a_node_that_can_be_configured(
+    graph, robot, capfd
+):
     graph.localizer.map.points = "not points"
     graph.start(wait=False, autostart=False)
     assert not change(graph, Transition.TRANSITION_CONFIGURE)
@@ -87,17 +89,23 @@ def test_a_bug_while_configuring_is_logged_and_leaves_a_node_that_can_be_configu
     assert change(graph, Transition.TRANSITION_CONFIGURE)
 
 
-def test_a_bug_while_activating_closes_what_was_opened_and_leaves_a_node_that_can_be_configured(graph, robot, monkeypatch):
+def test_a_bug_while_activating_closes_what_was_opened_and_leaves_a_node_that_can_be_configured(
+    graph, robot, monkeypatch
+):
     graph.start(wait=False, autostart=False, tf_mode="map_odom")
     monkeypatch.setattr(session, "CameraTopics", None)
     assert change(graph, Transition.TRANSITION_CONFIGURE)
     threads = threading.active_count()
     assert not change(graph, Transition.TRANSITION_ACTIVATE)
     assert threading.active_count() == threads
-    assert graph.until(lambda: not robot.count_publishers("pose") and not robot.count_subscribers("initialpose"))
+    assert graph.until(
+        lambda: not robot.count_publishers("pose") and not robot.count_subscribers("initialpose")
+    )
     assert graph.until(lambda: robot.said("on_activate failed with"))
     monkeypatch.undo()
-    assert change(graph, Transition.TRANSITION_CONFIGURE) and change(graph, Transition.TRANSITION_ACTIVATE)
+    assert change(graph, Transition.TRANSITION_CONFIGURE) and change(
+        graph, Transition.TRANSITION_ACTIVATE
+    )
     assert graph.answer(robot.send_image, 1.0)["status"] == "OK"
 
 
@@ -112,7 +120,9 @@ def test_cleaning_up_frees_the_map(graph, robot):
     graph.localizer.opens = opens
     graph.start()
     graph.answer(robot.send_image, 1.0)
-    assert change(graph, Transition.TRANSITION_DEACTIVATE) and change(graph, Transition.TRANSITION_CLEANUP)
+    assert change(graph, Transition.TRANSITION_DEACTIVATE) and change(
+        graph, Transition.TRANSITION_CLEANUP
+    )
     gc.collect()
     assert opened[0]() is None
 
@@ -130,7 +140,11 @@ def test_deactivating_in_the_middle_of_an_image_drops_its_answer(graph, robot):
 
 def test_every_parameter_tells_what_it_is_and_its_range(graph, robot):
     graph.start(wait=False)
-    expected = {name: metadata for config in (NodeConfig(), Config()) for name, _, metadata in parameters(config)}
+    expected = {
+        name: metadata
+        for config in (NodeConfig(), Config())
+        for name, _, metadata in parameters(config)
+    }
     client = robot.create_client(DescribeParameters, "localizer/describe_parameters")
     assert graph.until(client.service_is_ready)
     future = client.call_async(DescribeParameters.Request(names=list(expected)))
@@ -159,9 +173,13 @@ def test_the_shipped_parameters_file_gives_the_defaults(graph, root):
 
 
 def test_a_parameters_file_reaches_the_localizer(graph, tmp_path):
-    (tmp_path / "own.yaml").write_text("/**: {ros__parameters: {pnp: {max_error: 3.0}, network: {image_channels: [8, 16, 24, 32]}}}")
+    (tmp_path / "own.yaml").write_text(
+        "/**: {ros__parameters: {pnp: {max_error: 3.0}, network: {image_channels: [8, 16, 24, 32]}}}"
+    )
     graph.start(params_file=str(tmp_path / "own.yaml"))
-    expected = override_dotted(Config(), {"pnp.max_error": 3.0, "network.image_channels": (8, 16, 24, 32)})
+    expected = override_dotted(
+        Config(), {"pnp.max_error": 3.0, "network.image_channels": (8, 16, 24, 32)}
+    )
     assert graph.localizer.config == expected
 
 
@@ -171,7 +189,9 @@ def test_a_parameter_that_would_have_no_effect_is_not_accepted(graph, robot):
     assert node.set_parameters(change_it)[0].successful
     assert change(graph, Transition.TRANSITION_CONFIGURE)
     answer = node.set_parameters(change_it)[0]
-    assert not answer.successful and "image.width is read when the node is configured" in answer.reason
+    assert (
+        not answer.successful and "image.width is read when the node is configured" in answer.reason
+    )
 
 
 def test_a_live_parameter_takes_effect_on_the_next_image(graph, robot):
@@ -194,7 +214,9 @@ def test_a_live_parameter_takes_effect_on_the_next_image(graph, robot):
         ("pnp.max_error", "wide", "type"),
     ],
 )
-def test_a_value_that_cannot_be_is_refused_with_the_reason_and_the_old_one_stays(graph, robot, name, value, reason):
+def test_a_value_that_cannot_be_is_refused_with_the_reason_and_the_old_one_stays(
+    graph, robot, name, value, reason
+):
     node = graph.start(autostart=False, wait=False)
     before = node.get_parameter(name).value
     answer = node.set_parameters([Parameter(name, value=value)])[0]
@@ -202,7 +224,9 @@ def test_a_value_that_cannot_be_is_refused_with_the_reason_and_the_old_one_stays
     assert node.get_parameter(name).value == before
 
 
-@pytest.mark.parametrize("setting, word", [("pnp.max_error:=-3.0", "range"), ("pnp.max_error:=wide", "DOUBLE")])
+@pytest.mark.parametrize(
+    "setting, word", [("pnp.max_error:=-3.0", "range"), ("pnp.max_error:=wide", "DOUBLE")]
+)
 def test_a_parameter_that_cannot_be_ends_the_node_with_one_sentence(setting, word, capfd):
     assert localizer_node.main(["--ros-args", "-p", setting]) == 2
     error = capfd.readouterr().err
@@ -217,16 +241,26 @@ def test_a_choice_that_does_not_exist_is_refused_with_those_that_do(graph, robot
 
 def test_the_node_answers_before_torch_is_there():
     code = "import sys, diff2i2p_ros.localizer_node; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0  # a lifecycle manager waits for its services
+    assert (
+        subprocess.run([sys.executable, "-c", code]).returncode == 0
+    )  # a lifecycle manager waits for its services
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_in_the_middle_of_an_image_ends_the_node_cleanly(graph, robot, sign, tmp_path):
     busy = tmp_path / "busy"
-    process = subprocess.Popen([sys.executable, "-c", SLOW_NODE, busy], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW_NODE, busy], stderr=subprocess.PIPE, text=True
+    )
     try:
-        assert graph.until(lambda: robot.image.get_subscription_count() and robot.camera_info.get_subscription_count())
-        assert graph.until(lambda: robot.send_info() or robot.send_image(time.time()) or busy.exists())
+        assert graph.until(
+            lambda: (
+                robot.image.get_subscription_count() and robot.camera_info.get_subscription_count()
+            )
+        )
+        assert graph.until(
+            lambda: robot.send_info() or robot.send_image(time.time()) or busy.exists()
+        )
         process.send_signal(sign)
         _, errors = process.communicate(timeout=60)
     finally:

@@ -23,11 +23,23 @@ def test_a_best_effort_camera_gets_a_pose_and_a_transform_with_the_stamp_of_its_
     answer = graph.answer(robot.send_image, 12.5)
     assert graph.until(lambda: robot.poses and robot.transforms)
     pose, transform = robot.poses[-1], robot.transforms[-1]
-    assert answer["status"] == "OK" and answer["stamp"] == "12.500000000" and answer["confidence"] == 0.97
+    assert (
+        answer["status"] == "OK"
+        and answer["stamp"] == "12.500000000"
+        and answer["confidence"] == 0.97
+    )
     assert convert.seconds(pose.header.stamp) == convert.seconds(transform.header.stamp) == 12.5
-    assert (pose.header.frame_id, transform.header.frame_id, transform.child_frame_id) == ("map", "map", "camera")
-    np.testing.assert_allclose(convert.matrix(pose.pose.pose), graph.localizer.T_map_camera, atol=1e-9)
-    np.testing.assert_allclose(convert.matrix(transform.transform), graph.localizer.T_map_camera, atol=1e-9)
+    assert (pose.header.frame_id, transform.header.frame_id, transform.child_frame_id) == (
+        "map",
+        "map",
+        "camera",
+    )
+    np.testing.assert_allclose(
+        convert.matrix(pose.pose.pose), graph.localizer.T_map_camera, atol=1e-9
+    )
+    np.testing.assert_allclose(
+        convert.matrix(transform.transform), graph.localizer.T_map_camera, atol=1e-9
+    )
     assert pose.pose.covariance[0] == 1e-3
 
 
@@ -37,7 +49,9 @@ def test_compressed_images_are_localized_too(graph, robot):
     assert graph.localizer.images[-1].shape == (48, 64, 3)
 
 
-def test_without_camera_info_there_is_no_pose_and_diagnostics_say_so_and_the_image_is_kept_for_it(graph, robot):
+def test_without_camera_info_there_is_no_pose_and_diagnostics_say_so_and_the_image_is_kept_for_it(
+    graph, robot
+):
     graph.start()
     assert graph.until(lambda: robot.send_image(1.0) or robot.said("nothing on /camera_info"))
     assert not robot.answers and not robot.poses
@@ -54,9 +68,17 @@ def test_without_camera_info_there_is_no_pose_and_diagnostics_say_so_and_the_ima
         ({}, {"encoding": "mystery"}, "encoding 'mystery' is not a camera image"),
         ({}, {"data": b"too short"}, "cannot have 9 bytes"),
     ],
-    ids=["K is zero", "another size", "wrong number of coefficients", "unknown encoding", "too few bytes"],
+    ids=[
+        "K is zero",
+        "another size",
+        "wrong number of coefficients",
+        "unknown encoding",
+        "too few bytes",
+    ],
 )
-def test_an_unusable_image_or_calibration_gives_no_pose_and_the_reason(graph, robot, info, image, reason):
+def test_an_unusable_image_or_calibration_gives_no_pose_and_the_reason(
+    graph, robot, info, image, reason
+):
     graph.start()
     send_info = robot.send_info
     robot.send_info = lambda: send_info(**info)
@@ -71,14 +93,21 @@ def test_a_damaged_camera_info_is_told_and_does_not_replace_a_sound_one(graph, r
     assert graph.answer(robot.send_image, 1.0)["status"] == "OK"
     send_info, robot.send_info = robot.send_info, lambda: None
     assert graph.until(
-        lambda: send_info(k=[0.0] * 9) or robot.said("a damaged camera_info is ignored, the one before it holds: focal length 0")
+        lambda: (
+            send_info(k=[0.0] * 9)
+            or robot.said(
+                "a damaged camera_info is ignored, the one before it holds: focal length 0"
+            )
+        )
     )
     assert graph.answer(robot.send_image, 2.0)["status"] == "OK"
 
 
 def test_a_truncated_jpeg_gives_no_pose_and_the_next_whole_one_does(graph, robot):
     graph.start(image_transport="compressed")
-    assert "is cut off" in graph.answer(robot.send_compressed, 1.0, JPEG[: len(JPEG) // 2])["reason"]
+    assert (
+        "is cut off" in graph.answer(robot.send_compressed, 1.0, JPEG[: len(JPEG) // 2])["reason"]
+    )
     assert not robot.poses
     assert graph.answer(robot.send_compressed, 2.0, JPEG)["status"] == "OK"
 
@@ -100,7 +129,9 @@ def test_a_bug_in_the_localizer_is_told_and_does_not_end_the_node(graph, robot):
     assert graph.answer(robot.send_image, 2.0)["status"] == "OK"
 
 
-def test_a_slow_localizer_always_gets_the_newest_image_and_the_others_are_counted_as_skipped(graph, robot):
+def test_a_slow_localizer_always_gets_the_newest_image_and_the_others_are_counted_as_skipped(
+    graph, robot
+):
     graph.start()
     graph.answer(robot.send_image, 1.0)
     graph.localizer.free.clear()
@@ -110,7 +141,14 @@ def test_a_slow_localizer_always_gets_the_newest_image_and_the_others_are_counte
     graph.localizer.free.set()
     assert graph.until(lambda: robot.answers[-1]["stamp"].startswith("2.39"))
     assert len(robot.answers) < 20
-    assert graph.until(lambda: any(int(v.value) > 20 for status in robot.diagnostics for v in status.values if v.key == "skipped"))
+    assert graph.until(
+        lambda: any(
+            int(v.value) > 20
+            for status in robot.diagnostics
+            for v in status.values
+            if v.key == "skipped"
+        )
+    )
 
 
 def test_until_the_first_answer_diagnostics_tell_whether_there_is_an_image_to_answer(graph, robot):
@@ -118,7 +156,14 @@ def test_until_the_first_answer_diagnostics_tell_whether_there_is_an_image_to_an
     assert graph.until(lambda: robot.said("no image yet"))
     graph.localizer.free.clear()
     stamps = iter(np.arange(1.0, 100.0))
-    assert graph.until(lambda: robot.send_info() or robot.send_image(float(next(stamps))) or graph.spin(0.1) or graph.localizer.images)
+    assert graph.until(
+        lambda: (
+            robot.send_info()
+            or robot.send_image(float(next(stamps)))
+            or graph.spin(0.1)
+            or graph.localizer.images
+        )
+    )
     assert graph.until(lambda: robot.said("the first image is still being looked at"))
 
 
@@ -127,11 +172,28 @@ def test_diagnostics_tell_counts_rates_latencies_and_the_map(graph, robot):
     graph.answer(robot.send_image, 1.0)
 
     def told() -> dict:
-        return {value.key: value.value for value in robot.diagnostics[-1].values} if robot.diagnostics else {}
+        return (
+            {value.key: value.value for value in robot.diagnostics[-1].values}
+            if robot.diagnostics
+            else {}
+        )
 
-    assert graph.until(lambda: told().get("published") == "1" and float(told()["latency_ms_p95"]) >= 0)
-    assert {"received", "answered_per_second", "published_per_second", "skipped", "latency_ms_p50", "confidence", "state"} <= told().keys()
-    assert robot.diagnostics[-1].hardware_id == "stub.i2pmap" and robot.diagnostics[-1].message == "localized"
+    assert graph.until(
+        lambda: told().get("published") == "1" and float(told()["latency_ms_p95"]) >= 0
+    )
+    assert {
+        "received",
+        "answered_per_second",
+        "published_per_second",
+        "skipped",
+        "latency_ms_p50",
+        "confidence",
+        "state",
+    } <= told().keys()
+    assert (
+        robot.diagnostics[-1].hardware_id == "stub.i2pmap"
+        and robot.diagnostics[-1].message == "localized"
+    )
 
 
 def test_the_last_pose_is_the_prior_until_the_clock_jumps_back(graph, robot):
@@ -178,7 +240,9 @@ def test_a_map_that_is_not_there_yet_is_waited_for(graph, robot, tmp_path):
     assert graph.until(lambda: robot.said(f"there is no map {map_file}"))
     assert robot.diagnostics[-1].level == b"\x02"
     map_file.touch()
-    assert graph.until(lambda: robot.image.get_subscription_count() and robot.camera_info.get_subscription_count())
+    assert graph.until(
+        lambda: robot.image.get_subscription_count() and robot.camera_info.get_subscription_count()
+    )
     assert graph.answer(robot.send_image, 1.0)["status"] == "OK"
 
 
@@ -199,7 +263,11 @@ def test_the_map_is_shown_to_those_who_come_late(graph, robot):
 
 def test_a_reliable_subscription_to_a_best_effort_camera_is_told_with_the_remedy(graph, robot):
     graph.start(wait=False, reliability="reliable")
-    assert graph.until(lambda: robot.said("/image offers another QoS than reliable, which we ask for: set reliability to best_effort"))
+    assert graph.until(
+        lambda: robot.said(
+            "/image offers another QoS than reliable, which we ask for: set reliability to best_effort"
+        )
+    )
     assert not graph.localizer.images
 
 
@@ -214,21 +282,40 @@ def test_the_picture_of_the_matches_is_made_only_while_somebody_looks(graph, rob
     made = []
     real = pipeline.matches_picture
     monkeypatch.setattr(pipeline, "matches_picture", lambda found: made.append(1) or real(found))
-    pixels, points = np.array([[10.0, 10], [20, 20], [30, 5]]), np.array([[-1.0, 0, 4], [0, 0, 4], [1, 1, 4]])
-    matches, inliers = Correspondences(pixels, points, np.ones(3, np.float32), "network"), np.array([True, True, False])
+    pixels, points = (
+        np.array([[10.0, 10], [20, 20], [30, 5]]),
+        np.array([[-1.0, 0, 4], [0, 0, 4], [1, 1, 4]]),
+    )
+    matches, inliers = (
+        Correspondences(pixels, points, np.ones(3, np.float32), "network"),
+        np.array([True, True, False]),
+    )
     view = View(np.full((48, 64), 7, np.uint8), robot.camera)
     graph.localizer.localize = lambda *inputs: Localization(
-        Status.OK, np.eye(4), np.eye(6), 0.95, "network", correspondences=matches, inliers=inliers, view=view
+        Status.OK,
+        np.eye(4),
+        np.eye(6),
+        0.95,
+        "network",
+        correspondences=matches,
+        inliers=inliers,
+        view=view,
     )
     graph.start()
     graph.answer(robot.send_image, 1.0)
     assert not made
     pictures = []
-    subscription = robot.create_subscription(Image, "debug/matches", pictures.append, qos_profile_sensor_data)
+    subscription = robot.create_subscription(
+        Image, "debug/matches", pictures.append, qos_profile_sensor_data
+    )
     stamps = iter(range(2, 100))
-    assert graph.until(lambda: pictures or graph.answer(robot.send_image, float(next(stamps))) is None)
+    assert graph.until(
+        lambda: pictures or graph.answer(robot.send_image, float(next(stamps))) is None
+    )
     shown = convert.image(pictures[0])
-    assert shown.shape == (118, 128, 3) and (shown[21, 21] == (60, 220, 60)).all()  # the first match, an inlier, twice as large
+    assert (
+        shown.shape == (118, 128, 3) and (shown[21, 21] == (60, 220, 60)).all()
+    )  # the first match, an inlier, twice as large
     robot.destroy_subscription(subscription)
     assert graph.until(lambda: not robot.count_subscribers("debug/matches"))
     made.clear()

@@ -34,7 +34,9 @@ def load(url: str = "") -> LoadMap.Request:
     return LoadMap.Request(map_url=url)
 
 
-def test_the_old_map_serves_until_the_new_one_is_ready_and_then_the_new_one_does(graph, robot, upstairs, tmp_path):
+def test_the_old_map_serves_until_the_new_one_is_ready_and_then_the_new_one_does(
+    graph, robot, upstairs, tmp_path
+):
     ready, new = threading.Event(), tmp_path / "upstairs.i2pmap"
     new.touch()
 
@@ -47,7 +49,11 @@ def test_the_old_map_serves_until_the_new_one_is_ready_and_then_the_new_one_does
     robot.create_subscription(PointCloud2, "map_points", clouds.append, graph.LATCHED)
     answer = robot.call_later(graph, LoadMap, "load_map", load(f"file://{new}"))
     graph.answer(robot.send_image, 1.0)
-    assert graph.until(lambda: robot.poses) and robot.poses[-1].header.frame_id == "map" and not answer.done()
+    assert (
+        graph.until(lambda: robot.poses)
+        and robot.poses[-1].header.frame_id == "map"
+        and not answer.done()
+    )
     ready.set()
     assert graph.until(answer.done) and answer.result().result == Answer.RESULT_SUCCESS
     graph.answer(robot.send_image, 1.1)
@@ -66,10 +72,23 @@ def test_a_map_that_cannot_be_loaded_changes_nothing_and_is_told(graph, robot, t
         raise MapError(f"{map_file} is truncated")
 
     graph.localizer.opens = opens
-    assert robot.call(graph, LoadMap, "load_map", load(str(broken))).result == Answer.RESULT_INVALID_MAP_DATA
-    assert graph.until(lambda: robot.said(f"'{broken}' was not loaded, and stub.i2pmap serves on: {broken} is truncated"))
-    assert robot.call(graph, LoadMap, "load_map", load("nowhere.i2pmap")).result == Answer.RESULT_MAP_DOES_NOT_EXIST
-    assert robot.call(graph, LoadMap, "load_map", load("http://x/y")).result == Answer.RESULT_MAP_DOES_NOT_EXIST
+    assert (
+        robot.call(graph, LoadMap, "load_map", load(str(broken))).result
+        == Answer.RESULT_INVALID_MAP_DATA
+    )
+    assert graph.until(
+        lambda: robot.said(
+            f"'{broken}' was not loaded, and stub.i2pmap serves on: {broken} is truncated"
+        )
+    )
+    assert (
+        robot.call(graph, LoadMap, "load_map", load("nowhere.i2pmap")).result
+        == Answer.RESULT_MAP_DOES_NOT_EXIST
+    )
+    assert (
+        robot.call(graph, LoadMap, "load_map", load("http://x/y")).result
+        == Answer.RESULT_MAP_DOES_NOT_EXIST
+    )
     assert graph.answer(robot.send_image, 1.0)["status"] == "OK"
 
 
@@ -110,7 +129,9 @@ def test_a_map_that_is_ready_only_after_cleanup_is_dropped(graph, robot, upstair
     ready.set()
     assert graph.until(answer.done) and answer.result().result == Answer.RESULT_UNDEFINED_FAILURE
     assert node.get_parameter("map_file").value == "stub.i2pmap"
-    assert robot.call(graph, LoadMap, "load_map").result == Answer.RESULT_UNDEFINED_FAILURE  # not configured
+    assert (
+        robot.call(graph, LoadMap, "load_map").result == Answer.RESULT_UNDEFINED_FAILURE
+    )  # not configured
 
 
 def room() -> PointCloud2:
@@ -122,7 +143,9 @@ def room() -> PointCloud2:
     return message
 
 
-def test_a_latched_cloud_becomes_the_map_and_is_compiled_only_once(graph, robot, tmp_path, monkeypatch):
+def test_a_latched_cloud_becomes_the_map_and_is_compiled_only_once(
+    graph, robot, tmp_path, monkeypatch
+):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     opened = []
     graph.localizer.opens = opened.append
@@ -135,15 +158,22 @@ def test_a_latched_cloud_becomes_the_map_and_is_compiled_only_once(graph, robot,
     compiled = CompiledMap.open(opened[0])
     assert compiled.frame_id == "site" and len(compiled.points) > 1000
     np.testing.assert_allclose(compiled.up, (0, 0, 1), atol=0.01)
-    assert graph.until(lambda: robot.count_publishers("status")) and graph.answer(robot.send_image, 1.0)["status"] == "OK"
+    assert (
+        graph.until(lambda: robot.count_publishers("status"))
+        and graph.answer(robot.send_image, 1.0)["status"] == "OK"
+    )
     graph.node.destroy_node()
-    monkeypatch.setattr("diff2i2p_ros.localizer.cloud_map.subprocess", None)  # nothing is compiled any more
+    monkeypatch.setattr(
+        "diff2i2p_ros.localizer.cloud_map.subprocess", None
+    )  # nothing is compiled any more
     graph.start(wait=False, map_file="", map_from_topic=True)
     assert graph.until(lambda: len(opened) == 2)
     assert opened[0] == opened[1]
 
 
-def test_a_cloud_that_is_no_map_is_refused_with_the_reason_and_another_one_is_waited_for(graph, robot, tmp_path, monkeypatch):
+def test_a_cloud_that_is_no_map_is_refused_with_the_reason_and_another_one_is_waited_for(
+    graph, robot, tmp_path, monkeypatch
+):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     graph.start(wait=False, map_file="", map_from_topic=True)
     publisher = robot.create_publisher(PointCloud2, "map_cloud", Graph.LATCHED)
@@ -163,10 +193,15 @@ def test_of_the_maps_made_of_clouds_those_used_last_are_kept(tmp_path):
         os.utime(path, (1e9 - age, 1e9 - age))
     (tmp_path / "something_else").touch()
     prune(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [*(f"{age}.i2pmap" for age in range(KEPT)), "something_else"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        *(f"{age}.i2pmap" for age in range(KEPT)),
+        "something_else",
+    ]
 
 
-def test_where_the_home_cannot_be_written_maps_are_kept_in_a_temporary_folder(tmp_path, monkeypatch):
+def test_where_the_home_cannot_be_written_maps_are_kept_in_a_temporary_folder(
+    tmp_path, monkeypatch
+):
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
@@ -174,12 +209,17 @@ def test_where_the_home_cannot_be_written_maps_are_kept_in_a_temporary_folder(tm
     assert folder.parent == tmp_path and folder.is_dir()
 
 
-@pytest.mark.parametrize("url, path", [("/maps/a.i2pmap", "/maps/a.i2pmap"), ("file:///maps/a b.i2pmap", "/maps/a b.i2pmap")])
+@pytest.mark.parametrize(
+    "url, path",
+    [("/maps/a.i2pmap", "/maps/a.i2pmap"), ("file:///maps/a b.i2pmap", "/maps/a b.i2pmap")],
+)
 def test_a_map_url_is_a_path_or_a_file_url(url, path):
     assert path_of(url) == path
 
 
-@pytest.mark.parametrize("url", ["", "http://host/a", "package://no_such_package/a", "package://", "package:///a"])
+@pytest.mark.parametrize(
+    "url", ["", "http://host/a", "package://no_such_package/a", "package://", "package:///a"]
+)
 def test_a_map_url_that_names_no_file_is_refused(url):
     with pytest.raises(MapUnavailable):
         path_of(url)

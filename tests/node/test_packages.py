@@ -13,14 +13,27 @@ ROSDEP = {
     "yaml": "python3-yaml",
 }  # fmt: skip
 FROM_PIP = {"rosbags"}
-NOT_IMPORTED = {"lifecycle_msgs", "rviz2", "diff2i2p_ros", "tf2_ros"}  # spoken over topics and services, or started
+NOT_IMPORTED = {
+    "lifecycle_msgs",
+    "rviz2",
+    "diff2i2p_ros",
+    "tf2_ros",
+}  # spoken over topics and services, or started
 
 
-@pytest.mark.parametrize("folder, package", [("ros2_ws/src/diff2i2p_ros", "diff2i2p_ros"), ("launch", "diff2i2p_bringup")])
+@pytest.mark.parametrize(
+    "folder, package",
+    [("ros2_ws/src/diff2i2p_ros", "diff2i2p_ros"), ("launch", "diff2i2p_bringup")],
+)
 def test_package_xml_names_what_the_sources_import(root, folder, package):
     sources = [path for path in (root / folder).rglob("*.py") if path.name != "setup.py"]
     assert sources
-    imported = {name for path in sources for name in roots(path)} - set(sys.stdlib_module_names) - FROM_PIP - {package}
+    imported = (
+        {name for path in sources for name in roots(path)}
+        - set(sys.stdlib_module_names)
+        - FROM_PIP
+        - {package}
+    )
     named = {depend.text for depend in xml.parse(root / folder / "package.xml").iter("exec_depend")}
     expected = {ROSDEP.get(name, name) for name in imported}
     assert expected <= named, "missing in package.xml"

@@ -10,7 +10,9 @@ from diff2i2p_ros.parameters import NodeConfig, params_file
 
 def test_the_shipped_parameters_file_is_the_one_the_dataclasses_give(root):
     shipped = (root / "launch/params/localizer.yaml").read_text()
-    assert shipped == params_file(NodeConfig(), Config()), "run `python -m diff2i2p_ros.parameters > launch/params/localizer.yaml`"
+    assert shipped == params_file(NodeConfig(), Config()), (
+        "run `python -m diff2i2p_ros.parameters > launch/params/localizer.yaml`"
+    )
 
 
 def test_the_file_holds_every_parameter_with_its_default_and_its_unit():
@@ -27,5 +29,11 @@ def test_the_file_holds_every_parameter_with_its_default_and_its_unit():
 
 
 def test_the_parameters_of_node_and_library_have_different_names():
-    names = [name.split(".")[0] for config in (NodeConfig(), Config()) for name, _, _ in parameters(config)]
-    assert not {name for name, _, _ in parameters(NodeConfig())} & set(names[len(list(parameters(NodeConfig()))) :])
+    names = [
+        name.split(".")[0]
+        for config in (NodeConfig(), Config())
+        for name, _, _ in parameters(config)
+    ]
+    assert not {name for name, _, _ in parameters(NodeConfig())} & set(
+        names[len(list(parameters(NodeConfig()))) :]
+    )

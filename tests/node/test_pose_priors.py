@@ -31,7 +31,9 @@ def say_where(graph, robot):
 
     def say(T_map_base: np.ndarray, frame_id: str = "map") -> None:
         assert graph.until(publisher.get_subscription_count)
-        publisher.publish(convert.pose_with_covariance(T_map_base, np.eye(6), Header(frame_id=frame_id)))
+        publisher.publish(
+            convert.pose_with_covariance(T_map_base, np.eye(6), Header(frame_id=frame_id))
+        )
         graph.spin(0.1)
 
     say.publisher = publisher
@@ -50,7 +52,9 @@ def test_initialpose_is_looked_at_first_through_the_mounting_of_the_camera(graph
     graph.answer(robot.send_image, 1.1)
     np.testing.assert_allclose(graph.localizer.priors[1], here(2.3), atol=1e-9)
     graph.answer(robot.send_image, 1.2)
-    np.testing.assert_allclose(graph.localizer.priors[2], graph.localizer.T_map_camera, atol=1e-9)  # and then it has served
+    np.testing.assert_allclose(
+        graph.localizer.priors[2], graph.localizer.T_map_camera, atol=1e-9
+    )  # and then it has served
 
 
 def test_without_a_robot_initialpose_is_the_cameras_own(graph, robot, say_where):
@@ -123,11 +127,18 @@ def test_a_guess_that_never_helps_is_dropped(graph, robot, say_where):
     assert not robot.poses
 
 
-@pytest.mark.parametrize("spoil, reason", [("frame", "is in odom, not in map"), ("quaternion", "is no pose"), ("nan", "is no pose")])
-def test_an_initialpose_that_cannot_be_used_is_refused_with_the_reason(graph, robot, say_where, spoil, reason):
+@pytest.mark.parametrize(
+    "spoil, reason",
+    [("frame", "is in odom, not in map"), ("quaternion", "is no pose"), ("nan", "is no pose")],
+)
+def test_an_initialpose_that_cannot_be_used_is_refused_with_the_reason(
+    graph, robot, say_where, spoil, reason
+):
     graph.start()
     assert graph.until(say_where.publisher.get_subscription_count)
-    message = convert.pose_with_covariance(here(), np.eye(6), Header(frame_id="odom" if spoil == "frame" else "map"))
+    message = convert.pose_with_covariance(
+        here(), np.eye(6), Header(frame_id="odom" if spoil == "frame" else "map")
+    )
     if spoil == "quaternion":
         message.pose.pose.orientation.w = 0.0
     if spoil == "nan":
@@ -159,7 +170,13 @@ def test_the_last_pose_of_another_map_and_a_damaged_file_are_of_no_use(tmp_path)
         kept.keep(here())
         assert (LastPose(str(file), site, print).read() is not None) == (site == "downstairs")
     good = json.loads(file.read_text())
-    for damage in ("", "[]", "null", json.dumps(good)[:40], json.dumps(good | {"T_map_camera": [[1, 2], [3]]})):
+    for damage in (
+        "",
+        "[]",
+        "null",
+        json.dumps(good)[:40],
+        json.dumps(good | {"T_map_camera": [[1, 2], [3]]}),
+    ):
         file.write_text(damage)
         assert LastPose(str(file), "downstairs", lambda *words: said.append(words)).read() is None
         assert "cannot be read" in said.pop()[1]
@@ -178,7 +195,9 @@ def test_the_last_pose_is_written_seldom_and_whole_and_at_the_end(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["pose.json"]
 
 
-def test_a_last_pose_that_cannot_be_written_is_told_and_nothing_else_happens(graph, robot, tmp_path):
+def test_a_last_pose_that_cannot_be_written_is_told_and_nothing_else_happens(
+    graph, robot, tmp_path
+):
     (tmp_path / "file").touch()
     graph.start(last_pose_file=str(tmp_path / "file" / "pose.json"))
     assert graph.answer(robot.send_image, 1.0)["status"] == "OK"

@@ -66,7 +66,9 @@ def localizer(monkeypatch):
 def bare_map(tmp_path_factory):
     """A compiled map without looks, made without weights: nothing can match images to it."""
     cloud = convert.cloud(room())
-    return compile_map(cloud, tmp_path_factory.mktemp("map") / "site.i2pmap", up=np.array([0.0, 0, 1]))
+    return compile_map(
+        cloud, tmp_path_factory.mktemp("map") / "site.i2pmap", up=np.array([0.0, 0, 1])
+    )
 
 
 @pytest.fixture
@@ -84,30 +86,43 @@ def test_a_camera_and_a_map_become_verified_poses_and_a_parameters_file_that_say
     told = capfd.readouterr().out
     assert "It works: the poses of 10 of 10 images were verified, median confidence 0.97" in told
     text = (tmp_path / "site/localizer.yaml").read_text()
-    assert "image:=/front/image_raw camera_info:=/front/camera_info" in text and "image:=/front/image_raw" in told
+    assert (
+        "image:=/front/image_raw camera_info:=/front/camera_info" in text
+        and "image:=/front/image_raw" in told
+    )
     values = yaml.safe_load(text)["/**"]["ros__parameters"]
     expected = {"map_file": str(map_file), "tf_mode": "map_odom", "image_transport": "raw"}
     assert {name: values[name] for name in expected} == expected
     assert (tmp_path / "site/last_pose.json").is_file()
 
 
-def test_poses_that_do_not_verify_are_told_with_what_may_be_wrong(camera_process, localizer, map_file, tmp_path, capfd):
+def test_poses_that_do_not_verify_are_told_with_what_may_be_wrong(
+    camera_process, localizer, map_file, tmp_path, capfd
+):
     camera_process(image="/front/image_raw/compressed")
     localizer("NO_MATCHES")
     assert quickstart.main(["--map", str(map_file), "--out", str(tmp_path), *QUICK]) == 1
     told = capfd.readouterr().out
-    assert "No pose was verified;" in told and "too few correspondences" in told and "diff2i2p-train adapt" in told
+    assert (
+        "No pose was verified;" in told
+        and "too few correspondences" in told
+        and "diff2i2p-train adapt" in told
+    )
     values = yaml.safe_load((tmp_path / "localizer.yaml").read_text())["/**"]["ros__parameters"]
     assert values["tf_mode"] == "map_camera" and values["image_transport"] == "compressed"
 
 
-def test_a_map_that_the_localizer_cannot_use_is_told_by_its_own_words(camera_process, map_file, tmp_path, capfd):
+def test_a_map_that_the_localizer_cannot_use_is_told_by_its_own_words(
+    camera_process, map_file, tmp_path, capfd
+):
     camera_process(image="/front/image_raw")
     assert quickstart.main(["--map", str(map_file), "--out", str(tmp_path), *QUICK]) == 1
     assert "No image was answered: nothing can match images" in capfd.readouterr().out
 
 
-def test_what_is_missing_before_the_start_is_one_sentence_and_code_2(camera_process, map_file, tmp_path, capfd):
+def test_what_is_missing_before_the_start_is_one_sentence_and_code_2(
+    camera_process, map_file, tmp_path, capfd
+):
     assert quickstart.main(["--map", str(tmp_path / "none.pcd"), *QUICK]) == 2
     assert "there is no" in capfd.readouterr().err
     assert quickstart.main(["--map", str(map_file), *QUICK, "--patience", "0.1"]) == 2
@@ -118,14 +133,21 @@ def test_what_is_missing_before_the_start_is_one_sentence_and_code_2(camera_proc
 
 
 def test_every_reason_for_no_pose_has_a_remedy():
-    assert quickstart.REMEDIES.keys() == {status.name for status in Status} - {"OK"} | {"UNUSABLE_IMAGE"}
+    assert quickstart.REMEDIES.keys() == {status.name for status in Status} - {"OK"} | {
+        "UNUSABLE_IMAGE"
+    }
 
 
 def test_the_weights_are_those_that_the_map_was_compiled_with(map_file, monkeypatch):
     def asked(path, weights: str = ""):
-        return quickstart.weights_of(quickstart._options(["--map", str(path), "--weights", weights]))
+        return quickstart.weights_of(
+            quickstart._options(["--map", str(path), "--weights", weights])
+        )
 
-    monkeypatch.setattr("diff2i2p.weights.shipped_weights", lambda: {GENERIC: {"sha256": "1"}, "office": {"sha256": "2"}})
+    monkeypatch.setattr(
+        "diff2i2p.weights.shipped_weights",
+        lambda: {GENERIC: {"sha256": "1"}, "office": {"sha256": "2"}},
+    )
     assert asked(map_file) == "" and asked("site.ply") == GENERIC
     compiled = CompiledMap.open(map_file)
     replace(compiled, header=compiled.header | {"weights_sha256": "2"}).save()
@@ -195,8 +217,20 @@ def quickstart_process(map_file, tmp_path):
     processes = []
 
     def start(*options: str) -> subprocess.Popen:
-        command = [sys.executable, "-c", script, LOCALIZER % "OK", "--map", str(map_file), "--out", str(tmp_path), *options]
-        processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        command = [
+            sys.executable,
+            "-c",
+            script,
+            LOCALIZER % "OK",
+            "--map",
+            str(map_file),
+            "--out",
+            str(tmp_path),
+            *options,
+        ]
+        processes.append(
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        )
         return processes[-1]
 
     yield start
@@ -211,16 +245,22 @@ def live_camera(robot):
     robot.create_timer(0.05, lambda: robot.send_info() or robot.send_image(float(next(stamps))))
 
 
-def test_a_second_localizer_in_the_same_namespace_is_not_started(graph, live_camera, quickstart_process):
+def test_a_second_localizer_in_the_same_namespace_is_not_started(
+    graph, live_camera, quickstart_process
+):
     graph.start(wait=False)
     process = quickstart_process(*QUICK)
     assert graph.until(lambda: process.poll() is not None)
     assert process.returncode == 2 and "a localizer is running already" in process.stderr.read()
 
 
-def test_it_runs_on_until_it_is_interrupted(graph, robot, live_camera, quickstart_process, tmp_path):
+def test_it_runs_on_until_it_is_interrupted(
+    graph, robot, live_camera, quickstart_process, tmp_path
+):
     process = quickstart_process(*QUICK[:-1])
-    assert graph.until(lambda: (tmp_path / "localizer.yaml").is_file() or process.poll() is not None)
+    assert graph.until(
+        lambda: (tmp_path / "localizer.yaml").is_file() or process.poll() is not None
+    )
     assert graph.until(lambda: len(robot.answers) > 15 or process.poll() is not None)
     assert process.poll() is None, process.communicate()
     process.send_signal(signal.SIGINT)

@@ -36,7 +36,9 @@ def play(graph):
     processes = []
 
     def start(**parameters) -> subprocess.Popen:
-        settings = [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
+        settings = [
+            word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")
+        ]
         command = [sys.executable, "-m", "diff2i2p_ros.replay_node", "--ros-args", *settings]
         processes.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True))
         return processes[-1]
@@ -56,11 +58,17 @@ def heard(graph, robot):
     return heard
 
 
-def test_every_frame_of_a_sequence_arrives_with_its_stamp_and_its_camera(graph, play, heard, sequence):
+def test_every_frame_of_a_sequence_arrives_with_its_stamp_and_its_camera(
+    graph, play, heard, sequence
+):
     play(sequence=sequence, start=1, stop=5, rate=10.0)
     assert graph.until(lambda: len(heard["image"]) == 4 == len(heard["camera_info"]))
-    np.testing.assert_allclose([convert.seconds(m.header.stamp) for m in heard["image"]], STAMPS[1:5])
-    np.testing.assert_allclose([convert.image(m).mean() for m in heard["image"]], [30, 60, 90, 120], atol=2)
+    np.testing.assert_allclose(
+        [convert.seconds(m.header.stamp) for m in heard["image"]], STAMPS[1:5]
+    )
+    np.testing.assert_allclose(
+        [convert.image(m).mean() for m in heard["image"]], [30, 60, 90, 120], atol=2
+    )
     assert convert.camera(heard["camera_info"][0]) == graph.robot.camera
 
 
@@ -68,7 +76,9 @@ def test_compressed_images_are_the_files_bytes(graph, play, heard, sequence):
     play(sequence=sequence, image_transport="compressed", rate=10.0)
     assert graph.until(lambda: len(heard["image/compressed"]) == 6)
     files = sorted((sequence / "rgb").iterdir())
-    assert [bytes(m.data) for m in heard["image/compressed"]] == [path.read_bytes() for path in files]
+    assert [bytes(m.data) for m in heard["image/compressed"]] == [
+        path.read_bytes() for path in files
+    ]
 
 
 def test_a_loop_jumps_back_and_the_clock_with_it(graph, play, heard, sequence):
@@ -81,7 +91,9 @@ def test_a_loop_jumps_back_and_the_clock_with_it(graph, play, heard, sequence):
     assert process.wait(10) == 0
 
 
-def test_in_lockstep_a_slow_node_answers_every_image_and_the_replay_ends(graph, play, robot, sequence):
+def test_in_lockstep_a_slow_node_answers_every_image_and_the_replay_ends(
+    graph, play, robot, sequence
+):
     graph.localizer.seconds = 0.2
     graph.start(wait=False)
     process = play(sequence=sequence, lockstep=True, rate=100.0)
@@ -96,17 +108,35 @@ def test_odometry_drifts_by_the_share_asked_for_and_gives_map_to_odom(graph, pla
     assert graph.until(lambda: len(robot.answers) == 6 and robot.transforms)
 
     def odom_moved() -> float:
-        return np.linalg.norm(convert.matrix(robot.transforms[-1].transform)[:3, 3] - graph.localizer.T_map_camera[:3, 3])
+        return np.linalg.norm(
+            convert.matrix(robot.transforms[-1].transform)[:3, 3]
+            - graph.localizer.T_map_camera[:3, 3]
+        )
 
-    assert graph.until(lambda: odom_moved() == pytest.approx(0.5 * 1.1))  # the camera is found at one place, odometry went 10 % too far
+    assert graph.until(
+        lambda: odom_moved() == pytest.approx(0.5 * 1.1)
+    )  # the camera is found at one place, odometry went 10 % too far
 
 
-def test_raw_images_of_a_usual_size_and_rate_get_through_the_shipped_dds_profile(graph, play, robot, tmp_path):
+def test_raw_images_of_a_usual_size_and_rate_get_through_the_shipped_dds_profile(
+    graph, play, robot, tmp_path
+):
     camera = Camera(640, 480, (500.0, 500.0, 319.5, 239.5))
     noise = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
-    write_sequence(tmp_path / "vga", camera, [noise] * 30, np.arange(1, 31) / 30, np.tile(np.eye(4), (30, 1, 1)))
+    write_sequence(
+        tmp_path / "vga",
+        camera,
+        [noise] * 30,
+        np.arange(1, 31) / 30,
+        np.tile(np.eye(4), (30, 1, 1)),
+    )
     images = []
-    robot.create_subscription(Image, "image", images.append, QoSProfile(depth=30, reliability=ReliabilityPolicy.BEST_EFFORT))
+    robot.create_subscription(
+        Image,
+        "image",
+        images.append,
+        QoSProfile(depth=30, reliability=ReliabilityPolicy.BEST_EFFORT),
+    )
     robot.create_subscription(CameraInfo, "camera_info", lambda message: None, 10)
     process = play(sequence=tmp_path / "vga")
     assert graph.until(lambda: process.poll() is not None) and process.returncode == 0
@@ -114,14 +144,20 @@ def test_raw_images_of_a_usual_size_and_rate_get_through_the_shipped_dds_profile
 
 
 @pytest.mark.parametrize("storage", [StoragePlugin.SQLITE3, StoragePlugin.MCAP])
-def test_a_bag_is_replayed_byte_by_byte_at_the_speed_asked_for(graph, play, heard, tmp_path, storage):
+def test_a_bag_is_replayed_byte_by_byte_at_the_speed_asked_for(
+    graph, play, heard, tmp_path, storage
+):
     write_bag(tmp_path / "bag", storage, graph.robot.camera)
     play(bag=tmp_path / "bag", rate=0.25)
     assert graph.until(lambda: heard["image"])
     began = time.monotonic()
     assert graph.until(lambda: len(heard["image"]) == 5 == len(heard["camera_info"]))
-    assert time.monotonic() - began > 0.8  # 1.6 s at this rate, 0.4 s as recorded: a busy machine takes longer, never less
-    np.testing.assert_allclose([convert.seconds(m.header.stamp) for m in heard["image"]], STAMPS[:5])
+    assert (
+        time.monotonic() - began > 0.8
+    )  # 1.6 s at this rate, 0.4 s as recorded: a busy machine takes longer, never less
+    np.testing.assert_allclose(
+        [convert.seconds(m.header.stamp) for m in heard["image"]], STAMPS[:5]
+    )
     np.testing.assert_array_equal(convert.image(heard["image"][2]), shade(2))
 
 
@@ -209,7 +245,9 @@ def test_its_topics_are_those_that_the_interface_page_tells(graph, sequence, tra
 
 def test_tf_static_of_a_bag_without_qos_profiles_is_latched_as_tf2_wants_it(graph, robot, tmp_path):
     store = get_typestore(Stores.ROS2_JAZZY)
-    mount = TFMessage(transforms=[convert.transform(np.eye(4), convert.stamp(0.0), "base_link", "eye")])
+    mount = TFMessage(
+        transforms=[convert.transform(np.eye(4), convert.stamp(0.0), "base_link", "eye")]
+    )
     with Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.MCAP) as bag:
         for topic in ("/tf", "/tf_static", "/robot1/tf_static"):
             connection = bag.add_connection(topic, "tf2_msgs/msg/TFMessage", typestore=store)
@@ -217,7 +255,9 @@ def test_tf_static_of_a_bag_without_qos_profiles_is_latched_as_tf2_wants_it(grap
     source = BagSource(robot, tmp_path / "bag")
 
     def durability(topic: str) -> set[str]:
-        return {info.qos_profile.durability.name for info in robot.get_publishers_info_by_topic(topic)}
+        return {
+            info.qos_profile.durability.name for info in robot.get_publishers_info_by_topic(topic)
+        }
 
     assert durability("/tf_static") == durability("/robot1/tf_static") == {"TRANSIENT_LOCAL"}
     assert "VOLATILE" in durability("/tf") and source.is_heard

@@ -18,7 +18,9 @@ def policy(root) -> dict[str, set[str]]:
     for group in tree.iter():
         for verb in {"publish", "subscribe", "reply"} & set(group.attrib):
             assert group.attrib[verb] == "ALLOW"
-            allowed.setdefault(verb, set()).update(f"/{entry.text}".replace("/~", "/localizer") for entry in group)
+            allowed.setdefault(verb, set()).update(
+                f"/{entry.text}".replace("/~", "/localizer") for entry in group
+            )
     return allowed
 
 

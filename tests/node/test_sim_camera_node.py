@@ -48,11 +48,28 @@ class Scene:
 
     def start(self, **parameters) -> SimCameraNode:
         """Start small and fast, and wait until the two hear each other."""
-        settings = {"world": str(WORLDS / "office.sdf"), "robot": str(WORLDS / "robot.sdf"), "start": "2.0 3.9 0.0"}
-        settings |= {"image_width": 64, "speed": 5.0, "rate": 5.0, "odometry.noise": 0.0} | parameters
-        self.node = SimCameraNode(open_world, parameter_overrides=[Parameter(name, value=value) for name, value in settings.items()])
+        settings = {
+            "world": str(WORLDS / "office.sdf"),
+            "robot": str(WORLDS / "robot.sdf"),
+            "start": "2.0 3.9 0.0",
+        }
+        settings |= {
+            "image_width": 64,
+            "speed": 5.0,
+            "rate": 5.0,
+            "odometry.noise": 0.0,
+        } | parameters
+        self.node = SimCameraNode(
+            open_world,
+            parameter_overrides=[Parameter(name, value=value) for name, value in settings.items()],
+        )
         self.executor.add_node(self.node)
-        assert self.until(lambda: all(self.node.count_subscribers(name) and self.user.count_publishers(name) for name in TOPICS))
+        assert self.until(
+            lambda: all(
+                self.node.count_subscribers(name) and self.user.count_publishers(name)
+                for name in TOPICS
+            )
+        )
         return self.node
 
     def publish(self, topic: str, message, until) -> None:
@@ -68,7 +85,9 @@ class Scene:
 
     def set(self, **parameters) -> str:
         """Change parameters; why that was refused, or nothing."""
-        return self.node.set_parameters([Parameter(name, value=value) for name, value in parameters.items()])[0].reason
+        return self.node.set_parameters(
+            [Parameter(name, value=value) for name, value in parameters.items()]
+        )[0].reason
 
 
 @pytest.fixture
@@ -88,25 +107,46 @@ def test_image_calibration_odometry_truth_tf_and_clock_belong_together(scene):
     assert scene.until(lambda: scene.heard["image"])
     image = scene.heard["image"][0]
     stamp = image.header.stamp
-    assert scene.until(lambda: node.now > convert.seconds(stamp) + 0.1)  # what belongs to it has come
+    assert scene.until(
+        lambda: node.now > convert.seconds(stamp) + 0.1
+    )  # what belongs to it has come
     info = next(info for info in scene.heard["camera_info"] if info.header.stamp == stamp)
-    assert (image.width, image.height, image.header.frame_id) == (64, 48, "camera") == (info.width, info.height, info.header.frame_id)
+    assert (
+        (image.width, image.height, image.header.frame_id)
+        == (64, 48, "camera")
+        == (info.width, info.height, info.header.frame_id)
+    )
     assert info.k[0] == pytest.approx(46, abs=0.1) and convert.image(image).std() > 20
     for topic, frame in (("odometry", "odom"), ("ground_truth", "map")):
         (message,) = [message for message in scene.heard[topic] if message.header.stamp == stamp]
         assert (message.header.frame_id, message.child_frame_id) == (frame, "base_link")
     assert any(clock.clock == stamp for clock in scene.heard["/clock"])
-    assert any(t.header.stamp == stamp and t.child_frame_id == "base_link" for m in scene.heard["/tf"] for t in m.transforms)
-    assert convert.matrix(scene.heard["ground_truth"][0].pose.pose)[:2, 3] == pytest.approx((2.0, 3.9))
+    assert any(
+        t.header.stamp == stamp and t.child_frame_id == "base_link"
+        for m in scene.heard["/tf"]
+        for t in m.transforms
+    )
+    assert convert.matrix(scene.heard["ground_truth"][0].pose.pose)[:2, 3] == pytest.approx(
+        (2.0, 3.9)
+    )
 
 
 def test_who_comes_late_hears_where_the_camera_is_mounted(scene):
     scene.start()
     heard = []
-    scene.user.create_subscription(TFMessage, "/tf_static", heard.append, QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
+    scene.user.create_subscription(
+        TFMessage,
+        "/tf_static",
+        heard.append,
+        QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL),
+    )
     assert scene.until(lambda: heard)
     (mount,) = heard[0].transforms
-    assert (mount.header.frame_id, mount.child_frame_id, mount.transform.translation.z) == ("base_link", "camera", 1.0)
+    assert (mount.header.frame_id, mount.child_frame_id, mount.transform.translation.z) == (
+        "base_link",
+        "camera",
+        1.0,
+    )
 
 
 def test_a_compressed_image_is_made_for_who_wants_one(scene):
@@ -121,11 +161,25 @@ def test_an_rgbd_camera_tells_the_depth_of_each_image(scene):
     node = scene.start(depth=True)
     heard = []
     scene.user.create_subscription(Image, "depth", heard.append, 10)
-    assert scene.until(lambda: {str(depth.header) for depth in heard} & {str(image.header) for image in scene.heard["image"]})
-    depth = next(depth for depth in heard if any(depth.header == image.header for image in scene.heard["image"]))
+    assert scene.until(
+        lambda: (
+            {str(depth.header) for depth in heard}
+            & {str(image.header) for image in scene.heard["image"]}
+        )
+    )
+    depth = next(
+        depth
+        for depth in heard
+        if any(depth.header == image.header for image in scene.heard["image"])
+    )
     assert (depth.width, depth.height, depth.encoding) == (64, 48, "32FC1")
-    camera, simulation = node.simulation.robot.camera.resized(64), node.simulation  # which stands still
-    np.testing.assert_array_equal(convert.depth(depth), simulation.world.render(camera, simulation.T_map_camera)[1][0])
+    camera, simulation = (
+        node.simulation.robot.camera.resized(64),
+        node.simulation,
+    )  # which stands still
+    np.testing.assert_array_equal(
+        convert.depth(depth), simulation.world.render(camera, simulation.T_map_camera)[1][0]
+    )
 
 
 def test_a_camera_without_depth_offers_none(scene):
@@ -152,7 +206,11 @@ def test_a_goal_is_driven_to(scene):
 
 def test_a_kidnapping_moves_the_robot_and_leaves_its_odometry(scene):
     node = scene.start()
-    scene.publish("kidnap", PoseStamped(pose=convert.pose(Place(2.8, 0.9, 1.0).matrix)), until=lambda: node.simulation.place.y == 0.9)
+    scene.publish(
+        "kidnap",
+        PoseStamped(pose=convert.pose(Place(2.8, 0.9, 1.0).matrix)),
+        until=lambda: node.simulation.place.y == 0.9,
+    )
     assert node.simulation.place.yaw == pytest.approx(1.0)
     assert node.simulation.odometry == Place(0.0, 0.0, 0.0)
 
@@ -161,7 +219,9 @@ def test_time_stands_still_while_paused(scene):
     node = scene.start()
     assert not scene.set(paused=True)
     then, places = node.now, len(scene.heard["ground_truth"])
-    assert not scene.until(lambda: node.now > then or len(scene.heard["ground_truth"]) > places + 1, seconds=0.5)
+    assert not scene.until(
+        lambda: node.now > then or len(scene.heard["ground_truth"]) > places + 1, seconds=0.5
+    )
     assert not scene.set(paused=False)
     assert scene.until(lambda: node.now > then)
 
@@ -173,9 +233,13 @@ def test_in_lockstep_time_waits_for_the_answer_and_a_lost_image_is_sent_again(sc
     assert first.header.stamp == again.header.stamp and first.data == again.data
     stamp = convert.text(first.header.stamp)
     answer = String(data=f'{{"stamp": "{stamp}"}}')
-    scene.publish("status", answer, until=lambda: node.now > convert.seconds(first.header.stamp) + 0.1)
+    scene.publish(
+        "status", answer, until=lambda: node.now > convert.seconds(first.header.stamp) + 0.1
+    )
     assert scene.until(lambda: scene.heard["image"][-1].header.stamp != first.header.stamp)
-    assert convert.seconds(scene.heard["image"][-1].header.stamp) == pytest.approx(convert.seconds(first.header.stamp) + 0.2)
+    assert convert.seconds(scene.heard["image"][-1].header.stamp) == pytest.approx(
+        convert.seconds(first.header.stamp) + 0.2
+    )
 
 
 def test_odometry_may_come_late_to_tf_or_never(scene):
@@ -217,7 +281,10 @@ def test_a_change_that_cannot_be_is_refused_with_the_reason(scene, change, reaso
     "arguments, sentence",
     [
         ([], "name what to simulate"),
-        (["-p", "world:=absent.sdf", "-p", f"robot:={WORLDS / 'robot.sdf'}"], "cannot read the world absent.sdf"),
+        (
+            ["-p", "world:=absent.sdf", "-p", f"robot:={WORLDS / 'robot.sdf'}"],
+            "cannot read the world absent.sdf",
+        ),
     ],
 )
 def test_a_node_that_cannot_start_says_why_in_one_sentence(arguments, sentence, capfd):
@@ -242,7 +309,11 @@ def test_gazebo_is_bridged_to_the_same_topics(scene):
         name = "/" + topic["ros_topic_name"].lstrip("/")
         assert topic["ros_type_name"] in types[name]
     robot = (WORLDS / "robot.sdf").read_text()
-    assert [t["gz_topic_name"] for t in bridge if t["gz_topic_name"] != "/clock" and f">{t['gz_topic_name'][1:]}<" not in robot] == []
+    assert [
+        t["gz_topic_name"]
+        for t in bridge
+        if t["gz_topic_name"] != "/clock" and f">{t['gz_topic_name'][1:]}<" not in robot
+    ] == []
 
 
 def test_its_topics_are_those_that_the_interface_page_tells(scene):
@@ -263,7 +334,11 @@ def test_its_topics_are_those_that_the_interface_page_tells(scene):
 
 
 def test_truth_and_odometry_part_by_the_drift(scene):
-    node = scene.start(speed=20.0, waypoints="2.2 2.6", **{"odometry.drift": 0.2, "odometry.turn_drift": 0.0})
+    node = scene.start(
+        speed=20.0, waypoints="2.2 2.6", **{"odometry.drift": 0.2, "odometry.turn_drift": 0.0}
+    )
     assert scene.until(lambda: node.simulation.place.y < 2.9)
     driven = np.hypot(node.simulation.odometry.x, node.simulation.odometry.y)
-    assert driven == pytest.approx(1.2 * np.hypot(node.simulation.place.x - 2.0, node.simulation.place.y - 3.9), rel=1e-6)
+    assert driven == pytest.approx(
+        1.2 * np.hypot(node.simulation.place.x - 2.0, node.simulation.place.y - 3.9), rel=1e-6
+    )

@@ -7,7 +7,16 @@ from scipy.spatial.transform import Rotation
 
 from diff2i2p_sim.robot.model import Robot, RobotError
 from diff2i2p_sim.robot.pilot import Pilot
-from diff2i2p_sim.robot.simulation import BODY, OdometryConfig, Place, Simulation, SimulationError, numbers, open_simulation, place_of
+from diff2i2p_sim.robot.simulation import (
+    BODY,
+    OdometryConfig,
+    Place,
+    Simulation,
+    SimulationError,
+    numbers,
+    open_simulation,
+    place_of,
+)
 from diff2i2p_sim.world import World
 
 EXACT = OdometryConfig(drift=0.0, turn_drift=0.0, noise=0.0)
@@ -37,15 +46,24 @@ def test_the_shipped_robot_looks_ahead_from_its_mast(robot):
     assert (robot.camera.width, robot.camera.height) == (320, 240)
     assert robot.camera.K == pytest.approx((230, 230, 159.5, 119.5), abs=0.1)
     np.testing.assert_allclose(robot.T_base_camera @ [0, 0, 1, 1], [1, 0, 1, 1], atol=1e-12)
-    assert (robot.odom_frame, robot.base_frame, robot.camera_frame) == ("odom", "base_link", "camera")
+    assert (robot.odom_frame, robot.base_frame, robot.camera_frame) == (
+        "odom",
+        "base_link",
+        "camera",
+    )
     x, y, z, *quaternion = robot.mount.values()
     assert (x, y, z) == (0, 0, 1)
-    np.testing.assert_allclose(Rotation.from_quat(quaternion).as_matrix(), robot.T_base_camera[:3, :3], atol=1e-12)
+    np.testing.assert_allclose(
+        Rotation.from_quat(quaternion).as_matrix(), robot.T_base_camera[:3, :3], atol=1e-12
+    )
 
 
 def test_both_simulators_drift_alike(worlds):
     text = (worlds / "robot.sdf").read_text()
-    true, believed = text.split("<radius>")[-1].split("<")[0], text.split("<wheel_radius>")[1].split("<")[0]
+    true, believed = (
+        text.split("<radius>")[-1].split("<")[0],
+        text.split("<wheel_radius>")[1].split("<")[0],
+    )
     assert float(believed) / float(true) == pytest.approx(1 + OdometryConfig().drift)
 
 
@@ -85,7 +103,10 @@ def test_an_arc_is_driven_as_an_arc():
 def test_walls_stop_it_and_it_can_turn_away(simulation):
     for _ in range(200):
         simulation.step(0.1, 0.6, 0.0, EXACT)
-    assert simulation.floor.clearance_at(np.array([[simulation.place.x, simulation.place.y]]))[0] >= BODY
+    assert (
+        simulation.floor.clearance_at(np.array([[simulation.place.x, simulation.place.y]]))[0]
+        >= BODY
+    )
     before = simulation.place
     for _ in range(30):
         simulation.step(0.1, 0.0, 1.2, EXACT)
@@ -176,5 +197,7 @@ def test_what_is_to_be_simulated_must_be_named(worlds):
 
 
 def test_another_day_is_another_world_with_the_same_walls(world, worlds):
-    other = open_simulation(lambda path: world, str(worlds / "office.sdf"), str(worlds / "robot.sdf"), 1, "", 0).world
+    other = open_simulation(
+        lambda path: world, str(worlds / "office.sdf"), str(worlds / "robot.sdf"), 1, "", 0
+    ).world
     assert other != world and other.rooms == world.rooms

@@ -18,12 +18,17 @@ def at(seconds: float) -> Time:
     return Time(nanoseconds=round(seconds * 1e9))
 
 
-def transform(parent: str, child: str, seconds: float = 0.0, x: float = 0.0, yaw: float = 0.0) -> TransformStamped:
+def transform(
+    parent: str, child: str, seconds: float = 0.0, x: float = 0.0, yaw: float = 0.0
+) -> TransformStamped:
     message = TransformStamped(child_frame_id=child)
     message.header.frame_id = parent
     message.header.stamp = at(seconds).to_msg()
     message.transform.translation.x = x
-    message.transform.rotation.z, message.transform.rotation.w = math.sin(yaw / 2), math.cos(yaw / 2)
+    message.transform.rotation.z, message.transform.rotation.w = (
+        math.sin(yaw / 2),
+        math.cos(yaw / 2),
+    )
     return message
 
 
@@ -100,7 +105,11 @@ def test_clearing_keeps_static_transforms_only(buffer):
 
 
 def test_malformed_transforms_are_ignored(buffer):
-    for broken in (transform("map", "odom", 12, x=math.nan), transform("odom", "odom", 12), TransformStamped()):
+    for broken in (
+        transform("map", "odom", 12, x=math.nan),
+        transform("odom", "odom", 12),
+        TransformStamped(),
+    ):
         buffer.set_transform(broken, "test")
     assert buffer.lookup_transform("map", "odom", Time()).header.stamp == at(11).to_msg()
 
@@ -126,13 +135,17 @@ for tick in range(10_000):
 """
 
 
-def test_transforms_of_another_process_arrive_and_late_listeners_get_the_static_ones(ros, spin_until):
+def test_transforms_of_another_process_arrive_and_late_listeners_get_the_static_ones(
+    ros, spin_until
+):
     elsewhere = subprocess.Popen([sys.executable, "-c", BROADCAST, str(Path(__file__).parent)])
     try:
         for name in ("first", "late"):
             node, buffer = ros.create_node(name), tf2_ros.Buffer()
             listener = tf2_ros.TransformListener(buffer, node)
-            assert spin_until(lambda buffer=buffer: buffer.can_transform("map", "camera", Time()), node)
+            assert spin_until(
+                lambda buffer=buffer: buffer.can_transform("map", "camera", Time()), node
+            )
             found = buffer.lookup_transform("map", "camera", Time())
             assert found.transform.translation.x == found.header.stamp.sec - 1 + 0.5
             listener.unregister()

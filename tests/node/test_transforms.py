@@ -34,7 +34,9 @@ def T_map_odom(robot) -> np.ndarray:
 def started(graph, robot):
     """The node in map_odom mode, hearing the robot's odometry."""
     graph.start(tf_mode="map_odom", transform_tolerance=0.5)
-    assert graph.until(lambda: robot.tf.get_subscription_count() >= 2)  # the node and the robot itself
+    assert graph.until(
+        lambda: robot.tf.get_subscription_count() >= 2
+    )  # the node and the robot itself
     return graph
 
 
@@ -43,8 +45,13 @@ def test_map_to_odom_uses_the_odometry_at_the_stamp_of_the_image_not_the_latest(
         robot.send_odometry(seconds, odometry(x=seconds))
     started.answer(robot.send_image, 10.25)
     assert started.until(lambda: robot.transforms)
-    assert (robot.transforms[-1].header.frame_id, robot.transforms[-1].child_frame_id) == ("map", "odom")
-    np.testing.assert_allclose(T_map_odom(robot) @ odometry(10.25), started.localizer.T_map_camera, atol=1e-9)
+    assert (robot.transforms[-1].header.frame_id, robot.transforms[-1].child_frame_id) == (
+        "map",
+        "odom",
+    )
+    np.testing.assert_allclose(
+        T_map_odom(robot) @ odometry(10.25), started.localizer.T_map_camera, atol=1e-9
+    )
 
 
 def test_a_fix_waits_for_odometry_that_comes_late(started, robot):
@@ -54,11 +61,15 @@ def test_a_fix_waits_for_odometry_that_comes_late(started, robot):
     robot.send_odometry(10.0, odometry(1.0))
     robot.send_odometry(11.0, odometry(2.0))
     assert started.until(lambda: robot.transforms)
-    np.testing.assert_allclose(T_map_odom(robot) @ odometry(1.5), started.localizer.T_map_camera, atol=1e-9)
+    np.testing.assert_allclose(
+        T_map_odom(robot) @ odometry(1.5), started.localizer.T_map_camera, atol=1e-9
+    )
 
 
 def test_an_odom_frame_that_never_moves_does_not_forbid_the_robot_to(started, robot):
-    StaticTransformBroadcaster(robot).sendTransform(convert.transform(np.eye(4), convert.stamp(0.0), "odom", "camera"))
+    StaticTransformBroadcaster(robot).sendTransform(
+        convert.transform(np.eye(4), convert.stamp(0.0), "odom", "camera")
+    )
     started.spin(0.3)
     for second in range(4):
         started.localizer.T_map_camera = odometry(float(second))
@@ -67,7 +78,9 @@ def test_an_odom_frame_that_never_moves_does_not_forbid_the_robot_to(started, ro
     assert started.until(lambda: robot.transforms and np.allclose(T_map_odom(robot), odometry(3.0)))
 
 
-def test_missing_odometry_is_said_on_diagnostics_and_the_pose_is_published_all_the_same(started, robot):
+def test_missing_odometry_is_said_on_diagnostics_and_the_pose_is_published_all_the_same(
+    started, robot
+):
     started.answer(robot.send_image, 10.5)
     assert started.until(lambda: robot.said("no odometry odom -> camera in TF"))
     assert robot.poses and not robot.transforms
@@ -100,10 +113,19 @@ def test_how_far_ahead_and_how_often_may_change_while_the_node_runs(started, rob
     started.answer(robot.send_image, now)
     assert started.until(lambda: robot.transforms)
     changes = {"transform_tolerance": 5.0, "broadcast_rate": 1.0}
-    assert all(answer.successful for answer in started.node.set_parameters([Parameter(name, value=v) for name, v in changes.items()]))
+    assert all(
+        answer.successful
+        for answer in started.node.set_parameters(
+            [Parameter(name, value=v) for name, v in changes.items()]
+        )
+    )
 
     def stamps() -> list[float]:
-        return [seconds for t in robot.transforms if (seconds := convert.seconds(t.header.stamp)) > now + 5.0]
+        return [
+            seconds
+            for t in robot.transforms
+            if (seconds := convert.seconds(t.header.stamp)) > now + 5.0
+        ]
 
     assert started.until(lambda: len(stamps()) >= 3)
     assert stamps()[2] - stamps()[1] > 0.5  # it was 0.05
@@ -129,7 +151,9 @@ def test_when_the_bag_starts_again_the_old_transform_and_old_odometry_are_forgot
     robot.send_odometry(3.1, odometry(7.0))
     started.answer(robot.send_image, 3.1)
     assert started.until(lambda: robot.transforms)
-    np.testing.assert_allclose(T_map_odom(robot) @ odometry(7.0), started.localizer.T_map_camera, atol=1e-9)
+    np.testing.assert_allclose(
+        T_map_odom(robot) @ odometry(7.0), started.localizer.T_map_camera, atol=1e-9
+    )
 
 
 def test_odometry_moves_the_prior_of_the_next_image(started, robot):
@@ -166,7 +190,9 @@ def test_while_the_localizer_is_busy_transforms_and_diagnostics_go_on(started, r
     robot.send_image(10.1)
     assert started.until(lambda: len(started.localizer.images) == 2)
     transforms, reports = len(robot.transforms), len(robot.diagnostics)
-    assert started.until(lambda: len(robot.transforms) > transforms + 3 and len(robot.diagnostics) > reports)
+    assert started.until(
+        lambda: len(robot.transforms) > transforms + 3 and len(robot.diagnostics) > reports
+    )
     assert len(robot.answers) == 1
 
 
@@ -175,12 +201,16 @@ def simulated(graph, robot):
     """The node in simulated time: simulated(seconds) sets it, and waits until the node knows."""
     graph.start(tf_mode="map_odom", transform_tolerance=0.5, use_sim_time=True)
     clock = robot.create_publisher(Clock, "/clock", 10)
-    assert graph.until(lambda: clock.get_subscription_count() and robot.tf.get_subscription_count() >= 2)
+    assert graph.until(
+        lambda: clock.get_subscription_count() and robot.tf.get_subscription_count() >= 2
+    )
 
     def set_time(seconds: float) -> None:
         message = Clock(clock=convert.stamp(seconds))
         now = graph.node.get_clock().now
-        assert graph.until(lambda: clock.publish(message) or graph.spin(0.02) or now().to_msg() == message.clock)
+        assert graph.until(
+            lambda: clock.publish(message) or graph.spin(0.02) or now().to_msg() == message.clock
+        )
 
     return set_time
 
@@ -197,7 +227,9 @@ def test_in_simulated_time_stamps_follow_the_clock_and_stand_still_with_it(graph
     assert convert.seconds(robot.transforms[-1].header.stamp) == 51.5
 
 
-def test_in_simulated_time_a_fix_waits_for_its_odometry_by_the_clock_and_not_by_the_wall(graph, robot, simulated, monkeypatch):
+def test_in_simulated_time_a_fix_waits_for_its_odometry_by_the_clock_and_not_by_the_wall(
+    graph, robot, simulated, monkeypatch
+):
     monkeypatch.setattr("diff2i2p_ros.localizer.transforms.PATIENCE", 0.2)
     for begin, elapsed, used in ((50.0, 0.0, True), (60.0, 0.3, False)):
         simulated(begin)
@@ -214,10 +246,15 @@ def test_in_simulated_time_a_fix_waits_for_its_odometry_by_the_clock_and_not_by_
 def is_anchored(graph, T_odom_camera: np.ndarray) -> bool:
     """Whether a transform of those sent puts the odometry's camera where the localizer found it."""
     found = graph.localizer.T_map_camera
-    return any(np.allclose(convert.matrix(t.transform) @ T_odom_camera, found) for t in graph.robot.transforms)
+    return any(
+        np.allclose(convert.matrix(t.transform) @ T_odom_camera, found)
+        for t in graph.robot.transforms
+    )
 
 
-def test_when_the_clock_jumps_back_the_transform_ends_before_an_image_comes(graph, robot, simulated):
+def test_when_the_clock_jumps_back_the_transform_ends_before_an_image_comes(
+    graph, robot, simulated
+):
     simulated(50.0)
     robot.send_odometry(50.0, odometry(0.0))
     graph.answer(robot.send_image, 50.0)

@@ -51,12 +51,18 @@ class Witness(Node):
         self.T_maps = [np.eye(4)]  # T_map_truth of every map in use
         self.problems: list[str] = []  # of the node's diagnostics, in order
         self.figures: dict[str, str] = {}  # of the newest diagnostics
-        self.create_subscription(String, "status", lambda message: self.answers.append(json.loads(message.data)), KEPT)
-        self.create_subscription(PoseWithCovarianceStamped, "pose", lambda message: self._keep(self.poses, message), KEPT)
+        self.create_subscription(
+            String, "status", lambda message: self.answers.append(json.loads(message.data)), KEPT
+        )
+        self.create_subscription(
+            PoseWithCovarianceStamped, "pose", lambda message: self._keep(self.poses, message), KEPT
+        )
         self.create_subscription(TFMessage, "/tf", self._on_tf, KEPT)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, KEPT)
         for topic, store in (("ground_truth", self.truth), ("odometry", self.odometry)):
-            self.create_subscription(Odometry, topic, lambda message, store=store: self._keep(store, message), KEPT)
+            self.create_subscription(
+                Odometry, topic, lambda message, store=store: self._keep(store, message), KEPT
+            )
         self.kidnap = self.create_publisher(PoseStamped, "kidnap", 10)
         self.cmd_vel = self.create_publisher(Twist, "cmd_vel", 10)
 
@@ -80,12 +86,19 @@ class Witness(Node):
 
     def error(self, stamp: str) -> tuple[float, float]:
         """Metres and degrees that the pose of a stamp is off, in the map that it fits best."""
-        return min(_distance(T_map @ self.truth[stamp] @ self._T_base_camera, self.poses[stamp]) for T_map in self.T_maps)
+        return min(
+            _distance(T_map @ self.truth[stamp] @ self._T_base_camera, self.poses[stamp])
+            for T_map in self.T_maps
+        )
 
     def wrong_poses(self) -> list[str]:
         """Every false pose published so far, in words."""
         errors = {stamp: self.error(stamp) for stamp in self.poses}
-        return [f"{stamp}: {m:.2f} m, {deg:.0f} deg" for stamp, (m, deg) in errors.items() if m > WRONG_METRES or deg > WRONG_DEGREES]
+        return [
+            f"{stamp}: {m:.2f} m, {deg:.0f} deg"
+            for stamp, (m, deg) in errors.items()
+            if m > WRONG_METRES or deg > WRONG_DEGREES
+        ]
 
     def basis(self) -> str | None:
         """The stamp of the image whose pose and odometry the newest map -> odom was made of, exactly; None: of no image."""
@@ -122,14 +135,36 @@ class Loop:
 
     def start(self, node: dict | None = None, **simulation) -> None:
         """Start all with parameters of the node and of the simulation, and wait until they hear each other."""
-        settings = {"lockstep": True, "rate": RATE, "start": "2.0 3.9 0.0"} | self._site.files | simulation
-        self.sim = self._add(SimCameraNode(self._site.open_world, parameter_overrides=_parameters(settings | {"paused": True})))
+        settings = (
+            {"lockstep": True, "rate": RATE, "start": "2.0 3.9 0.0"} | self._site.files | simulation
+        )
+        self.sim = self._add(
+            SimCameraNode(
+                self._site.open_world, parameter_overrides=_parameters(settings | {"paused": True})
+            )
+        )
         self.witness = self._add(Witness(self.sim.simulation.robot.T_base_camera))
-        settings = {"map_file": str(self._site.map_file), "use_sim_time": True, "matcher": "appearance"} | (node or {})
-        self.localizer = self._add(LocalizerNode(self._site.open_localizer, parameter_overrides=_parameters(settings)))
+        settings = {
+            "map_file": str(self._site.map_file),
+            "use_sim_time": True,
+            "matcher": "appearance",
+        } | (node or {})
+        self.localizer = self._add(
+            LocalizerNode(self._site.open_localizer, parameter_overrides=_parameters(settings))
+        )
         heard = ("status", "pose", "ground_truth", "odometry", "/clock", "kidnap", "cmd_vel")
-        assert self.until(lambda: all(self.witness.count_publishers(t) and self.witness.count_subscribers(t) for t in heard))
-        assert self.until(lambda: self.witness.count_subscribers("image") and self.sim.count_subscribers("camera_info"))
+        assert self.until(
+            lambda: all(
+                self.witness.count_publishers(t) and self.witness.count_subscribers(t)
+                for t in heard
+            )
+        )
+        assert self.until(
+            lambda: (
+                self.witness.count_subscribers("image")
+                and self.sim.count_subscribers("camera_info")
+            )
+        )
         self.set(paused=False)
 
     def _add(self, node: Node) -> Node:
@@ -145,7 +180,9 @@ class Loop:
     def kidnap(self, x: float, y: float, yaw: float) -> None:
         """Put the robot elsewhere."""
         self.witness.kidnap.publish(PoseStamped(pose=convert.pose(Place(x, y, yaw).matrix)))
-        assert self.until(lambda: np.hypot(self.sim.simulation.place.x - x, self.sim.simulation.place.y - y) < 0.3)
+        assert self.until(
+            lambda: np.hypot(self.sim.simulation.place.x - x, self.sim.simulation.place.y - y) < 0.3
+        )
 
     def turn(self, rate: float, images: int) -> None:
         """Turn by cmd_vel, radians per second, while `images` more are answered: an order for each, as an order holds for two."""
@@ -166,7 +203,9 @@ class Loop:
         """The next `count` answers, when all that was said of them has arrived."""
         first = len(self.witness.answers)
         for number in range(first, first + count):
-            assert self.until(lambda number=number: len(self.witness.answers) > number), "the node does not answer"
+            assert self.until(lambda number=number: len(self.witness.answers) > number), (
+                "the node does not answer"
+            )
         answers = self.witness.answers[first : first + count]
         good = {answer["stamp"] for answer in answers if answer["status"] == "OK"}
         assert self.until(lambda: good <= self.witness.poses.keys() & self.witness.truth.keys())
@@ -197,7 +236,11 @@ class Site:
         self.open_world = lru_cache(World.from_sdf)
         self.map_file = folder / "office.i2pmap"
         self._open = lru_cache(Localizer.open)
-        robot = (worlds / "robot.sdf").read_text().replace("<odom_publish_frequency>50", "<odom_publish_frequency>20")  # fewer messages
+        robot = (
+            (worlds / "robot.sdf")
+            .read_text()
+            .replace("<odom_publish_frequency>50", "<odom_publish_frequency>20")
+        )  # fewer messages
         (folder / "robot.sdf").write_text(robot)
         self.files = {"world": str(worlds / "office.sdf"), "robot": str(folder / "robot.sdf")}
         _compile(self.open_world(worlds / "office.sdf"), self.map_file, config)

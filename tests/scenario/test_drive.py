@@ -29,7 +29,9 @@ def test_on_a_drive_map_to_odom_makes_good_what_odometry_drifts(loop):
     assert len(good) > 25
     assert witness.drift(good[-1]) > 0.4
     # driving on meanwhile: a pause could keep back the odometry that the last image waits for
-    assert loop.until(lambda: witness.basis() is not None and float(witness.basis()) >= float(good[-1]))
+    assert loop.until(
+        lambda: witness.basis() is not None and float(witness.basis()) >= float(good[-1])
+    )
     loop.set(paused=True)
     assert loop.until(lambda: witness.basis() is not None)
     metres, degrees = witness.tf_error(witness.basis())
@@ -41,7 +43,9 @@ def test_a_corridor_with_little_to_see_is_driven_through_without_a_wrong_pose(lo
     answers = loop.answers(36)
     loop.set(paused=True)
     last = answers[-1]["stamp"]
-    assert loop.witness.truth[last][0, 3] < 1.8 and loop.witness.truth[last][1, 3] < 1.2  # it has come through
+    assert (
+        loop.witness.truth[last][0, 3] < 1.8 and loop.witness.truth[last][1, 3] < 1.2
+    )  # it has come through
     errors = [loop.witness.error(stamp) for stamp in loop.witness.poses]
     assert len(errors) > 0.8 * len(answers) and max(metres for metres, _ in errors) < 0.25
     assert loop.witness.tf_error(last)[0] < 0.3
@@ -81,7 +85,9 @@ def test_in_the_dark_there_is_no_pose_but_the_reason_and_with_the_light_the_pose
     loop.localized()
 
 
-def test_a_drive_goes_on_in_a_new_map_while_the_old_one_serves_until_it_is_there(loop, site, tmp_path):
+def test_a_drive_goes_on_in_a_new_map_while_the_old_one_serves_until_it_is_there(
+    loop, site, tmp_path
+):
     T_new = np.eye(4)
     T_new[:3, 3] = 100.0, -50.0, 0.0
     resurveyed = moved(site.map_file, T_new, tmp_path / "resurveyed.i2pmap")
@@ -100,6 +106,10 @@ def moved(map_file, T_new_map: np.ndarray, out):
     """The same map in other coordinates; returns its file."""
     old = CompiledMap.open(map_file)
     shift = T_new_map[:3, 3]
-    places = {name: tensor + tensor.new_tensor(shift) for name, tensor in old.tensors.items() if name.endswith(("points", "centres"))}
+    places = {
+        name: tensor + tensor.new_tensor(shift)
+        for name, tensor in old.tensors.items()
+        if name.endswith(("points", "centres"))
+    }
     CompiledMap(out, old.header, old.tensors | places).save()
     return out

@@ -29,7 +29,9 @@ def cloud(tmp_path_factory):
 
 def diff2i2p(*arguments, environment=(), **options) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "diff2i2p.cli", *map(str, arguments)]
-    return subprocess.run(command, env=os.environ | dict(environment), capture_output=True, text=True, **options)
+    return subprocess.run(
+        command, env=os.environ | dict(environment), capture_output=True, text=True, **options
+    )
 
 
 def test_a_full_disk_leaves_the_old_map_alone_and_nothing_half_written(cloud, tmp_path):
@@ -42,16 +44,30 @@ def test_a_full_disk_leaves_the_old_map_alone_and_nothing_half_written(cloud, tm
         resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT, LIMIT))
 
     done = diff2i2p("compile-map", cloud, "-o", room, "--up", "-z", preexec_fn=fill_the_disk)
-    assert done.returncode == 2 and f"cannot write {room}" in done.stderr and "Traceback" not in done.stderr
+    assert (
+        done.returncode == 2
+        and f"cannot write {room}" in done.stderr
+        and "Traceback" not in done.stderr
+    )
     assert room.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["room.i2pmap"]
 
 
 def test_the_command_line_needs_no_home_to_write_to(cloud, tmp_path):
     nowhere = {"HOME": "/proc", "XDG_CACHE_HOME": "", "XDG_CONFIG_HOME": "", "MPLCONFIGDIR": ""}
-    for arguments in (("compile-map", cloud, "-o", tmp_path / "room.i2pmap", "--json"), ("doctor",), ("world", "--help")):
+    for arguments in (
+        ("compile-map", cloud, "-o", tmp_path / "room.i2pmap", "--json"),
+        ("doctor",),
+        ("world", "--help"),
+    ):
         done = diff2i2p(*arguments, environment=nowhere)
         assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
     drawing = "import matplotlib.pyplot as plt; plt.figure().savefig('x.png')"
-    done = subprocess.run([sys.executable, "-c", drawing], env=os.environ | nowhere, cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", drawing],
+        env=os.environ | nowhere,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr

@@ -26,8 +26,12 @@ from diff2i2p_ros.node_runner import end, start
 
 CAMERA = Camera(160, 120, (130.0, 130.0, 79.5, 59.5))
 BEST_EFFORT = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
-BLOTCHES = np.random.default_rng(5).integers(0, 256, (30, 40, 3), np.uint8).repeat(4, 0).repeat(4, 1)
-JPEG_OF_GIGABYTES = b"\xff\xd8\xff\xc0" + struct.pack(">HBHHB", 17, 8, 65535, 65535, 3) + bytes(9) + b"\xff\xd9"
+BLOTCHES = (
+    np.random.default_rng(5).integers(0, 256, (30, 40, 3), np.uint8).repeat(4, 0).repeat(4, 1)
+)
+JPEG_OF_GIGABYTES = (
+    b"\xff\xd8\xff\xc0" + struct.pack(">HBHHB", 17, 8, 65535, 65535, 3) + bytes(9) + b"\xff\xd9"
+)
 # a home that nobody can write to, root included
 NOWHERE = {
     "HOME": "/proc",
@@ -57,12 +61,20 @@ class Camerawoman(rclpy.node.Node):
     def __init__(self):
         super().__init__("camerawoman")
         kinds = {"image": Image, "image/compressed": CompressedImage, "camera_info": CameraInfo}
-        self.out = {topic: self.create_publisher(kind, topic, BEST_EFFORT) for topic, kind in kinds.items()}
+        self.out = {
+            topic: self.create_publisher(kind, topic, BEST_EFFORT) for topic, kind in kinds.items()
+        }
         self.out |= {"/tf": self.create_publisher(TFMessage, "/tf", 10)}
-        self.out |= {"initialpose": self.create_publisher(PoseWithCovarianceStamped, "initialpose", 10)}
+        self.out |= {
+            "initialpose": self.create_publisher(PoseWithCovarianceStamped, "initialpose", 10)
+        }
         self.answers, self.diagnostics, self.stamp = [], [], 1.0
-        self.create_subscription(String, "status", lambda message: self.answers.append(json.loads(message.data)), 10)
-        self.create_subscription(DiagnosticArray, "/diagnostics", lambda message: self.diagnostics.append(message), 10)
+        self.create_subscription(
+            String, "status", lambda message: self.answers.append(json.loads(message.data)), 10
+        )
+        self.create_subscription(
+            DiagnosticArray, "/diagnostics", lambda message: self.diagnostics.append(message), 10
+        )
 
     def header(self) -> Header:
         self.stamp += 0.1
@@ -75,7 +87,9 @@ class Camerawoman(rclpy.node.Node):
             return convert.image_message(pixels, self.header())
         import cv2
 
-        return CompressedImage(header=self.header(), format="png", data=cv2.imencode(".png", pixels)[1].tobytes())
+        return CompressedImage(
+            header=self.header(), format="png", data=cv2.imencode(".png", pixels)[1].tobytes()
+        )
 
     def answer_to(self, message, topic: str = "image", seconds: float = 60.0) -> dict:
         """Send an image, with its camera_info, until it is answered: best effort may lose some."""
@@ -105,10 +119,18 @@ def node(site, woman, tmp_path, monkeypatch):
     processes = []
 
     def starting(topic: str = "image", **parameters):
-        settings = {"map_file": str(site), "tf_mode": "map_odom", "image_transport": "raw" if topic == "image" else "compressed"}
+        settings = {
+            "map_file": str(site),
+            "tf_mode": "map_odom",
+            "image_transport": "raw" if topic == "image" else "compressed",
+        }
         processes.append(start("localizer_node", settings | parameters, tmp_path / "log"))
         until = time.monotonic() + 120
-        while not woman.out[topic].get_subscription_count() and time.monotonic() < until and processes[-1].poll() is None:
+        while (
+            not woman.out[topic].get_subscription_count()
+            and time.monotonic() < until
+            and processes[-1].poll() is None
+        ):
             rclpy.spin_once(woman, timeout_sec=0.1)
         assert woman.out[topic].get_subscription_count(), (tmp_path / "log").read_text()
         return processes[-1]
@@ -118,7 +140,9 @@ def node(site, woman, tmp_path, monkeypatch):
         end(process)
 
 
-def test_sigterm_in_the_middle_of_an_image_ends_with_0_and_without_a_traceback_in_a_read_only_home(node, woman, tmp_path):
+def test_sigterm_in_the_middle_of_an_image_ends_with_0_and_without_a_traceback_in_a_read_only_home(
+    node, woman, tmp_path
+):
     process = node()
     woman.answer_to(woman.image())
     for _ in range(5):  # more than it can look at: one is at work
@@ -129,7 +153,9 @@ def test_sigterm_in_the_middle_of_an_image_ends_with_0_and_without_a_traceback_i
 
 
 @pytest.mark.parametrize("topic", ["image", "image/compressed"])
-def test_no_message_takes_the_node_down_and_each_unusable_image_is_answered_with_a_reason(node, woman, topic, tmp_path):
+def test_no_message_takes_the_node_down_and_each_unusable_image_is_answered_with_a_reason(
+    node, woman, topic, tmp_path
+):
     process = node(topic)
     assert woman.answer_to(woman.image(topic), topic)["status"] != "UNUSABLE_IMAGE"
     for damage, reason in UNUSABLE[topic]:
@@ -138,10 +164,19 @@ def test_no_message_takes_the_node_down_and_each_unusable_image_is_answered_with
             setattr(message, field, value)
         answer = woman.answer_to(message, topic)
         assert answer["status"] == "UNUSABLE_IMAGE" and reason in answer["reason"], answer
-    for nonsense in (b"", b"\0\1\0\0", b"\0\1\0\0" + bytes(range(256)) * 40, serialize_message(woman.image(topic))[:-7]):
+    for nonsense in (
+        b"",
+        b"\0\1\0\0",
+        b"\0\1\0\0" + bytes(range(256)) * 40,
+        serialize_message(woman.image(topic))[:-7],
+    ):
         for publisher in woman.out.values():
             publisher.publish(nonsense)  # goes out as it is, to be taken for a message there
-    woman.out["/tf"].publish(TFMessage(transforms=[TransformStamped(header=Header(frame_id="odom"), child_frame_id="camera")]))
+    woman.out["/tf"].publish(
+        TFMessage(
+            transforms=[TransformStamped(header=Header(frame_id="odom"), child_frame_id="camera")]
+        )
+    )
     lost = PoseWithCovarianceStamped(header=Header(frame_id="map"))
     lost.pose.pose.position.x = float("nan")
     lost.pose.pose.orientation.w = 0.0
@@ -162,12 +197,22 @@ UNUSABLE = {
     "image/compressed": [
         ({"data": JPEG_OF_GIGABYTES}, "claims to be of 65535x65535 pixels"),
         ({"data": bytes(4_000_000)}, "neither JPEG nor PNG"),
-        ({"data": b"\x89PNG\r\n\x1a\n" + bytes(8) + struct.pack(">2I", 1 << 31, 1 << 31) + b"IEND"}, "claims to be of"),
+        (
+            {
+                "data": b"\x89PNG\r\n\x1a\n"
+                + bytes(8)
+                + struct.pack(">2I", 1 << 31, 1 << 31)
+                + b"IEND"
+            },
+            "claims to be of",
+        ),
     ],
 }
 
 
-def test_a_map_replaced_under_the_running_node_changes_nothing_until_it_is_loaded_again(node, woman, site, tmp_path):
+def test_a_map_replaced_under_the_running_node_changes_nothing_until_it_is_loaded_again(
+    node, woman, site, tmp_path
+):
     mine = tmp_path / "mine.i2pmap"
     mine.write_bytes(site.read_bytes())
     process = node(map_file=str(mine))

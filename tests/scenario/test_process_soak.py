@@ -17,12 +17,23 @@ def soak(root, monkeypatch):
 
 
 def judged(soak, memory=(100.0,) * 100, beats=range(100)):
-    return soak.judged(1.0, 2.0, list(memory), list(map(float, beats)), (-0.5, 99.5), [("OK", 20.0), ("NO_MATCHES", 40.0)])
+    return soak.judged(
+        1.0,
+        2.0,
+        list(memory),
+        list(map(float, beats)),
+        (-0.5, 99.5),
+        [("OK", 20.0), ("NO_MATCHES", 40.0)],
+    )
 
 
 def test_a_node_that_neither_grows_nor_misses_a_beat_passes(soak):
     result = judged(soak)
-    assert result.passed and (result.answers, result.published, result.missed_heartbeats) == (2, 1, 0)
+    assert result.passed and (result.answers, result.published, result.missed_heartbeats) == (
+        2,
+        1,
+        0,
+    )
 
 
 def test_growth_counts_from_the_end_of_the_warm_up(soak):

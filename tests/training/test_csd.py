@@ -34,7 +34,9 @@ def prior(tmp_path_factory):
 def views():
     """photo (2, 3, 48, 64), depth and known (2, 48, 64); the first view has a hole."""
     generator = torch.Generator().manual_seed(0)
-    depth = F.interpolate(1 + 3 * torch.rand(2, 1, 6, 8, generator=generator), (48, 64), mode="bilinear")[:, 0]
+    depth = F.interpolate(
+        1 + 3 * torch.rand(2, 1, 6, 8, generator=generator), (48, 64), mode="bilinear"
+    )[:, 0]
     known = torch.ones(2, 48, 64, dtype=torch.bool)
     known[0, :24, :32] = False
     return torch.rand(2, 3, 48, 64, generator=generator), depth * known, known
@@ -42,7 +44,9 @@ def views():
 
 def loss_and_gradient(prior, form, photo, depth, known, seed=0):
     depth = depth.clone().requires_grad_()
-    loss = ControlSideDistillation(prior, form)(photo, depth, known, torch.Generator().manual_seed(seed))
+    loss = ControlSideDistillation(prior, form)(
+        photo, depth, known, torch.Generator().manual_seed(seed)
+    )
     return loss.detach(), torch.autograd.grad(loss, depth)[0]
 
 
@@ -70,7 +74,9 @@ def spied(prior, monkeypatch):
 def draws(prior, x, seed=0):
     """t and eps as a distillation with a generator of that seed draws them."""
     generator = torch.Generator().manual_seed(seed)
-    return torch.randint(20, 980, (len(x),), generator=generator), torch.randn(x.shape, generator=generator)
+    return torch.randint(20, 980, (len(x),), generator=generator), torch.randn(
+        x.shape, generator=generator
+    )
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -82,19 +88,29 @@ def test_every_form_gives_each_view_a_gradient(prior, views, form):
 
 def test_a_pipeline_without_a_controlnet_is_given_one(tmp_path):
     whole = tiny_stable_diffusion(tmp_path)
-    parts = {name: part for name, part in whole.components.items() if name not in ("controlnet", "image_encoder")}
+    parts = {
+        name: part
+        for name, part in whole.components.items()
+        if name not in ("controlnet", "image_encoder")
+    }
     from diffusers import StableDiffusionPipeline
 
-    StableDiffusionPipeline(**parts, requires_safety_checker=False).save_pretrained(tmp_path / "plain")
+    StableDiffusionPipeline(**parts, requires_safety_checker=False).save_pretrained(
+        tmp_path / "plain"
+    )
     whole.controlnet.save_pretrained(tmp_path / "control")
     joined = load_prior(tmp_path / "plain", str(tmp_path / "control"))
     weights = joined.controlnet.state_dict()
-    assert all((weights[name] == value).all() for name, value in whole.controlnet.state_dict().items())
+    assert all(
+        (weights[name] == value).all() for name, value in whole.controlnet.state_dict().items()
+    )
 
 
 def test_what_is_no_pipeline_is_refused_in_one_sentence(tmp_path):
     (tmp_path / "model_index.json").write_text("{")
-    with pytest.raises(PriorError, match="no diffusion model could be loaded from .*diff2i2p-train prior") as error:
+    with pytest.raises(
+        PriorError, match="no diffusion model could be loaded from .*diff2i2p-train prior"
+    ) as error:
         load_prior(tmp_path)
     assert "\n" not in str(error.value)
 
@@ -107,7 +123,9 @@ def test_ours_shows_the_controlnet_noisy_latents_and_the_wanted_prompt(spied, vi
     torch.testing.assert_close(latents, spied.noisy(x, eps, t))
     assert not others and (steps == t).all() and (words == spied.prompts[0]).all()
     assert control.shape == (2, 3, 48, 64) and control.min() >= 0 and control.max() <= 1
-    prompts = [0 if (words == spied.prompts[0]).all() else 1 for (_, _, words), _ in spied.unet.calls]
+    prompts = [
+        0 if (words == spied.prompts[0]).all() else 1 for (_, _, words), _ in spied.unet.calls
+    ]
     assert prompts == [0, 1] and [bool(kwargs) for _, kwargs in spied.unet.calls] == [True, False]
 
 
@@ -117,7 +135,9 @@ def test_the_released_form_shows_it_clean_latents_and_the_unwanted_prompt(spied,
     torch.testing.assert_close(latents, spied.encode(views[0], (16, 16)))
     assert (words == spied.prompts[1]).all() and kwargs["guess_mode"]
     assert control.amax() > 0.99 and (control[:, 0] == control[:, 2]).all()
-    prompts = [0 if (words == spied.prompts[0]).all() else 1 for (_, _, words), _ in spied.unet.calls]
+    prompts = [
+        0 if (words == spied.prompts[0]).all() else 1 for (_, _, words), _ in spied.unet.calls
+    ]
     assert prompts == [0, 1] and [bool(kwargs) for _, kwargs in spied.unet.calls] == [False, True]
 
 
@@ -125,15 +145,23 @@ def test_the_full_gradient_is_that_of_finite_differences(views, tmp_path):
     prior = load_prior(saved(tiny_stable_diffusion(tmp_path), tmp_path))
     for part in (prior.vae, prior.unet, prior.controlnet):
         part.double()
-    prior.prompts, prior.alpha_bar = tuple(part.double() for part in prior.prompts), prior.alpha_bar.double()
+    prior.prompts, prior.alpha_bar = (
+        tuple(part.double() for part in prior.prompts),
+        prior.alpha_bar.double(),
+    )
     photo, depth, known = views[0].double(), views[1].double(), views[2]
     _, gradient = loss_and_gradient(prior, "full", photo, depth, known)
     low, high = depth[known].quantile(torch.tensor([0.2, 0.8], dtype=torch.float64))
-    inside = known & (depth > low) & (depth < high)  # what sets the stretch of the control, a constant, stays as it is
+    inside = (
+        known & (depth > low) & (depth < high)
+    )  # what sets the stretch of the control, a constant, stays as it is
     generator = torch.Generator().manual_seed(1)
     for _ in range(3):
         way = torch.randn(depth.shape, generator=generator, dtype=torch.float64) * inside * 1e-5
-        low, high = (loss_and_gradient(prior, "full", photo, depth + sign * way, known)[0] for sign in (-1, 1))
+        low, high = (
+            loss_and_gradient(prior, "full", photo, depth + sign * way, known)[0]
+            for sign in (-1, 1)
+        )
         torch.testing.assert_close((gradient * way).sum(), (high - low) / 2, rtol=1e-3, atol=1e-14)
 
 
@@ -156,7 +184,9 @@ def test_the_score_is_the_weighted_residual_at_the_latents_resolution(prior, vie
     expected = w * (e_0 + 4 * (e - e_0) - eps).mean(1) / (2 * 12 * 16) / 2.0
     gathered = F.avg_pool2d(gradient, 4) * 16
     inner = (..., slice(2, -2), slice(2, -2))
-    assert torch.corrcoef(torch.stack([gathered[inner].ravel(), expected[inner].ravel()]))[0, 1] > 0.8
+    assert (
+        torch.corrcoef(torch.stack([gathered[inner].ravel(), expected[inner].ravel()]))[0, 1] > 0.8
+    )
     torch.testing.assert_close(gradient.sum(), expected.sum())
 
 
@@ -171,17 +201,26 @@ def test_a_view_where_nothing_is_known_adds_nothing(prior, views, form):
 @pytest.mark.parametrize("kind", ["epsilon", "v_prediction", "sample"])
 def test_whatever_a_model_predicts_is_read_as_noise(prior, monkeypatch, kind):
     x, eps, t = torch.rand(2, 4, 12, 16), torch.randn(2, 4, 12, 16), torch.tensor([100, 700])
-    truth = {"epsilon": eps, "sample": x, "v_prediction": prior.scheduler.get_velocity(x, eps, t)}[kind]
+    truth = {"epsilon": eps, "sample": x, "v_prediction": prior.scheduler.get_velocity(x, eps, t)}[
+        kind
+    ]
     monkeypatch.setattr(prior, "predicts", kind)
     monkeypatch.setattr(prior, "unet", lambda *args: type("Output", (), {"sample": truth}))
     torch.testing.assert_close(prior.noise(prior.noisy(x, eps, t), t), eps, atol=1e-4, rtol=1e-4)
 
 
 def test_near_is_white_holes_are_filled_and_scale_does_not_matter():
-    depth, known = torch.linspace(1, 4, 64).expand(1, 48, 64), torch.ones(1, 48, 64, dtype=torch.bool)
+    depth, known = (
+        torch.linspace(1, 4, 64).expand(1, 48, 64),
+        torch.ones(1, 48, 64, dtype=torch.bool),
+    )
     known[:, 10:20, 10:20] = False
     image = control_image(depth * known, known)
-    assert image[0, 0, 0, 0] == 1 and image[0, 0, 0, -1] == 0 and (image.diff(dim=3)[..., 30:, :] <= 0).all()
+    assert (
+        image[0, 0, 0, 0] == 1
+        and image[0, 0, 0, -1] == 0
+        and (image.diff(dim=3)[..., 30:, :] <= 0).all()
+    )
     assert (image - control_image(depth, torch.ones_like(known))).abs().max() < 0.15
     torch.testing.assert_close(image, control_image(2.5 * depth * known, known))
 
@@ -191,7 +230,9 @@ def corner():
     """Two walls and a post before them, (1200, 3)."""
     a, b = np.random.default_rng(0).uniform(-1.5, 1.5, (2, 400))
     walls = [np.stack([a, b, 3 + 0.3 * a], 1), np.stack([a, np.full(400, 1.0), 2 + b], 1)]
-    return torch.from_numpy(np.concatenate([*walls, np.stack([0.1 * a, b, 1.5 + 0 * a], 1)])).float()
+    return torch.from_numpy(
+        np.concatenate([*walls, np.stack([0.1 * a, b, 1.5 + 0 * a], 1)])
+    ).float()
 
 
 def seen(corner, steps):
@@ -230,14 +271,27 @@ class KnowsAll:
 
 
 @pytest.mark.parametrize(
-    ("form", "look", "right"), [("full", "bright", 1), ("full", "dark", 1), ("score", "bright", 1), ("score", "dark", -1)]
+    ("form", "look", "right"),
+    [("full", "bright", 1), ("full", "dark", 1), ("score", "bright", 1), ("score", "dark", -1)],
 )
-def test_only_the_full_gradient_does_not_depend_on_whether_near_is_bright(corner, form, look, right, tmp_path):
+def test_only_the_full_gradient_does_not_depend_on_whether_near_is_bright(
+    corner, form, look, right, tmp_path
+):
     trainer = PriorTrainer(new_pipeline(PriorShape(32, 8)))
     trainer.save(tmp_path)
-    look = {"bright": lambda c: c.expand(-1, 3, -1, -1), "dark": lambda c: 1 - c.expand(-1, 3, -1, -1)}[look]
+    look = {
+        "bright": lambda c: c.expand(-1, 3, -1, -1),
+        "dark": lambda c: 1 - c.expand(-1, 3, -1, -1),
+    }[look]
     photo = look(control_image(*seen(corner, torch.zeros(1, 6))))
-    found = cosines(KnowsAll(load_prior(tmp_path), look), form, corner, photo, some_steps(6, 0.5, seed=0), draws=2)
+    found = cosines(
+        KnowsAll(load_prior(tmp_path), look),
+        form,
+        corner,
+        photo,
+        some_steps(6, 0.5, seed=0),
+        draws=2,
+    )
     assert ((found * right) > 0).double().mean() > 0.8
 
 
@@ -246,8 +300,15 @@ def test_the_score_of_a_prior_says_what_it_knows_of_poses(corner, tmp_path):
     untrained = load_prior(tmp_path)
     steps = some_steps(8, 0.5, seed=3)
     poses = torch.stack([moved(torch.eye(4), step) for step in steps]).double().numpy()
-    images = (control_image(*seen(corner, steps)).expand(-1, 3, -1, -1).permute(0, 2, 3, 1) * 255).round().byte().numpy()
-    scene = Scene(PointCloud(corner.numpy()), images, poses, Camera(32, 24, (28.0, 28.0, 15.5, 11.5)), 0.15)
+    images = (
+        (control_image(*seen(corner, steps)).expand(-1, 3, -1, -1).permute(0, 2, 3, 1) * 255)
+        .round()
+        .byte()
+        .numpy()
+    )
+    scene = Scene(
+        PointCloud(corner.numpy()), images, poses, Camera(32, 24, (28.0, 28.0, 15.5, 11.5)), 0.15
+    )
     knowing = KnowsAll(untrained, lambda control: control.expand(-1, 3, -1, -1))
     score = score_prior(knowing, scene, views=8, draws=2)
     assert score["told_apart"] >= 0.9 and score["home_full"] >= 0.9
@@ -273,7 +334,9 @@ def test_the_gradient_of_a_trained_prior_brings_displaced_poses_nearer(corner, t
     steps = begin.clone().requires_grad_()
     optimizer, generator = torch.optim.Adam([steps], 0.01), torch.Generator().manual_seed(0)
     for _ in range(30):
-        loss = ControlSideDistillation(prior, "full")(photo.expand(6, -1, -1, -1), *seen(corner, steps), generator)
+        loss = ControlSideDistillation(prior, "full")(
+            photo.expand(6, -1, -1, -1), *seen(corner, steps), generator
+        )
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -21,7 +21,9 @@ def moved(T, step):
     """T (4, 4) moved by step (6,) in its own frame: translation, then rotation vector."""
     zero = torch.zeros_like(step[0])
     v, r = step[:3], step[3:]
-    twist = torch.stack([zero, -r[2], r[1], v[0], r[2], zero, -r[0], v[1], -r[1], r[0], zero, v[2], *(zero,) * 4])
+    twist = torch.stack(
+        [zero, -r[2], r[1], v[0], r[2], zero, -r[0], v[1], -r[1], r[0], zero, v[2], *(zero,) * 4]
+    )
     return T @ torch.matrix_exp(twist.reshape(4, 4))
 
 
@@ -40,7 +42,13 @@ def test_the_depth_is_that_of_rays_cast_into_the_world(room, site):
     poses = np.stack([frame.T_map_camera for frame in sequence.frames[::5]])
     truth = torch.from_numpy(room.render(sequence.camera, poses)[1])
     K = camera_matrix(sequence.camera).expand(len(poses), 3, 3)
-    depth, known = render_depth(torch.from_numpy(cloud.points), torch.from_numpy(poses).float(), K.float(), truth.shape[1:], 0.04)
+    depth, known = render_depth(
+        torch.from_numpy(cloud.points),
+        torch.from_numpy(poses).float(),
+        K.float(),
+        truth.shape[1:],
+        0.04,
+    )
     error = (densify(depth, known) - truth).abs() / truth
     assert known.float().mean() > 0.88
     assert error[known].median() < 0.01
@@ -67,11 +75,20 @@ def test_the_gradient_is_that_of_finite_differences(corner, name):
 def test_going_down_the_gradient_brings_a_displaced_pose_home(corner):
     T = torch.eye(4, dtype=torch.float64)
     target = densify(*render_depth(corner, T[None], SMALL * 2, (24, 32), 0.1))
-    step = torch.tensor([0.08, -0.05, 0.1, 0.04, 0.06, -0.05], dtype=torch.float64, requires_grad=True)
+    step = torch.tensor(
+        [0.08, -0.05, 0.1, 0.04, 0.06, -0.05], dtype=torch.float64, requires_grad=True
+    )
     begin = step.detach().clone()
     optimizer = torch.optim.Adam([step], lr=0.01)
     for _ in range(60):
-        loss = (densify(*render_depth(corner, moved(T, step)[None], SMALL * 2, (24, 32), 0.1)) - target).abs().mean()
+        loss = (
+            (
+                densify(*render_depth(corner, moved(T, step)[None], SMALL * 2, (24, 32), 0.1))
+                - target
+            )
+            .abs()
+            .mean()
+        )
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -114,7 +131,9 @@ def test_holes_are_filled_from_around():
 def test_the_gradient_reaches_the_matches_through_the_pose_solver(corner):
     pixels = (corner[::40] @ SMALL[0].mT)[:, :2] / corner[::40, 2:]
     points = corner[None, ::40].clone().requires_grad_()
-    T, solved = differentiable_pnp(pixels[None], points, torch.ones_like(points[..., 0]), SMALL, torch.eye(4)[None])
+    T, solved = differentiable_pnp(
+        pixels[None], points, torch.ones_like(points[..., 0]), SMALL, torch.eye(4)[None]
+    )
     depth, _ = render_depth(corner, T, SMALL, SIZE, 0.2)
     (gradient,) = torch.autograd.grad(depth.sum(), points)
     assert solved.all() and gradient.isfinite().all() and (gradient.abs().amax(-1) > 0).all()

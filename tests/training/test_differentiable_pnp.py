@@ -19,7 +19,9 @@ def problem(count=14, noise=2.0, sets=2, seed=0):
     def uniform(*shape):
         return torch.rand(shape, generator=generator, dtype=torch.float64)
 
-    K = torch.tensor([[262.0, 0, 159.5], [0, 250, 119.5], [0, 0, 1]], dtype=torch.float64).repeat(sets, 1, 1)
+    K = torch.tensor([[262.0, 0, 159.5], [0, 250, 119.5], [0, 0, 1]], dtype=torch.float64).repeat(
+        sets, 1, 1
+    )
     pixels = uniform(sets, count, 2) * torch.tensor([320.0, 240])
     rays = torch.cat([pixels, torch.ones_like(pixels[..., :1])], -1) @ K.inverse().mT
     T = torch.eye(4, dtype=torch.float64).repeat(sets, 1, 1)
@@ -54,7 +56,12 @@ def test_with_equal_weights_the_minimum_is_the_one_that_opencv_finds():
     found, _ = differentiable_pnp(pixels, points, torch.ones_like(weights), K, T)
     back = torch.linalg.inv(T[0]).numpy()
     turn, shift = cv2.solvePnPRefineLM(
-        points[0].numpy(), pixels[0].numpy(), K[0].numpy(), None, cv2.Rodrigues(back[:3, :3])[0], back[:3, 3:].copy()
+        points[0].numpy(),
+        pixels[0].numpy(),
+        K[0].numpy(),
+        None,
+        cv2.Rodrigues(back[:3, :3])[0],
+        back[:3, 3:].copy(),
     )
     R = cv2.Rodrigues(turn)[0]
     np.testing.assert_allclose(found[0, :3, :3].numpy(), R.T, atol=1e-5)
@@ -98,14 +105,19 @@ def test_a_step_against_the_gradient_brings_the_pose_to_the_truth():
 def test_padding_changes_nothing_and_gets_no_gradient():
     (pixels, points, weights, K), T = problem()
     alone, _ = differentiable_pnp(pixels, points, weights, K, disturbed(T))
-    padded = [torch.cat([part, torch.full_like(part[:, :6], torch.nan)], 1) for part in (pixels, points)]
+    padded = [
+        torch.cat([part, torch.full_like(part[:, :6], torch.nan)], 1) for part in (pixels, points)
+    ]
     padded.append(torch.cat([weights, torch.zeros_like(weights[:, :6])], 1))
     padded = [part.requires_grad_() for part in padded]
     found, solved = differentiable_pnp(*padded, K, disturbed(T))
     assert solved.all()
     torch.testing.assert_close(found, alone)
     gradients = torch.autograd.grad(found[:, :3].square().sum(), padded)
-    assert all((g[:, -6:] == 0).all() and g[:, :-6].isfinite().all() and (g[:, :-6] != 0).any() for g in gradients)
+    assert all(
+        (g[:, -6:] == 0).all() and g[:, :-6].isfinite().all() and (g[:, :-6] != 0).any()
+        for g in gradients
+    )
 
 
 def spoil_too_few(data):
@@ -129,7 +141,9 @@ def spoil_a_weight(data):
 
 
 def spoil_by_a_line(data):
-    data[1][0] = data[1][0, :1] + torch.linspace(0, 1, len(data[1][0])).double()[:, None] * torch.tensor([0.3, -0.2, 0.1])
+    data[1][0] = data[1][0, :1] + torch.linspace(0, 1, len(data[1][0])).double()[
+        :, None
+    ] * torch.tensor([0.3, -0.2, 0.1])
 
 
 def spoil_by_one_point(data):
@@ -146,7 +160,9 @@ def spoil_the_camera(data):
 
 @pytest.mark.parametrize("spoil", [v for k, v in globals().items() if k.startswith("spoil")])
 @pytest.mark.parametrize("with_start", [True, False])
-def test_a_set_that_fixes_no_pose_is_unsolved_without_gradient_and_leaves_the_others_alone(spoil, with_start):
+def test_a_set_that_fixes_no_pose_is_unsolved_without_gradient_and_leaves_the_others_alone(
+    spoil, with_start
+):
     data, T = problem()
     whole, _ = differentiable_pnp(*data, T)
     spoil((*data, T))
@@ -165,7 +181,11 @@ def test_ransac_names_the_matches_that_agree():
     pixels[:, 40:] = pixels[:, 40:].flip(1) + 40
     start, inliers = ransac_start(pixels, points, weights, K)
     found, solved = differentiable_pnp(pixels, points, weights * inliers, K, start)
-    assert solved.all() and inliers[:, :40].double().mean() > 0.95 and inliers[:, 40:].double().mean() < 0.1
+    assert (
+        solved.all()
+        and inliers[:, :40].double().mean() > 0.95
+        and inliers[:, 40:].double().mean() < 0.1
+    )
     assert (found - T)[:, :3, 3].norm(dim=1).max() < 0.05
 
 

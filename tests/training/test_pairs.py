@@ -37,7 +37,11 @@ def seven_scenes(frames, tmp_path):
         for i, frame in enumerate(part):
             stem = f"frame-{i:06d}"
             shutil.copyfile(frame.image_path, folder / f"{stem}.color.jpg")
-            depth = cv2.resize((frame.depth() * 1000).astype(np.uint16), (640, 480), interpolation=cv2.INTER_NEAREST)
+            depth = cv2.resize(
+                (frame.depth() * 1000).astype(np.uint16),
+                (640, 480),
+                interpolation=cv2.INTER_NEAREST,
+            )
             cv2.imwrite(str(folder / f"{stem}.depth.png"), np.where(depth == 0, 65535, depth))
             np.savetxt(folder / f"{stem}.pose.txt", frame.T_map_camera)
     (scene / "TrainSplit.txt").write_text("sequence1\n")
@@ -55,10 +59,14 @@ def rgbd_scenes(frames, tmp_path):
         folder.mkdir(parents=True)
         for i, frame in enumerate(part):
             cv2.imwrite(str(folder / f"{i:05d}-color.png"), cv2.imread(str(frame.image_path)))
-            cv2.imwrite(str(folder / f"{i:05d}-depth.png"), (frame.depth() * 1000).astype(np.uint16))
+            cv2.imwrite(
+                str(folder / f"{i:05d}-depth.png"), (frame.depth() * 1000).astype(np.uint16)
+            )
         poses = np.stack([frame.T_map_camera for frame in part])
         x, y, z, w = Rotation.from_matrix(poses[:, :3, :3]).as_quat().T
-        np.savetxt(root / "pc" / f"{number:02d}.pose", np.column_stack([w, x, y, z, poses[:, :3, 3]]))
+        np.savetxt(
+            root / "pc" / f"{number:02d}.pose", np.column_stack([w, x, y, z, poses[:, :3, 3]])
+        )
     return root
 
 
@@ -95,9 +103,13 @@ def test_no_image_is_paired_with_the_fragment_it_is_part_of(seven_scenes, tmp_pa
 
 def test_the_end_of_a_training_sequence_is_for_validation(seven_scenes, tmp_path):
     prepare(seven_scenes, tmp_path / "out")
-    folders = {path.name for path in (tmp_path / "out" / "data" / "redkitchen").iterdir() if path.is_dir()}
+    folders = {
+        path.name for path in (tmp_path / "out" / "data" / "redkitchen").iterdir() if path.is_dir()
+    }
     assert folders == {"seq-01", "seq-01-val", "seq-02"}
-    assert len(list((tmp_path / "out" / "data" / "redkitchen" / "seq-01").glob("cloud_*"))) == 4  # 16 of 20 frames
+    assert (
+        len(list((tmp_path / "out" / "data" / "redkitchen" / "seq-01").glob("cloud_*"))) == 4
+    )  # 16 of 20 frames
 
 
 def test_rgbd_scenes_are_split_by_their_number(rgbd_scenes, tmp_path):
@@ -130,7 +142,15 @@ def test_the_metadata_of_2d3d_matr_is_read_under_both_of_its_names(seven_scenes,
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_plain_data_survives_every_pickle_protocol(tmp_path, protocol):
-    data = [{"name": "a", "T": np.eye(4, dtype=np.float32), "overlap": np.float64(0.5), "raw": b"\x00\xff", "more": (1, None, True)}]
+    data = [
+        {
+            "name": "a",
+            "T": np.eye(4, dtype=np.float32),
+            "overlap": np.float64(0.5),
+            "raw": b"\x00\xff",
+            "more": (1, None, True),
+        }
+    ]
     (tmp_path / "data.pkl").write_bytes(pickle.dumps(data, protocol))
     read = read_plain_pickle(tmp_path / "data.pkl")
     assert np.array_equal(read[0].pop("T"), data[0].pop("T"))
@@ -142,7 +162,9 @@ class Evil:
         return print, ("ran",)
 
 
-@pytest.mark.parametrize("payload", [Evil(), [np.array([Evil()], object)], Camera(1, 1, (1.0, 1.0, 0.0, 0.0)), np.load])
+@pytest.mark.parametrize(
+    "payload", [Evil(), [np.array([Evil()], object)], Camera(1, 1, (1.0, 1.0, 0.0, 0.0)), np.load]
+)
 def test_a_pickle_that_asks_for_code_is_refused_and_nothing_runs(tmp_path, capsys, payload):
     path = tmp_path / "train.pkl"
     path.write_bytes(pickle.dumps(payload))
@@ -167,17 +189,37 @@ def test_damaged_or_foreign_metadata_is_one_clear_sentence(tmp_path):
         read_pairs(tmp_path, "test")
 
 
-def test_the_command_says_how_many_pairs_it_made_or_what_is_wrong(seven_scenes, tmp_path, monkeypatch, capsys):
+def test_the_command_says_how_many_pairs_it_made_or_what_is_wrong(
+    seven_scenes, tmp_path, monkeypatch, capsys
+):
     answers = []
-    for download, scenes in ((seven_scenes, "redkitchen"), (seven_scenes, "chess"), (tmp_path / "absent", "")):
-        monkeypatch.setattr("sys.argv", ["diff2i2p-train", "prepare", str(download), "-o", str(tmp_path / "out"), "--scenes", scenes])
+    for download, scenes in (
+        (seven_scenes, "redkitchen"),
+        (seven_scenes, "chess"),
+        (tmp_path / "absent", ""),
+    ):
+        monkeypatch.setattr(
+            "sys.argv",
+            [
+                "diff2i2p-train",
+                "prepare",
+                str(download),
+                "-o",
+                str(tmp_path / "out"),
+                "--scenes",
+                scenes,
+            ],
+        )
         with pytest.raises(SystemExit) as end:
             cli.main()
         answers.append((end.value.code or 0, capsys.readouterr()))
     codes, texts = zip(*answers, strict=True)
     assert codes == (0, 2, 2)
     assert "pairs for train" in texts[0].out
-    assert "no scene chess; it has redkitchen" in texts[1].err and "there is no download" in texts[2].err
+    assert (
+        "no scene chess; it has redkitchen" in texts[1].err
+        and "there is no download" in texts[2].err
+    )
 
 
 def test_a_folder_that_is_no_download_is_named_with_what_was_expected(tmp_path):

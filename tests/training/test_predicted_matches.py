@@ -37,24 +37,39 @@ def batch():
     K = np.array([[115.0, 0, 79.5], [0, 115.0, 59.5], [0, 0, 1]], np.float32)
     poses = np.tile(np.eye(4, dtype=np.float32), (2, 1, 1))
     poses[1, 0, 3] = 1.5
-    cells = np.stack(np.meshgrid(*(np.arange(2, n * STRIDE, STRIDE) for n in GRID[::-1])), -1).reshape(-1, 2)
+    cells = np.stack(
+        np.meshgrid(*(np.arange(2, n * STRIDE, STRIDE) for n in GRID[::-1])), -1
+    ).reshape(-1, 2)
     rays = np.column_stack([(cells - K[:2, 2]) / 115.0, np.ones(len(cells))]).astype(np.float32)
     points, targets = [], []
     for T in poses:
         far = rays * 2.0 + T[:3, 3]
         step = (np.abs(far[:, 0]) < 0.64) & (np.abs(far[:, 1]) < 0.5)
         seen = np.where(step[:, None], rays * 1.6 + T[:3, 3], far)
-        distance, index = torch.cdist(torch.from_numpy(seen), pyramid.points[0]).topk(3, largest=False)
+        distance, index = torch.cdist(torch.from_numpy(seen), pyramid.points[0]).topk(
+            3, largest=False
+        )
         points.append(torch.from_numpy(seen))
         targets.append(torch.where(distance[:, :1] < 0.2, index, -1))
     images = torch.rand(2, 1, 120, 160, generator=torch.Generator().manual_seed(0))
     K = torch.from_numpy(K).expand(2, 3, 3)
-    return Batch(images, torch.stack(points), torch.stack(targets), pyramid, K, torch.from_numpy(poses), STRIDE)
+    return Batch(
+        images,
+        torch.stack(points),
+        torch.stack(targets),
+        pyramid,
+        K,
+        torch.from_numpy(poses),
+        STRIDE,
+    )
 
 
 def perfect_features(batch):
     """Features by which every cell that sees the map knows its nearest point; other cells look like nothing."""
-    code = torch.nn.functional.normalize(torch.randn(len(batch.pyramid.points[0]), 16, generator=torch.Generator().manual_seed(1)), dim=1)
+    code = torch.nn.functional.normalize(
+        torch.randn(len(batch.pyramid.points[0]), 16, generator=torch.Generator().manual_seed(1)),
+        dim=1,
+    )
     nearest = batch.targets[..., 0]
     fine = torch.where((nearest >= 0)[..., None], code[nearest.clamp(min=0)], -code.mean(0))
     return torch.nn.functional.normalize(fine, dim=-1).transpose(1, 2).unflatten(2, GRID), code
@@ -64,7 +79,10 @@ def test_overlaps_are_high_where_patch_and_node_show_the_same_and_zero_beyond_th
     image = ImageFeatures(torch.zeros(2, 16, *GRID), torch.zeros(2, 32, 8, 10))
     levels = patch_cells((8, 10), GRID, 2)
     shares = overlaps(batch, 0, levels)
-    assert shares.shape == (80 + 20, len(batch.pyramid.nodes)) and image.tokens.shape[-2:] == (8, 10)
+    assert shares.shape == (80 + 20, len(batch.pyramid.nodes)) and image.tokens.shape[-2:] == (
+        8,
+        10,
+    )
     assert 0.3 < shares.max() <= 1 and shares.min() == 0
     points = batch.points[0][levels[0][45]]
     assert (points.mean(0) - batch.pyramid.nodes[shares[45].argmax()]).norm() < 0.4
@@ -93,7 +111,9 @@ def test_the_circle_loss_agrees_with_its_formula_on_one_row():
     distance, positive = torch.tensor([[0.5, 1.0]]), torch.tensor([[0.8, 0.0]])
     pull, push = 10 * 0.4 * 0.4 * 0.8, 10 * 0.4 * 0.4
     expected = np.log1p(np.exp(pull + push)) / 10 / 2  # no column has both kinds
-    assert circle_loss(distance, positive, torch.tensor([[False, True]]), 10.0).item() == pytest.approx(expected, rel=1e-5)
+    assert circle_loss(
+        distance, positive, torch.tensor([[False, True]]), 10.0
+    ).item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_nothing_to_tell_apart_costs_nothing():
@@ -108,17 +128,24 @@ def test_every_circle_loss_reaches_both_backbones(batch):
     network = Diff2I2P(TINY)
     for name in ("coarse", "votes", "fine"):
         network.zero_grad()
-        losses = circle_losses(network, network.encode_image(batch.images), network.encode_map(batch.pyramid), batch)
+        losses = circle_losses(
+            network, network.encode_image(batch.images), network.encode_map(batch.pyramid), batch
+        )
         losses[name].backward()
         for side in (network.image_backbone, network.point_backbone):
-            assert sum(p.grad.abs().sum() for p in side.parameters() if p.grad is not None) > 0, name
+            assert sum(p.grad.abs().sum() for p in side.parameters() if p.grad is not None) > 0, (
+                name
+            )
 
 
 def matched(batch, fine, code, network):
     torch.manual_seed(0)
     image = ImageFeatures(fine, torch.zeros(2, 32, 8, 10))
     site = MapFeatures(code, torch.zeros(len(batch.pyramid.nodes), 32))
-    matching = {"nodes_per_patch": 64, "patches_per_node": 4096}  # every patch with every node: the fine features alone decide
+    matching = {
+        "nodes_per_patch": 64,
+        "patches_per_node": 4096,
+    }  # every patch with every node: the fine features alone decide
     network.config = override(network.config, {"matching": matching})
     return predicted_matches.own_matches(network, image, site, batch)
 
@@ -154,7 +181,9 @@ def test_the_pose_loss_lowers_the_pose_error_by_tuning_alone(batch):
     optimizer = torch.optim.Adam(network.tuning.parameters(), lr=3e-2)
     history = []
     for _ in range(12):
-        loss = predicted_matches.pose_loss(*predicted_matches.predicted_poses(matched(batch, *features, network), batch), batch)
+        loss = predicted_matches.pose_loss(
+            *predicted_matches.predicted_poses(matched(batch, *features, network), batch), batch
+        )
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -176,5 +205,11 @@ def test_views_without_matches_have_no_pose_and_no_gradient(batch):
 def test_the_tuning_loss_is_least_where_matches_lie_on_what_their_pixels_see(batch):
     matches = matched(batch, *perfect_features(batch), Diff2I2P(TINY))
     seen = batch.points.gather(1, matches.cells[..., None].expand(-1, -1, 3))
-    exact = predicted_matches.OwnMatches(matches.cells, matches.pixels, seen, torch.zeros_like(seen), matches.weights)
-    assert predicted_matches.tuning_loss(exact, batch) < 1e-5 < predicted_matches.tuning_loss(matches, batch)
+    exact = predicted_matches.OwnMatches(
+        matches.cells, matches.pixels, seen, torch.zeros_like(seen), matches.weights
+    )
+    assert (
+        predicted_matches.tuning_loss(exact, batch)
+        < 1e-5
+        < predicted_matches.tuning_loss(matches, batch)
+    )

@@ -37,7 +37,9 @@ def pairs(site, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(preparing, "FRAMES", 8)
         preparing.write_intrinsics(folder, run.camera)
-        found = preparing.overlapping(preparing.take_shots(run, folder, 4), preparing.build_fragments(run, folder))
+        found = preparing.overlapping(
+            preparing.take_shots(run, folder, 4), preparing.build_fragments(run, folder)
+        )
     write_pairs(root, "train", found)
     return root
 
@@ -50,7 +52,9 @@ def prior(tmp_path_factory):
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("prior")
     pipeline = new_pipeline(PriorShape(32, 8))
-    for parameter in pipeline.controlnet.parameters():  # it begins with zeros, as if it were not there
+    for (
+        parameter
+    ) in pipeline.controlnet.parameters():  # it begins with zeros, as if it were not there
         if not parameter.any():
             torch.nn.init.normal_(parameter, std=0.1)
     pipeline.save_pretrained(folder)
@@ -61,14 +65,18 @@ def prior(tmp_path_factory):
 def tiny(root, pairs, prior, tmp_path):
     """(Config, Recipe) of tiny.yaml."""
     text = (root / "training" / "configs" / "tiny.yaml").read_text()
-    (tmp_path / "tiny.yaml").write_text(text.replace("pairs: PAIRS", f"pairs: {pairs}").replace("prior: PRIOR", f"prior: {prior}"))
+    (tmp_path / "tiny.yaml").write_text(
+        text.replace("pairs: PAIRS", f"pairs: {pairs}").replace("prior: PRIOR", f"prior: {prior}")
+    )
     return load_recipe(tmp_path / "tiny.yaml")
 
 
 @pytest.fixture
 def batch(tiny, pairs):
     config, recipe = tiny
-    return PairDataset(read_pairs(pairs, "train"), config, recipe.data).draw(np.random.default_rng(0))
+    return PairDataset(read_pairs(pairs, "train"), config, recipe.data).draw(
+        np.random.default_rng(0)
+    )
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -82,7 +90,12 @@ def test_every_shipped_training_configuration_loads(root, name):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("training: {losses: {pnp: 1}}", "training.losses.pnp"), ("preset: big", "paper"), ("training: 3", "group"), ("nets: {}", "nets")],
+    [
+        ("training: {losses: {pnp: 1}}", "training.losses.pnp"),
+        ("preset: big", "paper"),
+        ("training: 3", "group"),
+        ("nets: {}", "nets"),
+    ],
 )
 def test_a_mistake_in_a_training_configuration_is_named(tmp_path, text, message):
     (tmp_path / "wrong.yaml").write_text(text)
@@ -94,8 +107,13 @@ def test_two_steps_of_every_loss(tiny, monkeypatch, tmp_path):
     config, recipe = tiny
     seen = []
     monkeypatch.setattr(training.Log, "add", lambda self, losses, progress: seen.append(losses))
-    steps = dataclasses.replace(recipe.schedule, epochs=2 / PairDataset(read_pairs(recipe.data.pairs, "train"), config, recipe.data).epoch)
-    train_pairs(tmp_path / "tiny.safetensors", 0, config, dataclasses.replace(recipe, schedule=steps))
+    steps = dataclasses.replace(
+        recipe.schedule,
+        epochs=2 / PairDataset(read_pairs(recipe.data.pairs, "train"), config, recipe.data).epoch,
+    )
+    train_pairs(
+        tmp_path / "tiny.safetensors", 0, config, dataclasses.replace(recipe, schedule=steps)
+    )
     assert len(seen) == 2
     assert {"coarse", "votes", "fine", "tuning", "pose", "csd"} <= seen[0].keys()
     assert all(np.isfinite(value) for losses in seen for value in losses.values())
@@ -141,7 +159,13 @@ def test_the_distillation_joins_late(tiny, batch):
 @pytest.mark.parametrize("depth", [False, True], ids=["mono", "rgbd"])
 def test_a_small_network_of_the_papers_build_trains_and_is_evaluated(tiny, pairs, depth):
     config, recipe = tiny
-    small = {"image_channels": [8, 8, 16, 24], "point_width": 8, "fine_dim": 16, "token_dim": 32, "token_grid": [6, 8]}
+    small = {
+        "image_channels": [8, 8, 16, 24],
+        "point_width": 8,
+        "fine_dim": 16,
+        "token_dim": 32,
+        "token_grid": [6, 8],
+    }
     changes = {
         "image": {"width": 64},
         "map": {"fine_voxel": 0.1, "levels": 3, "neighbours": 12},
@@ -157,7 +181,11 @@ def test_a_small_network_of_the_papers_build_trains_and_is_evaluated(tiny, pairs
     losses = dataclasses.replace(recipe.losses, csd=0.0)
     total, parts = Objective(network, losses)(batch, 0.0)
     total.backward()
-    assert {"coarse", "votes", "fine", "tuning", "pose"} <= parts.keys() and parts["fine"] > 0 and parts["coarse"] > 0
+    assert (
+        {"coarse", "votes", "fine", "tuning", "pose"} <= parts.keys()
+        and parts["fine"] > 0
+        and parts["coarse"] > 0
+    )
     assert all(p.grad is None or p.grad.isfinite().all() for p in network.parameters())
     record = evaluate_pairs(network, limited(read_pairs(pairs, "train"), 1))[0]
     assert len(record.miss) > 0 and np.isfinite(record.miss).any() and 0 <= record.coarse_right <= 1
@@ -166,7 +194,11 @@ def test_a_small_network_of_the_papers_build_trains_and_is_evaluated(tiny, pairs
 def test_moving_a_fragment_moves_all_that_is_known_of_it_alike(tiny, pairs):
     config, recipe = tiny
     still, moved = (
-        PairDataset(read_pairs(pairs, "train"), config, dataclasses.replace(recipe.data, move=move, turn=False, relight=False))
+        PairDataset(
+            read_pairs(pairs, "train"),
+            config,
+            dataclasses.replace(recipe.data, move=move, turn=False, relight=False),
+        )
         for move in (False, True)
     )
     pair = still.pairs.pairs[0]
@@ -175,9 +207,13 @@ def test_moving_a_fragment_moves_all_that_is_known_of_it_alike(tiny, pairs):
     assert torch.equal(a.targets, b.targets)
     for batch in (a, b):
         labelled = batch.targets[0, :, 0] >= 0
-        gap = (batch.points[0][labelled] - batch.pyramid.points[0][batch.targets[0, labelled, 0]]).norm(dim=1)
+        gap = (
+            batch.points[0][labelled] - batch.pyramid.points[0][batch.targets[0, labelled, 0]]
+        ).norm(dim=1)
         assert gap.max() < 0.22
-        local = (batch.points[0][labelled] - batch.T_map_camera[0, :3, 3]) @ batch.T_map_camera[0, :3, :3]
+        local = (batch.points[0][labelled] - batch.T_map_camera[0, :3, 3]) @ batch.T_map_camera[
+            0, :3, :3
+        ]
         seen = local @ batch.K[0].T
         u = torch.arange(len(labelled))[labelled] % 40 * 4 + 2
         assert (seen[:, 0] / seen[:, 2] - u).abs().max() < 0.6
@@ -187,6 +223,8 @@ def test_epochs_end_a_training_and_lower_its_rate():
     dataset = type("Data", (), {"epoch": 20.0})()
     budget = Budget(ScheduleRecipe(epochs=3, decay="epochs"), 0, dataset, processes=2)
     assert budget.done(Progress(step=15)) == pytest.approx(0.5)
-    assert budget.rate(Progress(step=9)) == 1 and budget.rate(Progress(step=10)) == pytest.approx(0.95)
+    assert budget.rate(Progress(step=9)) == 1 and budget.rate(Progress(step=10)) == pytest.approx(
+        0.95
+    )
     with pytest.raises(ValueError, match="pairs"):
         Budget(ScheduleRecipe(epochs=3), 0, object(), 1)

@@ -50,9 +50,18 @@ def test_places_that_few_images_see_are_looked_at(site, synthesizer):
 
 def test_what_lies_beyond_the_edge_of_a_distorted_image_is_not_taken_for_black(site):
     cloud, sequence = site
-    bulging = replace(sequence, frames=sequence.frames[:1], camera=replace(sequence.camera, D=(0.25, 0.0, 0.0, 0.0)))
+    bulging = replace(
+        sequence,
+        frames=sequence.frames[:1],
+        camera=replace(sequence.camera, D=(0.25, 0.0, 0.0, 0.0)),
+    )
     view = ViewSynthesizer(cloud, 0.03, bulging, 160, 100.0).views[0]
-    white = rectify(np.full((bulging.camera.height, bulging.camera.width), 255, np.uint8), bulging.camera, 160, 100.0).grey
+    white = rectify(
+        np.full((bulging.camera.height, bulging.camera.width), 255, np.uint8),
+        bulging.camera,
+        160,
+        100.0,
+    ).grey
     beyond = white < 255
     assert 0.01 < beyond.mean() < 0.5
     assert (view.depth[beyond] == 0).all() and (view.depth[~beyond] > 0).mean() > 0.7

@@ -39,8 +39,14 @@ def test_the_depth_of_a_view_is_that_of_its_photo(room, site, views):
     assert views.photos.shape == (len(views), 3, 72, 96) and 30 < len(views) <= 40
     poses = np.stack([frame.T_map_camera for frame in sequence.frames])
     images, depths = room.render(camera, poses)
-    apart = [np.abs(images.astype(float) - photo.permute(1, 2, 0).numpy()).mean((1, 2, 3)).argmin() for photo in views.photos]
-    errors = [(np.abs(depths[i] - depth.numpy()) / depths[i])[depth.numpy() > 0] for i, depth in zip(apart, views.depths, strict=True)]
+    apart = [
+        np.abs(images.astype(float) - photo.permute(1, 2, 0).numpy()).mean((1, 2, 3)).argmin()
+        for photo in views.photos
+    ]
+    errors = [
+        (np.abs(depths[i] - depth.numpy()) / depths[i])[depth.numpy() > 0]
+        for i, depth in zip(apart, views.depths, strict=True)
+    ]
     assert np.median(np.concatenate(errors)) < 0.02
     assert np.mean(np.diff(apart) > 0) > 0.9
 
@@ -85,7 +91,10 @@ def test_a_cloud_of_another_place_is_refused(site):
 
 def test_images_without_poses_are_refused(site):
     cloud, sequence = site
-    lost = dataclasses.replace(sequence, frames=tuple(dataclasses.replace(frame, T_map_camera=None) for frame in sequence.frames))
+    lost = dataclasses.replace(
+        sequence,
+        frames=tuple(dataclasses.replace(frame, T_map_camera=None) for frame in sequence.frames),
+    )
     with pytest.raises(ValueError, match="no image of .* has a pose"):
         site_views(cloud, lost, SHAPE.width)
 
@@ -104,7 +113,9 @@ def test_with_a_site_most_of_the_batches_are_of_it(views, no_worlds, monkeypatch
     assert 0.65 < share < 0.95
 
 
-def test_an_interrupted_training_goes_on_and_its_pipeline_is_one_like_any_other(no_worlds, tmp_path):
+def test_an_interrupted_training_goes_on_and_its_pipeline_is_one_like_any_other(
+    no_worlds, tmp_path
+):
     out = tmp_path / "prior"
     train_prior(out, 0.005, SHAPE, batch_size=2, workers=0)
     begun = json.loads((out / "card.json").read_text())
@@ -147,11 +158,32 @@ def test_the_command_learns_a_site_and_writes_the_sheet(site, no_worlds, tmp_pat
     cloud, sequence = site
     write_cloud(tmp_path / "cloud.ply", cloud)
     folder = sequence.frames[0].image_path.parent.parent
-    arguments = ["prior", "--out", str(tmp_path / "prior"), "--minutes", "0.001", "--width", "32", "--channels", "8", "--workers", "0"]
-    place = ["--cloud", str(tmp_path / "cloud.ply"), "--sequence", str(folder), "--sheet", str(tmp_path / "sheet.png")]
+    arguments = [
+        "prior",
+        "--out",
+        str(tmp_path / "prior"),
+        "--minutes",
+        "0.001",
+        "--width",
+        "32",
+        "--channels",
+        "8",
+        "--workers",
+        "0",
+    ]
+    place = [
+        "--cloud",
+        str(tmp_path / "cloud.ply"),
+        "--sequence",
+        str(folder),
+        "--sheet",
+        str(tmp_path / "sheet.png"),
+    ]
     result = CliRunner().invoke(app, [*arguments, *place])
     assert result.exit_code == 0, result.output
     assert "views of a site" in (tmp_path / "prior" / "card.json").read_text()
     assert cv2.imread(str(tmp_path / "sheet.png")).shape == (4 * 24 * 2, 5 * 32 * 2, 3)
     alone = CliRunner().invoke(app, [*arguments, *place[:2]])
-    assert isinstance(alone.exception, ValueError) and "both --cloud and --sequence" in str(alone.exception)
+    assert isinstance(alone.exception, ValueError) and "both --cloud and --sequence" in str(
+        alone.exception
+    )

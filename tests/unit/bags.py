@@ -38,7 +38,9 @@ def header(stamp: float, frame: str):
     return new(
         "std_msgs/msg/Header",
         frame_id=frame,
-        stamp=new("builtin_interfaces/msg/Time", sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9),
+        stamp=new(
+            "builtin_interfaces/msg/Time", sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9
+        ),
     )
 
 
@@ -48,37 +50,63 @@ def pose(T):
     return new(
         "geometry_msgs/msg/Pose",
         position=point,
-        orientation=new("geometry_msgs/msg/Quaternion", **dict(zip("xyzw", q.tolist(), strict=True))),
+        orientation=new(
+            "geometry_msgs/msg/Quaternion", **dict(zip("xyzw", q.tolist(), strict=True))
+        ),
     )
 
 
 def image(stamp, n, encoding="mono8"):
     data = np.full(48 * 64 * (2 if encoding == "16UC1" else 1), n, np.uint8)
     step = 128 if encoding == "16UC1" else 64
-    return new("sensor_msgs/msg/Image", header=header(stamp, "eye"), height=48, width=64, encoding=encoding, step=step, data=data)
+    return new(
+        "sensor_msgs/msg/Image",
+        header=header(stamp, "eye"),
+        height=48,
+        width=64,
+        encoding=encoding,
+        step=step,
+        data=data,
+    )
 
 
 def jpeg(stamp, n):
     data = cv2.imencode(".jpg", np.full((48, 64), n, np.uint8))[1].ravel()
-    return new("sensor_msgs/msg/CompressedImage", header=header(stamp, "eye"), format="jpeg", data=data)
+    return new(
+        "sensor_msgs/msg/CompressedImage", header=header(stamp, "eye"), format="jpeg", data=data
+    )
 
 
 def info(stamp, focal=60.0):
     k = np.array([focal, 0, 31.5, 0, focal, 23.5, 0, 0, 1])
-    return new("sensor_msgs/msg/CameraInfo", header=header(stamp, "eye"), width=64, height=48, distortion_model="plumb_bob", k=k)
+    return new(
+        "sensor_msgs/msg/CameraInfo",
+        header=header(stamp, "eye"),
+        width=64,
+        height=48,
+        distortion_model="plumb_bob",
+        k=k,
+    )
 
 
 def transform(stamp, parent, child, T):
     body = pose(T)
     moved = new("geometry_msgs/msg/Transform", translation=body.position, rotation=body.orientation)
     moved.translation = new("geometry_msgs/msg/Vector3", x=T[0, 3], y=T[1, 3], z=T[2, 3])
-    one = new("geometry_msgs/msg/TransformStamped", header=header(stamp, parent), child_frame_id=child, transform=moved)
+    one = new(
+        "geometry_msgs/msg/TransformStamped",
+        header=header(stamp, parent),
+        child_frame_id=child,
+        transform=moved,
+    )
     return new("tf2_msgs/msg/TFMessage", transforms=[one])
 
 
 def odometry(stamp, T, parent="odom", child="base_link"):
     inside = new("geometry_msgs/msg/PoseWithCovariance", pose=pose(T))
-    return new("nav_msgs/msg/Odometry", header=header(stamp, parent), child_frame_id=child, pose=inside)
+    return new(
+        "nav_msgs/msg/Odometry", header=header(stamp, parent), child_frame_id=child, pose=inside
+    )
 
 
 def posed(stamp, T, frame="map"):
@@ -91,7 +119,9 @@ def write(path, topics: dict, storage=StoragePlugin.MCAP):
         for topic, messages in topics.items():
             connection = writer.add_connection(topic, messages[0][1].__msgtype__, typestore=STORE)
             for stamp, message in messages:
-                writer.write(connection, round(stamp * 1e9), STORE.serialize_cdr(message, connection.msgtype))
+                writer.write(
+                    connection, round(stamp * 1e9), STORE.serialize_cdr(message, connection.msgtype)
+                )
     return path
 
 

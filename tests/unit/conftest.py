@@ -26,7 +26,10 @@ EYE = Camera(320, 240, (260.0, 260.0, 159.5, 119.5))
 def paint(rng, origin, along, upward, spacing=0.02):
     """Points and shades of a painted rectangle: blurred noise of two sizes."""
     size = [int(np.linalg.norm(side) / spacing) for side in (along, upward)]
-    paint = sum(cv2.GaussianBlur(rng.normal(size=size[::-1]).astype(np.float32), (0, 0), s) * s for s in (2, 6))
+    paint = sum(
+        cv2.GaussianBlur(rng.normal(size=size[::-1]).astype(np.float32), (0, 0), s) * s
+        for s in (2, 6)
+    )
     i, j = np.meshgrid(*(np.arange(n) / n for n in size))
     points = np.array(origin) + i[..., None] * np.array(along) + j[..., None] * np.array(upward)
     return points.reshape(-1, 3), (128 + 110 * paint / np.abs(paint).max()).ravel()
@@ -78,7 +81,9 @@ def looking():
 
     def pose(place, heading: float, roll: float = 0.0) -> np.ndarray:
         T = np.eye(4)
-        level = Rotation.from_euler("zy", (heading - 90, 0), degrees=True) * Rotation.from_euler("xz", (-90, roll), degrees=True)
+        level = Rotation.from_euler("zy", (heading - 90, 0), degrees=True) * Rotation.from_euler(
+            "xz", (-90, roll), degrees=True
+        )
         T[:3, :3], T[:3, 3] = level.as_matrix(), place
         return T
 
@@ -90,7 +95,9 @@ def photograph():
     """A function: the RGB image (240, 320, 3) that the camera takes of a cloud."""
 
     def take(cloud: PointCloud, T_map_camera: np.ndarray) -> np.ndarray:
-        image = render_cloud(cloud.points, (cloud.grey * 255).astype(np.uint8), EYE, T_map_camera, 0.025).image
+        image = render_cloud(
+            cloud.points, (cloud.grey * 255).astype(np.uint8), EYE, T_map_camera, 0.025
+        ).image
         return np.repeat(cv2.GaussianBlur(image, (0, 0), 0.8)[..., None], 3, 2)
 
     return take
@@ -100,7 +107,9 @@ def photograph():
 def walk(tmp_path_factory):
     """A sequence of six images, each brighter and 0.1 m further on."""
     folder = tmp_path_factory.mktemp("sequences") / "walk"
-    write_sequence(folder, CAMERA, [np.full((48, 64, 3), 40 * n, np.uint8) for n in range(6)], STAMPS, POSES)
+    write_sequence(
+        folder, CAMERA, [np.full((48, 64, 3), 40 * n, np.uint8) for n in range(6)], STAMPS, POSES
+    )
     return read_sequence(folder)
 
 

@@ -10,7 +10,9 @@ import pytest
 import torch
 
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "reference" / "parity"
-needs_reference = pytest.mark.skipif(not FOLDER.is_dir(), reason=f"no reference outputs in {FOLDER}")
+needs_reference = pytest.mark.skipif(
+    not FOLDER.is_dir(), reason=f"no reference outputs in {FOLDER}"
+)
 
 _RADIUS = {  # metres, of each point convolution
     "encoder1_1": 0.0625, "encoder1_2": 0.0625, "encoder2_1": 0.0625, "encoder2_2": 0.125, "encoder2_3": 0.125, "encoder3_1": 0.125,

@@ -29,8 +29,13 @@ def match(index, view: View) -> list[MatchedPlace]:
     return AppearanceMatcher(**index, config=AppearanceConfig()).match(view, None, StageTimer())
 
 
-@pytest.mark.parametrize("place, heading, roll", [((1.1, 1.7, 1.2), 70, 0), ((2.3, 1.4, 1.0), 20, 0), ((1.5, 1.5, 1.4), 45, 40)])
-def test_a_camera_between_the_viewpoints_is_found_also_when_rolled(corner, index, looking, photograph, eye, place, heading, roll):
+@pytest.mark.parametrize(
+    "place, heading, roll",
+    [((1.1, 1.7, 1.2), 70, 0), ((2.3, 1.4, 1.0), 20, 0), ((1.5, 1.5, 1.4), 45, 40)],
+)
+def test_a_camera_between_the_viewpoints_is_found_also_when_rolled(
+    corner, index, looking, photograph, eye, place, heading, roll
+):
     T = looking(place, heading, roll)
     correspondences = match(index, rectify(photograph(corner, T), eye, 320))[0].correspondences
     metres, degrees = pose_error(T, solve_pnp(correspondences, eye, PnpConfig()).T_map_camera)
@@ -38,7 +43,9 @@ def test_a_camera_between_the_viewpoints_is_found_also_when_rolled(corner, index
 
 
 def test_matches_come_best_first_and_none_twice(corner, index, looking, photograph, eye):
-    correspondences = match(index, rectify(photograph(corner, looking((1.1, 1.7, 1.2), 70)), eye, 320))[0].correspondences
+    correspondences = match(
+        index, rectify(photograph(corner, looking((1.1, 1.7, 1.2), 70)), eye, 320)
+    )[0].correspondences
     assert (np.diff(correspondences.scores) <= 0).all()
     assert correspondences.scores.min() >= 0 and correspondences.scores.max() <= 1
     rows = np.column_stack([correspondences.pixels, correspondences.points])
@@ -48,23 +55,38 @@ def test_matches_come_best_first_and_none_twice(corner, index, looking, photogra
 def test_every_good_match_in_a_map_that_holds_its_place_twice_has_its_double_among_the_alternatives(
     corner_localizer, corner, looking, photograph, eye
 ):
-    twice, shift = repeated(corner_localizer, np.array([15.0, 0, 0])).map.appearance, np.array([15.0, 0, 0])
+    twice, shift = (
+        repeated(corner_localizer, np.array([15.0, 0, 0])).map.appearance,
+        np.array([15.0, 0, 0]),
+    )
     poor = cv2.blur(photograph(corner, looking((1.1, 1.7, 1.2), 70)), (7, 3))
     place = match(twice, rectify(poor, eye, 320))[0]
     others = place.alternatives()
     alternatives = set(map(tuple, np.column_stack([others.pixels, others.points]).round(2)))
-    pixels, points = place.correspondences.pixels[:200], place.correspondences.points[:200]  # the best
+    pixels, points = (
+        place.correspondences.pixels[:200],
+        place.correspondences.points[:200],
+    )  # the best
     doubles = (np.column_stack([pixels, points + sign * shift]).round(2) for sign in (1, -1))
-    assert len(pixels) > 20 and np.mean(
-        [tuple(a) in alternatives or tuple(b) in alternatives for a, b in zip(*doubles, strict=True)]
-    ) > 0.95
+    assert (
+        len(pixels) > 20
+        and np.mean(
+            [
+                tuple(a) in alternatives or tuple(b) in alternatives
+                for a, b in zip(*doubles, strict=True)
+            ]
+        )
+        > 0.95
+    )
 
 
 def test_an_image_without_features_has_no_matches(index, eye):
     assert match(index, View(np.full((240, 320), 128, np.uint8), eye)) == []
 
 
-def test_views_that_show_nothing_to_recognize_are_not_matched(corner, index, looking, photograph, eye):
+def test_views_that_show_nothing_to_recognize_are_not_matched(
+    corner, index, looking, photograph, eye
+):
     view = rectify(photograph(corner, looking((1.4, 1.5, 1.1), 50)), eye, 320)
     features = len(index["points"])
     found = match({**index, "starts": np.array([0, 0, 0, features, features])}, view)
@@ -79,7 +101,9 @@ def test_features_lie_on_the_surfaces_of_the_map(index):
 
 def test_a_full_index_keeps_the_strongest_features_of_every_view(corner, monkeypatch):
     monkeypatch.setattr(descriptor_index, "MAX_FEATURES", 1000)
-    small = descriptor_index.build_appearance(DenseMap.build(corner), UP, AppearanceConfig(spacing=2.0, headings=6))
+    small = descriptor_index.build_appearance(
+        DenseMap.build(corner), UP, AppearanceConfig(spacing=2.0, headings=6)
+    )
     counts = np.diff(small["starts"])
     assert 900 < len(small["points"]) == counts.sum() <= 1000
     assert np.median(counts) == counts.max()
@@ -96,7 +120,9 @@ def test_viewpoints_are_free_and_stand_above_the_ground_around_them():
 
 def test_every_storey_of_a_house_gets_viewpoints():
     x, y = (a.ravel() for a in np.mgrid[0:8:0.1, 0:6:0.1])
-    slabs = [np.stack([x, y, np.full_like(x, z)], 1) for z in (0, 2.6, 3.0, 5.6)]  # floors and ceilings
+    slabs = [
+        np.stack([x, y, np.full_like(x, z)], 1) for z in (0, 2.6, 3.0, 5.6)
+    ]  # floors and ceilings
     table = np.stack([x, y, np.full_like(x, 0.75)], 1)[(x > 3) & (x < 5) & (y > 2) & (y < 4)]
     places = viewpoints(np.concatenate([*slabs, table]), 0.8)
     expected = [storey + height for storey in (0, 3) for height in HEIGHTS]
@@ -111,9 +137,15 @@ def test_a_huge_map_gets_no_more_viewpoints_than_a_large_one():
 
 def test_what_the_mask_leaves_out_takes_no_place_of_the_features_that_stay(eye):
     rng = np.random.default_rng(0)
-    image = cv2.GaussianBlur(rng.integers(0, 255, (240, 320)).astype(np.uint8), (0, 0), 2.0).astype(float)
+    image = cv2.GaussianBlur(rng.integers(0, 255, (240, 320)).astype(np.uint8), (0, 0), 2.0).astype(
+        float
+    )
     image[:, 160:] = 128 + 0.4 * (image[:, 160:] - 128)  # the fainter half
     holes = np.tile(np.arange(320) < 160, (240, 1))
-    surfaces = Surfaces(image, np.where(holes, 0, 2).astype(np.float32), np.zeros_like(holes), holes)
-    features = descriptor_index.describe(image.astype(np.uint8), surfaces, eye, np.eye(4), 40, descriptor_index.FAINT)
+    surfaces = Surfaces(
+        image, np.where(holes, 0, 2).astype(np.float32), np.zeros_like(holes), holes
+    )
+    features = descriptor_index.describe(
+        image.astype(np.uint8), surfaces, eye, np.eye(4), 40, descriptor_index.FAINT
+    )
     assert len(features.points) == 40 and (features.points[:, 0] > 0).all()

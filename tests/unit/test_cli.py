@@ -27,7 +27,9 @@ FLOOR = np.random.default_rng(0).uniform((-2, -2, 0), (2, 2, 0.01), (3000, 3)).a
 def files(tmp_path):
     """One folder with a good and a bad one of everything."""
     write_cloud(tmp_path / "floor.ply", PointCloud(FLOOR))
-    (tmp_path / "cut.pcd").write_bytes(b"FIELDS x y z\nSIZE 4 4 4\nTYPE F F F\nPOINTS 100\nDATA binary\n1234")
+    (tmp_path / "cut.pcd").write_bytes(
+        b"FIELDS x y z\nSIZE 4 4 4\nTYPE F F F\nPOINTS 100\nDATA binary\n1234"
+    )
     (tmp_path / "empty.ply").write_bytes(b"")
     write_cloud(tmp_path / "nan.ply", PointCloud(np.full((9, 3), np.nan, np.float32)))
     (tmp_path / "foreign.i2pmap").write_bytes(b"not a map at all")
@@ -58,20 +60,39 @@ def answers(monkeypatch):
             view = View(np.ascontiguousarray(image[..., 0]), camera)
             if self.asked % 2 == 0:
                 return Localization(Status.NO_MATCHES, view=view, milliseconds={"rectify": 1.0})
-            found = Correspondences(np.full((9, 2), 50.0), np.full((9, 3), 2.0), np.ones(9, np.float32), "network")
+            found = Correspondences(
+                np.full((9, 2), 50.0), np.full((9, 3), 2.0), np.ones(9, np.float32), "network"
+            )
             return Localization(
-                Status.OK, np.eye(4), np.eye(6), 0.9, "network", found, np.ones(9, bool), view, {"rectify": 1.0, "pnp": 2.0}
+                Status.OK,
+                np.eye(4),
+                np.eye(6),
+                0.9,
+                "network",
+                found,
+                np.ones(9, bool),
+                view,
+                {"rectify": 1.0, "pnp": 2.0},
             )
 
     monkeypatch.setattr(Localizer, "open", classmethod(lambda cls, *arguments: Stub()))
 
 
 def test_a_cloud_becomes_a_map_that_says_which_way_is_up(diff2i2p, files):
-    code, out, err = diff2i2p("compile-map", files / "floor.ply", "-o", files / "new/floor.i2pmap", "--frame-id", "site")
-    assert code == 0 and "floor.i2pmap" in out and "found from the cloud" in err and "nothing can match" not in err
+    code, out, err = diff2i2p(
+        "compile-map", files / "floor.ply", "-o", files / "new/floor.i2pmap", "--frame-id", "site"
+    )
+    assert (
+        code == 0
+        and "floor.i2pmap" in out
+        and "found from the cloud" in err
+        and "nothing can match" not in err
+    )
     compiled = CompiledMap.open(files / "new/floor.i2pmap")
     assert compiled.frame_id == "site" and abs(compiled.up[2]) > 0.99
-    code, out, _ = diff2i2p("compile-map", files / "floor.ply", "-o", files / "floor.i2pmap", "--up", "-y", "--json")
+    code, out, _ = diff2i2p(
+        "compile-map", files / "floor.ply", "-o", files / "floor.i2pmap", "--up", "-y", "--json"
+    )
     assert code == 0 and json.loads(out)["up"] == [0, -1, 0]
 
 
@@ -90,9 +111,16 @@ def test_a_cloud_too_small_to_stand_before_is_compiled_and_that_is_said(diff2i2p
 
 def test_images_are_localized_as_table_and_as_json(diff2i2p, files, answers):
     image = next((files / "run/rgb").iterdir())
-    code, out, _ = diff2i2p("localize", "a.i2pmap", image, files / "a.jpg", "--camera", files / "camera.yaml", "--json")
+    code, out, _ = diff2i2p(
+        "localize", "a.i2pmap", image, files / "a.jpg", "--camera", files / "camera.yaml", "--json"
+    )
     first, second = json.loads(out)
-    assert code == 0 and first["position"] == [0, 0, 0] and first["quaternion"] == [0, 0, 0, 1] and len(first["covariance"]) == 36
+    assert (
+        code == 0
+        and first["position"] == [0, 0, 0]
+        and first["quaternion"] == [0, 0, 0, 1]
+        and len(first["covariance"]) == 36
+    )
     assert second["status"] == "NO_MATCHES" and second["position"] is None
     code, out, _ = diff2i2p("localize", "a.i2pmap", image, "--camera", files / "camera.yaml")
     assert code == 0 and "OK" in out
@@ -100,26 +128,51 @@ def test_images_are_localized_as_table_and_as_json(diff2i2p, files, answers):
 
 def test_a_sequence_is_evaluated_into_metrics_rows_and_report(diff2i2p, files, answers):
     code, out, _ = diff2i2p(
-        "evaluate", "--map", "a.i2pmap", "--sequence", files / "run", "--out", files / "out", "--stop", 2, "--matcher", "network", "--json"
+        "evaluate",
+        "--map",
+        "a.i2pmap",
+        "--sequence",
+        files / "run",
+        "--out",
+        files / "out",
+        "--stop",
+        2,
+        "--matcher",
+        "network",
+        "--json",
     )
     metrics = json.loads(out)
     assert code == 0 and metrics == json.loads((files / "out/metrics.json").read_text())
-    assert (metrics["frames"], metrics["answered"], metrics["matcher"], metrics["recall"]["5cm_5deg"]) == (2, 1, "network", 0.5)
+    assert (
+        metrics["frames"],
+        metrics["answered"],
+        metrics["matcher"],
+        metrics["recall"]["5cm_5deg"],
+    ) == (2, 1, "network", 0.5)
     assert (files / "out/frames.csv").is_file() and (files / "out/report.html").is_file()
 
 
 def test_a_world_is_written_from_its_seed_and_rooms(diff2i2p, monkeypatch, tmp_path):
     asked = []
-    monkeypatch.setattr("diff2i2p_sim.world.World.office", lambda seed, rooms: f"office {seed} of {rooms}")
-    monkeypatch.setattr("diff2i2p_sim.write.write_world", lambda *arguments, **more: asked.append((*arguments, more)))
-    code, out, _ = diff2i2p("world", "--seed", 3, "--rooms", 5, "--out", tmp_path, "--drive-frames", 5)
+    monkeypatch.setattr(
+        "diff2i2p_sim.world.World.office", lambda seed, rooms: f"office {seed} of {rooms}"
+    )
+    monkeypatch.setattr(
+        "diff2i2p_sim.write.write_world",
+        lambda *arguments, **more: asked.append((*arguments, more)),
+    )
+    code, out, _ = diff2i2p(
+        "world", "--seed", 3, "--rooms", 5, "--out", tmp_path, "--drive-frames", 5
+    )
     assert code == 0 and out.strip() == str(tmp_path)
     assert asked == [("office 3 of 5", tmp_path, 3, {"mapping_frames": 1000, "drive_frames": 5})]
 
 
 def test_a_world_is_taken_from_an_sdf_file(diff2i2p, monkeypatch, root, tmp_path):
     asked = []
-    monkeypatch.setattr("diff2i2p_sim.write.write_world", lambda world, *arguments, **more: asked.append(world))
+    monkeypatch.setattr(
+        "diff2i2p_sim.write.write_world", lambda world, *arguments, **more: asked.append(world)
+    )
     assert diff2i2p("world", "--sdf", root / "launch/worlds/office.sdf", "--out", tmp_path)[0] == 0
     assert [room.kind for room in asked[0].rooms] == ["corridor", "lab"]
 
@@ -161,12 +214,21 @@ EVALUATE = ("evaluate", "--sequence", "run", "--out", "out", "--map")
         ((*COMPILE, "--weights", "nobody"), "no weights file 'nobody'"),
         ((*COMPILE, "--config", "wrong.yaml"), "unknown parameter 'matcherr'"),
         (("localize", "nowhere.i2pmap", "a.jpg", "--camera", "camera.yaml"), "there is no map"),
-        (("localize", "foreign.i2pmap", "a.jpg", "--camera", "camera.yaml"), "truncated or no compiled map"),
-        (("localize", "foreign.i2pmap", "a.jpg", "--camera", "wrong.yaml"), "is not a camera_info YAML"),
+        (
+            ("localize", "foreign.i2pmap", "a.jpg", "--camera", "camera.yaml"),
+            "truncated or no compiled map",
+        ),
+        (
+            ("localize", "foreign.i2pmap", "a.jpg", "--camera", "wrong.yaml"),
+            "is not a camera_info YAML",
+        ),
         ((*EVALUATE, "foreign.i2pmap"), "truncated or no compiled map"),
         ((*EVALUATE, "foreign.i2pmap", "--matcher", "magic"), "one of network, appearance, both"),
         ((*EVALUATE, "foreign.i2pmap", "--start", "9"), "frames 0 to 2"),
-        (("evaluate", "--sequence", "nowhere", "--out", "out", "--map", "x.i2pmap"), "there is no sequence folder"),
+        (
+            ("evaluate", "--sequence", "nowhere", "--out", "out", "--map", "x.i2pmap"),
+            "there is no sequence folder",
+        ),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(diff2i2p, files, monkeypatch, command, said):
@@ -178,5 +240,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(diff2i2p, files, monkeypatch,
 
 
 def test_a_truncated_image_is_refused(diff2i2p, files, answers):
-    code, _, err = diff2i2p("localize", "a.i2pmap", files / "cut.jpg", "--camera", files / "camera.yaml")
+    code, _, err = diff2i2p(
+        "localize", "a.i2pmap", files / "cut.jpg", "--camera", files / "camera.yaml"
+    )
     assert code == 2 and "cut.jpg is cut off" in err

@@ -14,7 +14,11 @@ from diff2i2p.cloud import CloudError, PointCloud, axis_up, find_up, read_cloud,
 def cloud() -> PointCloud:
     rng = np.random.default_rng(0)
     points = rng.uniform(-5, 5, (500, 3)).astype(np.float32)
-    return PointCloud(points, rng.integers(0, 256, (500, 3), dtype=np.uint8), rng.uniform(0, 1, 500).astype(np.float32))
+    return PointCloud(
+        points,
+        rng.integers(0, 256, (500, 3), dtype=np.uint8),
+        rng.uniform(0, 1, 500).astype(np.float32),
+    )
 
 
 def assert_same(a: PointCloud, b: PointCloud, atol=0.0):
@@ -57,7 +61,9 @@ def test_las_gives_metres_colour_and_intensity(tmp_path, cloud):
     found = read_cloud(tmp_path / "a.las")
     np.testing.assert_allclose(found.points, cloud.points, atol=1e-3)
     np.testing.assert_array_equal(found.colours, cloud.colours)
-    np.testing.assert_allclose(found.intensity, cloud.intensity / np.percentile(cloud.intensity, 99.5), atol=0.02)
+    np.testing.assert_allclose(
+        found.intensity, cloud.intensity / np.percentile(cloud.intensity, 99.5), atol=0.02
+    )
 
 
 def test_laz_is_read_where_a_decompressor_is_installed(tmp_path, cloud):
@@ -92,9 +98,12 @@ def test_text_tables_of_many_makes_are_understood(tmp_path, text, colours, inten
 def test_a_ply_of_doubles_and_a_mesh_with_faces_are_read(tmp_path):
     header = "ply\nformat ascii 1.0\ncomment by hand\nelement vertex 3\nproperty double x\nproperty double y\nproperty double z\n"
     (tmp_path / "a.ply").write_text(
-        header + "element face 1\nproperty list uchar int vertex_indices\nend_header\n0 0 0\n1 0 0\n0 1 0\n3 0 1 2\n"
+        header
+        + "element face 1\nproperty list uchar int vertex_indices\nend_header\n0 0 0\n1 0 0\n0 1 0\n3 0 1 2\n"
     )
-    np.testing.assert_array_equal(read_cloud(tmp_path / "a.ply").points, [[0, 0, 0], [1, 0, 0], [0, 1, 0]])
+    np.testing.assert_array_equal(
+        read_cloud(tmp_path / "a.ply").points, [[0, 0, 0], [1, 0, 0], [0, 1, 0]]
+    )
 
 
 def test_rows_with_nan_are_dropped_with_their_looks(tmp_path, cloud):
@@ -158,24 +167,30 @@ def test_a_header_that_promises_terabytes_costs_nothing(tmp_path):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     ply = "ply\nformat {}\nelement vertex 900000000000\nproperty float x\nproperty float y\nproperty float z\nend_header\n1 2 3\n"
     pcd = "FIELDS x y z\nSIZE 4 4 4\nTYPE F F F\nCOUNT 1 1 1\nPOINTS 900000000000\nDATA {}\n1 2 3\n"
-    for name, text in [("a.ply", ply.format(f)) for f in ("ascii 1.0", "binary_little_endian 1.0")] + [
-        ("a.pcd", pcd.format(f)) for f in ("ascii", "binary", "binary_compressed")
-    ]:
+    for name, text in [
+        ("a.ply", ply.format(f)) for f in ("ascii 1.0", "binary_little_endian 1.0")
+    ] + [("a.pcd", pcd.format(f)) for f in ("ascii", "binary", "binary_compressed")]:
         (tmp_path / name).write_text(text)
         with pytest.raises(CloudError, match="truncated"):
             read_cloud(tmp_path / name)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
 
 
-@pytest.mark.parametrize("kind", ["a.ply", "a.pcd", "ascii.ply", "ascii.pcd", "compressed.pcd", "a.las", "a.xyz"])
+@pytest.mark.parametrize(
+    "kind", ["a.ply", "a.pcd", "ascii.ply", "ascii.pcd", "compressed.pcd", "a.las", "a.xyz"]
+)
 def test_damaged_files_never_do_worse_than_a_cloud_error(tmp_path, cloud, kind):
     rng = np.random.default_rng(1)
     whole = np.frombuffer(sample_file(tmp_path / kind, cloud[:40]), np.uint8)
     for _ in range(150):
         damaged = whole.copy()
-        places = rng.integers(0, min(len(whole), rng.choice([200, len(whole)])), rng.integers(1, 12))
+        places = rng.integers(
+            0, min(len(whole), rng.choice([200, len(whole)])), rng.integers(1, 12)
+        )
         damaged[places] = rng.integers(0, 256, len(places))
-        (tmp_path / kind).write_bytes(damaged[: rng.integers(1, len(whole)) if rng.random() < 0.3 else None].tobytes())
+        (tmp_path / kind).write_bytes(
+            damaged[: rng.integers(1, len(whole)) if rng.random() < 0.3 else None].tobytes()
+        )
         try:
             assert np.isfinite(read_cloud(tmp_path / kind).points).all()
         except CloudError as error:
@@ -192,14 +207,21 @@ def sample_file(path, cloud) -> bytes:
     else:
         o3d = pytest.importorskip("open3d")
         theirs = o3d.geometry.PointCloud(o3d.utility.Vector3dVector(cloud.points))
-        o3d.io.write_point_cloud(str(path), theirs, write_ascii=path.stem == "ascii", compressed=path.stem == "compressed")
+        o3d.io.write_point_cloud(
+            str(path),
+            theirs,
+            write_ascii=path.stem == "ascii",
+            compressed=path.stem == "compressed",
+        )
     return path.read_bytes()
 
 
 def test_one_point_is_left_per_voxel_at_the_mean_of_what_lay_in_it():
     points = np.array([[0.1, 0.1, 0.1], [0.3, 0.1, 0.1], [2.1, 0.1, 0.1]], np.float32)
     thin = PointCloud(
-        points, np.array([[0, 0, 0], [100, 200, 50], [9, 9, 9]], np.uint8), np.array([0, 1, 0.5], np.float32)
+        points,
+        np.array([[0, 0, 0], [100, 200, 50], [9, 9, 9]], np.uint8),
+        np.array([0, 1, 0.5], np.float32),
     ).voxel_downsample(1.0)
     np.testing.assert_allclose(thin.points, [[0.2, 0.1, 0.1], [2.1, 0.1, 0.1]], atol=1e-6)
     np.testing.assert_array_equal(thin.colours, [[50, 100, 25], [9, 9, 9]])
@@ -228,16 +250,31 @@ def test_cropping_and_moving_take_the_looks_along(cloud):
     T[:3, 3] = 1, 2, 3
     part = cloud.crop((0, 0, 0), (5, 5, 5)).transformed(T)
     inside = (cloud.points >= 0).all(1)
-    assert_same(part, PointCloud(cloud.points[inside] + np.float32([1, 2, 3]), cloud.colours[inside], cloud.intensity[inside]))
+    assert_same(
+        part,
+        PointCloud(
+            cloud.points[inside] + np.float32([1, 2, 3]),
+            cloud.colours[inside],
+            cloud.intensity[inside],
+        ),
+    )
 
 
 def test_grey_is_colour_before_intensity(cloud):
-    assert np.allclose(PointCloud(cloud.points[:1], np.array([[255, 255, 255]], np.uint8), cloud.intensity[:1]).grey, 1.0)
+    assert np.allclose(
+        PointCloud(
+            cloud.points[:1], np.array([[255, 255, 255]], np.uint8), cloud.intensity[:1]
+        ).grey,
+        1.0,
+    )
     assert PointCloud(cloud.points, None, cloud.intensity).grey is cloud.intensity
     assert PointCloud(cloud.points).grey is None
 
 
-@pytest.mark.parametrize("name, axis, degrees", [("kitchen/map_0000-0499.ply", "-y", 30), ("tum_fr1_rpy/map_0000-0359.ply", "z", 5)])
+@pytest.mark.parametrize(
+    "name, axis, degrees",
+    [("kitchen/map_0000-0499.ply", "-y", 30), ("tum_fr1_rpy/map_0000-0359.ply", "z", 5)],
+)
 def test_up_is_found_in_real_rooms(shared_data, name, axis, degrees):
     assert find_up(read_cloud(shared_data / name)) @ axis_up(axis) > np.cos(np.radians(degrees))
 
@@ -250,7 +287,9 @@ def room(rng, width, depth, height) -> np.ndarray:
 
     w, d, h = width, depth, height
     faces = [face(400 * w * d, (0, 0, z), (w, d, z)) for z in (0, h)]
-    faces += [face(400 * w * h, (0, y, 0), (w, y, h)) for y in (0, d)] + [face(400 * d * h, (x, 0, 0), (x, d, h)) for x in (0, w)]
+    faces += [face(400 * w * h, (0, y, 0), (w, y, h)) for y in (0, d)] + [
+        face(400 * d * h, (x, 0, 0), (x, d, h)) for x in (0, w)
+    ]
     faces += [face(800, (0.2, 0.2, 0.8), (1.6, 1.6, 0.8))]
     return np.concatenate(faces) + rng.normal(0, 0.002, (sum(map(len, faces)), 3))
 

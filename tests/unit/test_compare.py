@@ -51,7 +51,11 @@ def run(tmp_path):
 
 def test_equal_runs_have_nothing_to_tell(diff2i2p, run):
     code, out, _ = diff2i2p("compare", run("a"), run("b"))
-    assert code == 0 and "all figures are equal" in out and "0 of 5 common frames got worse, 0 got better" in out
+    assert (
+        code == 0
+        and "all figures are equal" in out
+        and "0 of 5 common frames got worse, 0 got better" in out
+    )
 
 
 @pytest.mark.parametrize(
@@ -67,7 +71,9 @@ def test_equal_runs_have_nothing_to_tell(diff2i2p, run):
         ("peak_rss_mb", 980, 1000),
     ],
 )
-def test_what_got_worse_by_more_than_is_let_pass_is_a_regression(diff2i2p, run, key, let_pass, too_much):
+def test_what_got_worse_by_more_than_is_let_pass_is_a_regression(
+    diff2i2p, run, key, let_pass, too_much
+):
     before = run("a")
     assert diff2i2p("compare", before, run("b", {key: let_pass}))[0] == 0
     code, out, _ = diff2i2p("compare", before, run("c", {key: too_much}))
@@ -81,7 +87,9 @@ def test_tolerances_are_options(diff2i2p, run):
 
 
 def test_what_got_better_is_no_regression(run):
-    better = run("b", {"recall.25cm_5deg": 1.0, "median_translation_m": 0.01, "latency_ms.p50": 10.0})
+    better = run(
+        "b", {"recall.25cm_5deg": 1.0, "median_translation_m": 0.01, "latency_ms.p50": 10.0}
+    )
     found = compare(run("a"), better)
     assert not found.regressions
     assert {change.figure.key for change in found.changes if change.better} == {
@@ -93,14 +101,21 @@ def test_what_got_better_is_no_regression(run):
 
 def test_a_figure_that_is_no_more_is_a_regression_and_a_new_one_is_not(run):
     lost = run("b", {"trajectory.ape_m": None})
-    assert [change.figure.key for change in compare(run("a"), lost).regressions] == ["trajectory.ape_m.rmse"]
+    assert [change.figure.key for change in compare(run("a"), lost).regressions] == [
+        "trajectory.ape_m.rmse"
+    ]
     assert not compare(lost, run("c")).regressions
 
 
 def test_the_frames_that_got_worse_come_worst_first(diff2i2p, run):
     after = run(
         "b",
-        frames={"f0": ("OK", 2.0, 0.1), "f1": ("REJECTED_LOW_CONFIDENCE", "inf", "inf"), "f2": ("OK", 0.01, 0.1), "f4": ("OK", 0.1, 0.1)},
+        frames={
+            "f0": ("OK", 2.0, 0.1),
+            "f1": ("REJECTED_LOW_CONFIDENCE", "inf", "inf"),
+            "f2": ("OK", 0.01, 0.1),
+            "f4": ("OK", 0.1, 0.1),
+        },
     )
     found = compare(run("a"), after)
     assert [(frame.name, frame.before, frame.after) for frame in found.frames] == [
@@ -119,19 +134,36 @@ def test_runs_of_different_images_are_told_with_how_many_each_has(diff2i2p, run)
     assert "no frame in common, of 5 in A and 4 in B" in " ".join(out.split())
     (second / "frames.csv").write_text("\n".join(rows[:4]))
     _, out, _ = diff2i2p("compare", first, second)
-    assert "0 of 3 common frames got worse, 0 got better (A has 5 frames, B 3)" in " ".join(out.split())
+    assert "0 of 3 common frames got worse, 0 got better (A has 5 frames, B 3)" in " ".join(
+        out.split()
+    )
     _, out, _ = diff2i2p("compare", first, second, "--json")
     assert json.loads(out)["frames"] == [5, 3]
 
 
 def test_scripts_get_json(diff2i2p, run):
-    code, out, _ = diff2i2p("compare", run("a"), run("b", {"false_accepts": 2}, {"f0": ("OK", 2.0, 0.1)}), "--json")
+    code, out, _ = diff2i2p(
+        "compare", run("a"), run("b", {"false_accepts": 2}, {"f0": ("OK", 2.0, 0.1)}), "--json"
+    )
     told = json.loads(out)
-    assert code == 1 and {"figure": "false_accepts", "before": 0, "after": 2, "regression": True} in told["figures"]
-    assert told["worse_frames"][0] == {"name": "f0", "before": "right", "after": "false", "before_m": 0.01, "after_m": 2.0}
+    assert (
+        code == 1
+        and {"figure": "false_accepts", "before": 0, "after": 2, "regression": True}
+        in told["figures"]
+    )
+    assert told["worse_frames"][0] == {
+        "name": "f0",
+        "before": "right",
+        "after": "false",
+        "before_m": 0.01,
+        "after_m": 2.0,
+    }
 
 
-@pytest.mark.parametrize("content, said", [(None, "it has no metrics.json"), ("{", "cannot be read"), ("[]", "is not the metrics.json")])
+@pytest.mark.parametrize(
+    "content, said",
+    [(None, "it has no metrics.json"), ("{", "cannot be read"), ("[]", "is not the metrics.json")],
+)
 def test_what_is_no_evaluation_is_refused(diff2i2p, run, tmp_path, content, said):
     (tmp_path / "bad").mkdir()
     if content:

@@ -24,9 +24,16 @@ UP = np.array([0, 0, 1.0])
 @pytest.fixture(scope="module")
 def mapping(corner, looking, photograph, eye) -> list[Photograph]:
     """Photographs of the corner from two places, several ways."""
-    poses = [looking(place, heading) for place in ((1.0, 1.2, 1.0), (2.0, 2.0, 1.3)) for heading in (10, 35, 60, 85)]
+    poses = [
+        looking(place, heading)
+        for place in ((1.0, 1.2, 1.0), (2.0, 2.0, 1.3))
+        for heading in (10, 35, 60, 85)
+    ]
     images = [photograph(corner, T) for T in poses]
-    return [Photograph(lambda image=image: image, eye, T) for image, T in zip(images, poses, strict=True)]
+    return [
+        Photograph(lambda image=image: image, eye, T)
+        for image, T in zip(images, poses, strict=True)
+    ]
 
 
 @pytest.fixture
@@ -42,7 +49,9 @@ def test_photographs_from_one_place_the_same_way_are_taken_once(mapping):
     assert keyframes([*mapping, *nudged]) == mapping
 
 
-def test_a_map_compiled_with_photographs_is_matched_by_them_too(corner, mapping, query, eye, tmp_path):
+def test_a_map_compiled_with_photographs_is_matched_by_them_too(
+    corner, mapping, query, eye, tmp_path
+):
     site = compile_map(corner, tmp_path / "corner.i2pmap", config=FEW, up=UP, photographs=mapping)
     assert len(site.photographs["starts"]) == len(mapping) + 1 and site.photographs["grain"] == 0
     localizer = Localizer.open(tmp_path / "corner.i2pmap", config=FEW)
@@ -70,12 +79,23 @@ def test_photographs_of_another_place_are_refused(corner, mapping, tmp_path):
     assert not (tmp_path / "corner.i2pmap").exists()
 
 
-def test_the_command_compiles_with_a_sequence_and_says_when_it_has_no_poses(corner, mapping, eye, diff2i2p, tmp_path):
+def test_the_command_compiles_with_a_sequence_and_says_when_it_has_no_poses(
+    corner, mapping, eye, diff2i2p, tmp_path
+):
     write_cloud(tmp_path / "corner.ply", corner)
     images, poses = [p.read() for p in mapping], np.array([p.T_map_camera for p in mapping])
     write_sequence(tmp_path / "run", eye, images, np.arange(len(mapping), dtype=float), poses)
     (tmp_path / "few.yaml").write_text("appearance: {spacing: 4.0, headings: 4}")
-    command = ["compile-map", tmp_path / "corner.ply", "-o", tmp_path / "c.i2pmap", "--up", "z", "--config", tmp_path / "few.yaml"]
+    command = [
+        "compile-map",
+        tmp_path / "corner.ply",
+        "-o",
+        tmp_path / "c.i2pmap",
+        "--up",
+        "z",
+        "--config",
+        tmp_path / "few.yaml",
+    ]
     command += ["--sequence", tmp_path / "run"]
     code, said, _ = diff2i2p(*command)
     assert code == 0 and "c.i2pmap" in said

@@ -35,7 +35,9 @@ def room():
 
 @pytest.fixture(scope="module")
 def cloud(room):
-    return room.scan(np.random.default_rng(0), scan_positions(room.drive(0, 60, 2.0, cover=True)[1]))
+    return room.scan(
+        np.random.default_rng(0), scan_positions(room.drive(0, 60, 2.0, cover=True)[1])
+    )
 
 
 @pytest.fixture(scope="module")
@@ -54,14 +56,21 @@ def drive(room):
 
 def test_most_frames_of_another_drive_are_found_and_none_is_wrong(localizer, drive):
     answers = [localizer.localize(image, CAMERA) for image in drive[0]]
-    errors = [pose_error(truth, a.T_map_camera) for a, truth in zip(answers, drive[1], strict=True) if a.ok]
+    errors = [
+        pose_error(truth, a.T_map_camera)
+        for a, truth in zip(answers, drive[1], strict=True)
+        if a.ok
+    ]
     assert len(errors) >= 6
     assert max(error[0] for error in errors) < 0.25 and max(error[1] for error in errors) < 5
 
 
 def test_an_answer_tells_its_evidence_and_the_time_it_took(localizer, drive):
     answer = next(a for a in map(lambda image: localizer.localize(image, CAMERA), drive[0]) if a.ok)
-    assert answer.confidence >= localizer.config.verify.min_confidence and answer.matcher == "appearance"
+    assert (
+        answer.confidence >= localizer.config.verify.min_confidence
+        and answer.matcher == "appearance"
+    )
     assert answer.inliers.sum() >= 12 and len(answer.inliers) == len(answer.correspondences)
     assert np.linalg.eigvalsh(answer.covariance).min() > 0
     assert {"rectify", "sift", "appearance", "pnp", "verify"} <= set(answer.milliseconds)
@@ -72,12 +81,16 @@ def test_an_answer_carries_the_verified_places_with_their_evidence_best_first(lo
         answer = localizer.localize(image, CAMERA)
         assert 0 < len(answer.hypotheses) <= 3
         confidences = [place.best.confidence for place in answer.hypotheses]
-        assert confidences == sorted(confidences, reverse=True) and answer.confidence == confidences[0]
+        assert (
+            confidences == sorted(confidences, reverse=True) and answer.confidence == confidences[0]
+        )
         found = answer if answer.ok else answer.rejected
         assert found.T_map_camera is answer.hypotheses[0].best.pose.T_map_camera
         for place in answer.hypotheses:
             assert place.matcher == "appearance" and 1 <= len(place.poses) <= 2
-            assert all(verified.confidence <= verified.evidence.uniqueness for verified in place.poses)
+            assert all(
+                verified.confidence <= verified.evidence.uniqueness for verified in place.poses
+            )
             assert place.best.confidence == max(verified.confidence for verified in place.poses)
 
 
@@ -108,13 +121,24 @@ def test_what_was_computed_for_an_image_does_not_live_on_in_its_answer(localizer
 
 
 def test_what_one_matcher_cannot_prove_another_proves(localizer, drive):
-    image, truth, found = next((i, T, a) for i, T in zip(*drive, strict=True) if (a := localizer.localize(i, CAMERA)).ok)
+    image, truth, found = next(
+        (i, T, a) for i, T in zip(*drive, strict=True) if (a := localizer.localize(i, CAMERA)).ok
+    )
     matches, good = found.correspondences, found.inliers
     right = Correspondences(matches.pixels, matches.points, matches.scores, "network")
-    wrong = Correspondences(matches.pixels[good], matches.points[good] + [0, 0.45, 0], matches.scores[good], "appearance")
+    wrong = Correspondences(
+        matches.pixels[good],
+        matches.points[good] + [0, 0.45, 0],
+        matches.scores[good],
+        "appearance",
+    )
     matchers = [Says(MatchedPlace(wrong)), Says(MatchedPlace(right))]
     answer = Localizer(localizer.map, matchers, localizer.config).localize(image, CAMERA)
-    assert answer.ok and answer.matcher == "network" and pose_error(truth, answer.T_map_camera)[0] < 0.25
+    assert (
+        answer.ok
+        and answer.matcher == "network"
+        and pose_error(truth, answer.T_map_camera)[0] < 0.25
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,11 +160,18 @@ def test_a_rough_pose_is_matched_again_made_precise_and_proven_where_it_leads(lo
         if not (found := localizer.localize(image, CAMERA)).ok:
             continue
         matches = found.correspondences
-        pixels, points, scores = (array[found.inliers] for array in (matches.pixels, matches.points, matches.scores))
-        first = Correspondences(pixels, in_map(points, truth @ rough @ np.linalg.inv(truth)), scores, "network")
+        pixels, points, scores = (
+            array[found.inliers] for array in (matches.pixels, matches.points, matches.scores)
+        )
+        first = Correspondences(
+            pixels, in_map(points, truth @ rough @ np.linalg.inv(truth)), scores, "network"
+        )
         once, again = (
             Localizer(localizer.map, [Says(place)], localizer.config)
-            for place in (MatchedPlace(first), Rough(first, Correspondences(pixels, points, scores, "network")))
+            for place in (
+                MatchedPlace(first),
+                Rough(first, Correspondences(pixels, points, scores, "network")),
+            )
         )
         answer = again.localize(image, CAMERA)
         if not once.localize(image, CAMERA).ok and answer.ok:
@@ -149,10 +180,16 @@ def test_a_rough_pose_is_matched_again_made_precise_and_proven_where_it_leads(lo
 
 
 def test_where_one_matcher_is_sure_the_next_is_not_asked(localizer, drive):
-    image, found = next((i, a) for i in drive[0] if (a := localizer.localize(i, CAMERA)).confidence >= localizer.config.track.sure)
+    image, found = next(
+        (i, a)
+        for i in drive[0]
+        if (a := localizer.localize(i, CAMERA)).confidence >= localizer.config.track.sure
+    )
     second = Says()
     second.match = lambda view, prior, timer: pytest.fail("asked for nothing")
-    answer = Localizer(localizer.map, [*localizer.matchers, second], localizer.config).localize(image, CAMERA)
+    answer = Localizer(localizer.map, [*localizer.matchers, second], localizer.config).localize(
+        image, CAMERA
+    )
     assert answer.ok and np.array_equal(answer.T_map_camera, found.T_map_camera)
 
 
@@ -160,7 +197,9 @@ def test_an_answer_too_weak_to_publish_ends_no_search(localizer, drive):
     strict = override(localizer.config, {"verify": {"min_confidence": 1.0}, "track": {"sure": 0.0}})
     second, asked = Says(), []
     second.match = lambda view, prior, timer: asked.append(view) or []
-    answer = Localizer(localizer.map, [*localizer.matchers, second], strict).localize(drive[0][0], CAMERA)
+    answer = Localizer(localizer.map, [*localizer.matchers, second], strict).localize(
+        drive[0][0], CAMERA
+    )
     assert not answer.ok and len(asked) == 1
 
 
@@ -175,7 +214,9 @@ def test_images_of_another_place_get_no_pose(localizer):
 @pytest.mark.parametrize("shade", [0, 255])
 def test_a_covered_or_dazzled_lens_gets_no_pose(localizer, shade):
     answer = localizer.localize(np.full((480, 640, 3), shade, np.uint8), CAMERA)
-    assert answer.status in (Status.NO_CANDIDATES, Status.NO_MATCHES) and answer.T_map_camera is None
+    assert (
+        answer.status in (Status.NO_CANDIDATES, Status.NO_MATCHES) and answer.T_map_camera is None
+    )
 
 
 def test_an_image_that_its_camera_cannot_have_taken_is_an_error(localizer):
@@ -184,7 +225,11 @@ def test_an_image_that_its_camera_cannot_have_taken_is_an_error(localizer):
 
 
 def test_grey_and_colour_images_give_the_same_pose(localizer, drive):
-    index, found = next((i, a) for i, a in enumerate(localizer.localize(image, CAMERA) for image in drive[0]) if a.ok)
+    index, found = next(
+        (i, a)
+        for i, a in enumerate(localizer.localize(image, CAMERA) for image in drive[0])
+        if a.ok
+    )
     grey = np.rint(drive[0][index] @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)
     metres, degrees = pose_error(found.T_map_camera, localizer.localize(grey, CAMERA).T_map_camera)
     assert metres < 0.05 and degrees < 1
@@ -192,18 +237,26 @@ def test_grey_and_colour_images_give_the_same_pose(localizer, drive):
 
 def test_a_bare_cloud_has_no_appearance(cloud):
     index = build_appearance(
-        DenseMap.build(dataclasses.replace(cloud, colours=None, intensity=None)), np.array([0, 0, 1.0]), Config().appearance
+        DenseMap.build(dataclasses.replace(cloud, colours=None, intensity=None)),
+        np.array([0, 0, 1.0]),
+        Config().appearance,
     )
     assert len(index["points"]) == len(index["descriptors"]) == 0
 
 
 def test_a_cloud_with_intensity_alone_has_an_appearance(cloud):
-    index = build_appearance(DenseMap.build(dataclasses.replace(cloud, colours=None)), np.array([0, 0, 1.0]), Config().appearance)
+    index = build_appearance(
+        DenseMap.build(dataclasses.replace(cloud, colours=None)),
+        np.array([0, 0, 1.0]),
+        Config().appearance,
+    )
     assert len(index["points"]) > 1000
 
 
 def test_real_images_are_found_in_the_real_kitchen(shared_data, tmp_path):
-    compile_map(read_cloud(shared_data / "kitchen" / "map_0000-0499.ply"), tmp_path / "kitchen.i2pmap")
+    compile_map(
+        read_cloud(shared_data / "kitchen" / "map_0000-0499.ply"), tmp_path / "kitchen.i2pmap"
+    )
     kitchen = Localizer.open(tmp_path / "kitchen.i2pmap")
     queries = read_sequence(shared_data / "kitchen", 530, 700)
     for frame in queries.frames[::34]:
@@ -213,7 +266,11 @@ def test_real_images_are_found_in_the_real_kitchen(shared_data, tmp_path):
 
 
 def test_real_images_of_another_place_are_refused_in_the_real_kitchen(shared_data, tmp_path):
-    compile_map(read_cloud(shared_data / "kitchen" / "map_0000-0499.ply"), tmp_path / "kitchen.i2pmap")
+    compile_map(
+        read_cloud(shared_data / "kitchen" / "map_0000-0499.ply"), tmp_path / "kitchen.i2pmap"
+    )
     kitchen = Localizer.open(tmp_path / "kitchen.i2pmap")
     strangers = read_sequence(shared_data / "tum_fr1_rpy", 0, 360)
-    assert [f.name for f in strangers.frames[::24] if kitchen.localize(f.image(), strangers.camera).ok] == []
+    assert [
+        f.name for f in strangers.frames[::24] if kitchen.localize(f.image(), strangers.camera).ok
+    ] == []

@@ -21,7 +21,17 @@ from diff2i2p.parameters import override
 from diff2i2p.render import close_cracks, render_cloud
 from diff2i2p.weights import save_weights
 
-SMALL = override(Config(), {"network": {"image_channels": [8, 8, 16, 16], "point_width": 4, "fine_dim": 16, "token_dim": 16}})
+SMALL = override(
+    Config(),
+    {
+        "network": {
+            "image_channels": [8, 8, 16, 16],
+            "point_width": 4,
+            "fine_dim": 16,
+            "token_dim": 16,
+        }
+    },
+)
 
 
 @pytest.fixture(scope="module")
@@ -128,20 +138,28 @@ def test_a_coloured_map_comes_back_as_it_was_compiled(painted, site):
         ({"appearance.octaves": None}, "'appearance.octaves' is missing"),
         ({"appearance.words": torch.zeros(3)}, "unknown array 'appearance.words'"),
         ({"appearance.angles": torch.zeros(3)}, "'appearance.angles' is float32"),
-        ({"appearance.descriptors": torch.zeros(3, 64, dtype=torch.uint8)}, "'appearance.descriptors' is uint8"),
+        (
+            {"appearance.descriptors": torch.zeros(3, 64, dtype=torch.uint8)},
+            "'appearance.descriptors' is uint8",
+        ),
         ({"appearance.starts": torch.tensor([0, 1])}, "'appearance.starts' does not divide"),
         ({"dense.shades": torch.zeros(3, dtype=torch.uint8)}, "differ in length"),
         ({"points": None}, "'points' is missing"),
     ],
 )
 def test_arrays_of_another_version_are_refused_with_a_remedy(site, tmp_path, change, complaint):
-    tensors = {name: tensor for name, tensor in (site.tensors | change).items() if tensor is not None}
+    tensors = {
+        name: tensor for name, tensor in (site.tensors | change).items() if tensor is not None
+    }
     CompiledMap(tmp_path / "other.i2pmap", site.header, tensors).save()
     with pytest.raises(MapError, match=f"{complaint}.* compile the map again"):
         CompiledMap.open(tmp_path / "other.i2pmap")
 
 
-@pytest.mark.parametrize("header, complaint", [({"format": "i2pmap-1"}, f"of format {FORMAT}"), ({"spacing": None}, "no proper 'spacing'")])
+@pytest.mark.parametrize(
+    "header, complaint",
+    [({"format": "i2pmap-1"}, f"of format {FORMAT}"), ({"spacing": None}, "no proper 'spacing'")],
+)
 def test_a_header_of_another_version_is_refused(site, tmp_path, header, complaint):
     CompiledMap(tmp_path / "other.i2pmap", site.header | header, site.tensors).save()
     with pytest.raises(MapError, match=f"{complaint}.* compile the map again"):
@@ -150,10 +168,25 @@ def test_a_header_of_another_version_is_refused(site, tmp_path, header, complain
 
 def test_the_arrays_of_an_opened_map_are_read_when_they_are_looked_at(tmp_path):
     rows = torch.zeros(1_000_000, 3)
-    empty = {"dense.starts": torch.tensor([0, len(rows)]), "dense.centres": torch.zeros(1, 3), "dense.points": rows}
+    empty = {
+        "dense.starts": torch.tensor([0, len(rows)]),
+        "dense.centres": torch.zeros(1, 3),
+        "dense.points": rows,
+    }
     empty["dense.normals"] = rows.to(torch.int8)
-    nodes = {"points": torch.zeros(1, 3), "node_points": torch.zeros(1, 3), "node_starts": torch.tensor([0, 1])}
-    header = {"format": FORMAT, "frame_id": "map", "up": [0.0, 0.0, 1.0], "colour": False, "voxel": 0.08, "spacing": 0.02}
+    nodes = {
+        "points": torch.zeros(1, 3),
+        "node_points": torch.zeros(1, 3),
+        "node_starts": torch.tensor([0, 1]),
+    }
+    header = {
+        "format": FORMAT,
+        "frame_id": "map",
+        "up": [0.0, 0.0, 1.0],
+        "colour": False,
+        "voxel": 0.08,
+        "spacing": 0.02,
+    }
     CompiledMap(tmp_path / "large.i2pmap", header, empty | nodes).save()
     before = resident()
     opened = CompiledMap.open(tmp_path / "large.i2pmap")
@@ -183,9 +216,15 @@ def test_a_camera_gets_all_that_it_sees_of_the_dense_map_and_little_else(painted
 def test_what_walls_hide_is_not_drawn_and_the_picture_is_the_same(monkeypatch):
     y, z = (axis.ravel() for axis in np.meshgrid(np.arange(0, 6, 0.03), np.arange(0, 2.5, 0.03)))
     wall = np.stack([np.zeros(len(y)), y, z], 1)
-    walls = np.concatenate([wall + [x, 0, 0] for x in range(2, 15, 2)]).astype(np.float32)  # one behind the other
+    walls = np.concatenate([wall + [x, 0, 0] for x in range(2, 15, 2)]).astype(
+        np.float32
+    )  # one behind the other
     walls = walls[(walls[:, 0] > 3) | (walls[:, 1] < 3.4)]  # and a gap in the first
-    dense = DenseMap.build(PointCloud(walls, intensity=np.random.default_rng(0).uniform(0.2, 1, len(walls)).astype(np.float32)))
+    dense = DenseMap.build(
+        PointCloud(
+            walls, intensity=np.random.default_rng(0).uniform(0.2, 1, len(walls)).astype(np.float32)
+        )
+    )
     T = np.array([[0, 0, 1, 0.5], [-1, 0, 0, 3.0], [0, -1, 0, 1.2], [0, 0, 0, 1]])  # looks along x
     camera = Camera(160, 120, (160.0, 160.0, 79.5, 59.5))
     whole, drawn = render_cloud(dense.points, dense.shades, camera, T, dense.spacing), []
@@ -233,18 +272,31 @@ def test_the_lists_of_a_huge_map_find_the_same_place_as_comparing_all(monkeypatc
     (near, found), (_, true) = listed.alike(patches), exact.alike(patches)
     assert (found[:, 0] == true[:, 0]).float().mean() > 0.9
     assert torch.allclose(near[:, 0], (patches * listed.nodes[found[:, 0]]).sum(1), atol=1e-5)
-    assert set(here.tolist()) <= set(retrieve(patches, listed, RetrievalConfig(nodes=64))[0].tolist())
+    assert set(here.tolist()) <= set(
+        retrieve(patches, listed, RetrievalConfig(nodes=64))[0].tolist()
+    )
 
 
 def office_floor(side: int):
     """Nodes on a square of `side` metres, which of them the image shows, and its patches."""
     generator = torch.manual_seed(0)
     nodes = torch.nn.functional.normalize(torch.randn(side**2, 32, generator=generator), dim=1)
-    grid = torch.stack(torch.meshgrid(torch.arange(float(side)), torch.arange(float(side)), indexing="ij"), -1).flatten(0, 1)
+    grid = torch.stack(
+        torch.meshgrid(torch.arange(float(side)), torch.arange(float(side)), indexing="ij"), -1
+    ).flatten(0, 1)
     here = ((grid - torch.tensor([20.0, 7.0])).norm(dim=1) < 2.5).nonzero()[:, 0]
-    patches = torch.nn.functional.normalize(nodes[here] + 0.1 * torch.randn(len(here), 32, generator=generator), dim=1)
+    patches = torch.nn.functional.normalize(
+        nodes[here] + 0.1 * torch.randn(len(here), 32, generator=generator), dim=1
+    )
     return NodeIndex(nodes, torch.cat([grid, torch.zeros(len(grid), 1)], 1)), here, patches
 
 
 def test_a_small_map_is_one_candidate():
-    assert len(retrieve(torch.rand(5, 8), NodeIndex(torch.rand(20, 8), torch.rand(20, 3)), RetrievalConfig())[0]) == 20
+    assert (
+        len(
+            retrieve(
+                torch.rand(5, 8), NodeIndex(torch.rand(20, 8), torch.rand(20, 3)), RetrievalConfig()
+            )[0]
+        )
+        == 20
+    )

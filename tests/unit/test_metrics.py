@@ -19,7 +19,11 @@ from diff2i2p.geometry import pose_error, visible
 from diff2i2p.localization.result import Localization, Status
 
 CAMERA = Camera(320, 240, (260.0, 260.0, 159.5, 119.5))
-WALL = np.stack(np.meshgrid(np.linspace(-1, 1, 21), np.linspace(-0.8, 0.8, 17), [3.0]), -1).reshape(-1, 3).astype(np.float32)
+WALL = (
+    np.stack(np.meshgrid(np.linspace(-1, 1, 21), np.linspace(-0.8, 0.8, 17), [3.0]), -1)
+    .reshape(-1, 3)
+    .astype(np.float32)
+)
 
 
 def moved(x=0.0, degrees=0.0) -> np.ndarray:
@@ -49,13 +53,27 @@ class Scripted:
 
 def published(T, wrong=0) -> Localization:
     view = View(np.zeros((240, 320), np.uint8), CAMERA)
-    return Localization(Status.OK, T, np.eye(6), 0.9, "network", matches(wrong), np.arange(100) >= wrong, view, {"pnp": 2.0})
+    return Localization(
+        Status.OK,
+        T,
+        np.eye(6),
+        0.9,
+        "network",
+        matches(wrong),
+        np.arange(100) >= wrong,
+        view,
+        {"pnp": 2.0},
+    )
 
 
 @pytest.fixture
 def sequence(tmp_path):
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((240, 320, 3), np.uint8))
-    return lambda count: Sequence("run", CAMERA, tuple(Frame(i, f"f{i}", i / 10, tmp_path / "a.png", np.eye(4)) for i in range(count)))
+    return lambda count: Sequence(
+        "run",
+        CAMERA,
+        tuple(Frame(i, f"f{i}", i / 10, tmp_path / "a.png", np.eye(4)) for i in range(count)),
+    )
 
 
 def test_pose_errors_are_metres_and_degrees():
@@ -67,7 +85,9 @@ def test_pose_errors_are_metres_and_degrees():
 def test_rmse_is_how_far_the_seen_points_move():
     assert rmse(WALL, CAMERA, moved(), moved(0.1)) == pytest.approx(0.1, abs=1e-6)
     assert rmse(WALL, CAMERA, moved(), moved(0, 1)) == pytest.approx(np.radians(1) * 3.05, rel=0.02)
-    assert rmse(WALL, CAMERA, moved(degrees=180), moved(degrees=180)) == float("inf")  # nothing is seen
+    assert rmse(WALL, CAMERA, moved(degrees=180), moved(degrees=180)) == float(
+        "inf"
+    )  # nothing is seen
 
 
 def test_points_behind_a_wall_outside_the_image_or_behind_the_camera_are_not_seen():
@@ -78,20 +98,39 @@ def test_points_behind_a_wall_outside_the_image_or_behind_the_camera_are_not_see
 
 def test_a_match_is_right_within_six_pixels_at_the_true_pose():
     assert right_matches(matches(wrong=30), CAMERA, np.eye(4)).sum() == 70
-    assert right_matches(matches(wrong=0), CAMERA, moved(degrees=180)).sum() == 0  # behind the camera
+    assert (
+        right_matches(matches(wrong=0), CAMERA, moved(degrees=180)).sum() == 0
+    )  # behind the camera
 
 
 def test_recall_counts_unanswered_frames_as_failures(sequence):
-    answers = [published(moved(0.01)), published(moved(0.2, 3)), published(moved(0.7)), Localization(Status.NO_MATCHES)]
-    summary = summarize(evaluate(Scripted(*answers), sequence(4)), "network", True, None, "m.i2pmap")
+    answers = [
+        published(moved(0.01)),
+        published(moved(0.2, 3)),
+        published(moved(0.7)),
+        Localization(Status.NO_MATCHES),
+    ]
+    summary = summarize(
+        evaluate(Scripted(*answers), sequence(4)), "network", True, None, "m.i2pmap"
+    )
     assert summary["frames"] == 4 and summary["answered"] == 3
-    assert summary["recall"] == {"rmse_10cm": 0.25, "5cm_5deg": 0.25, "25cm_2deg": 0.25, "25cm_5deg": 0.5, "50cm_5deg": 0.5}
+    assert summary["recall"] == {
+        "rmse_10cm": 0.25,
+        "5cm_5deg": 0.25,
+        "25cm_2deg": 0.25,
+        "25cm_5deg": 0.5,
+        "50cm_5deg": 0.5,
+    }
     assert summary["false_accepts"] == 1
     assert summary["median_translation_m"] == pytest.approx(0.2)
 
 
 def test_inlier_ratio_and_feature_matching_recall_judge_matches_by_the_truth(sequence):
-    answers = [published(moved(), wrong=50), published(moved(), wrong=95), Localization(Status.NO_CANDIDATES)]
+    answers = [
+        published(moved(), wrong=50),
+        published(moved(), wrong=95),
+        Localization(Status.NO_CANDIDATES),
+    ]
     summary = summarize(evaluate(Scripted(*answers), sequence(3)), "network", True, None, "m")
     assert summary["inlier_ratio"] == pytest.approx((0.5 + 0.05 + 0) / 3, abs=1e-3)
     assert summary["feature_matching_recall"] == pytest.approx(1 / 3, abs=1e-3)
@@ -99,7 +138,9 @@ def test_inlier_ratio_and_feature_matching_recall_judge_matches_by_the_truth(seq
 
 def test_metrics_files_hold_what_the_contract_names(sequence, tmp_path):
     seen = []
-    records = evaluate(Scripted(published(moved()), Localization(Status.PNP_FAILED)), sequence(2), seen.append)
+    records = evaluate(
+        Scripted(published(moved()), Localization(Status.PNP_FAILED)), sequence(2), seen.append
+    )
     summary = summarize(records, "both", False, "generic", "m")
     write_metrics(tmp_path / "out", records, summary)
     assert seen == records
@@ -115,7 +156,9 @@ def test_metrics_files_hold_what_the_contract_names(sequence, tmp_path):
 
 
 def test_no_answer_at_all_has_no_median(sequence):
-    summary = summarize(evaluate(Scripted(Localization(Status.NO_MATCHES)), sequence(1)), "network", True, None, "m")
+    summary = summarize(
+        evaluate(Scripted(Localization(Status.NO_MATCHES)), sequence(1)), "network", True, None, "m"
+    )
     assert summary["median_translation_m"] is None and summary["recall"]["50cm_5deg"] == 0
     json.dumps(summary, allow_nan=False)
 

@@ -38,11 +38,17 @@ def test_a_spoiled_image_gets_the_right_pose_or_none(corner_localizer, images, p
 @pytest.mark.parametrize("spoil", [negatives.covered, negatives.mirrored])
 def test_an_image_of_nothing_in_the_map_gets_no_pose(corner_localizer, images, eye, spoil):
     rng = np.random.default_rng(0)
-    assert [corner_localizer.localize(spoil(image, rng), eye).ok for image in images] == [False] * len(images)
+    assert [corner_localizer.localize(spoil(image, rng), eye).ok for image in images] == [
+        False
+    ] * len(images)
 
 
-def test_the_same_walls_painted_otherwise_get_no_pose(corner_localizer, other_corner, poses, photograph, eye):
-    assert [corner_localizer.localize(photograph(other_corner, T), eye).ok for T in poses] == [False] * len(poses)
+def test_the_same_walls_painted_otherwise_get_no_pose(
+    corner_localizer, other_corner, poses, photograph, eye
+):
+    assert [corner_localizer.localize(photograph(other_corner, T), eye).ok for T in poses] == [
+        False
+    ] * len(poses)
 
 
 def test_a_place_that_the_map_holds_twice_gets_no_pose(corner_localizer, images, eye):
@@ -53,7 +59,10 @@ def test_a_place_that_the_map_holds_twice_gets_no_pose(corner_localizer, images,
 
 def test_a_refurnished_office_has_the_same_walls_and_other_furniture():
     here = World.office(11, 1)
-    ours, theirs = ({item.name: item for item in world.items} for world in (here, negatives.refurnished(here, 11, 1, tenant=3)))
+    ours, theirs = (
+        {item.name: item for item in world.items}
+        for world in (here, negatives.refurnished(here, 11, 1, tenant=3))
+    )
     walls = [name for name in ours if name.startswith(negatives.STRUCTURE)]
     assert walls and all(theirs[name] == ours[name] for name in walls)
     furniture = {item for item in here.items if item.name not in walls}
@@ -64,11 +73,23 @@ def test_another_floor_is_built_alike_of_other_pieces_of_the_same_materials():
     here = World.office(11, 1)
     floor = {item.name: item for item in negatives.other_floor(here, 11, 1, floor=3).items}
     walls = [item for item in here.items if item.name.startswith(negatives.STRUCTURE)]
-    pairs = [(a, b) for item in walls for a, b in zip(item.primitives, floor[item.name].primitives, strict=True)]
+    pairs = [
+        (a, b)
+        for item in walls
+        for a, b in zip(item.primitives, floor[item.name].primitives, strict=True)
+    ]
     assert all(a.pose == b.pose and a.size == b.size for a, b in pairs)
-    assert all((a.texture.kind, a.texture.colour) == (b.texture.kind, b.texture.colour) for a, b in pairs)
-    laid = [a.texture.seed != b.texture.seed for a, b in pairs if a.texture.kind in negatives.UNIQUE]
-    assert laid and all(laid) and all(a == b for a, b in pairs if a.texture.kind not in negatives.UNIQUE)
+    assert all(
+        (a.texture.kind, a.texture.colour) == (b.texture.kind, b.texture.colour) for a, b in pairs
+    )
+    laid = [
+        a.texture.seed != b.texture.seed for a, b in pairs if a.texture.kind in negatives.UNIQUE
+    ]
+    assert (
+        laid
+        and all(laid)
+        and all(a == b for a, b in pairs if a.texture.kind not in negatives.UNIQUE)
+    )
 
 
 def test_a_changed_room_has_a_third_of_its_movable_furniture_elsewhere():

@@ -14,7 +14,17 @@ from diff2i2p.network.diff2i2p import Diff2I2P
 from diff2i2p.network.point_backbone import KernelPointConvolution, kernel_disposition
 from diff2i2p.parameters import override
 
-SMALL = override(Config(), {"network": {"image_channels": [8, 8, 16, 16], "point_width": 4, "fine_dim": 16, "token_dim": 16}})
+SMALL = override(
+    Config(),
+    {
+        "network": {
+            "image_channels": [8, 8, 16, 16],
+            "point_width": 4,
+            "fine_dim": 16,
+            "token_dim": 16,
+        }
+    },
+)
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +103,9 @@ def test_point_features_do_not_depend_on_how_many_are_computed_at_once(pyramid, 
         parts = network.encode_map(pyramid)
     with_gradient = network.encode_map(pyramid)
     for other in (parts, with_gradient):
-        assert torch.allclose(together.fine, other.fine, atol=1e-5) and torch.allclose(together.nodes, other.nodes, atol=1e-4)
+        assert torch.allclose(together.fine, other.fine, atol=1e-5) and torch.allclose(
+            together.nodes, other.nodes, atol=1e-4
+        )
 
 
 def test_a_wide_convolution_gives_the_same_the_quick_way():
@@ -113,7 +125,9 @@ def test_a_convolution_learns_the_same_the_quick_way(size):
     pull = torch.randn(2, 24, *size)
     wanted = (x, conv.weight, conv.bias)
     quick = torch.autograd.grad(conv(x), wanted, pull)
-    direct = torch.autograd.grad(torch.nn.functional.conv2d(x, conv.weight, conv.bias, padding=1), wanted, pull)
+    direct = torch.autograd.grad(
+        torch.nn.functional.conv2d(x, conv.weight, conv.bias, padding=1), wanted, pull
+    )
     assert not torch.equal(quick[1], direct[1])
     for ours, theirs in zip(quick, direct, strict=True):
         assert (ours - theirs).abs().max() < 3e-5 * theirs.abs().max()
@@ -136,12 +150,18 @@ def test_one_map_feature_does_not_depend_on_the_image_and_any_image_size_fits(py
             image = network.encode_image(torch.rand(1, 1, height, width))
             assert image.fine.shape[-2:] == (-(-height // 4), width // 4)
             patches, nodes = network.fuse(image.tokens, site.nodes[None], pyramid.nodes[None])
-            assert torch.allclose(patches.norm(dim=-1), torch.ones(())) and torch.allclose(nodes.norm(dim=-1), torch.ones(()))
+            assert torch.allclose(patches.norm(dim=-1), torch.ones(())) and torch.allclose(
+                nodes.norm(dim=-1), torch.ones(())
+            )
 
 
 def test_coarse_matching_pairs_what_looks_alike():
-    nodes = torch.nn.functional.normalize(torch.randn(40, 16, generator=torch.manual_seed(0)), dim=1)
-    patch, node = match_coarse(nodes[[7, 3, 20]], nodes, MatchingConfig(nodes_per_patch=1, patches_per_node=1))
+    nodes = torch.nn.functional.normalize(
+        torch.randn(40, 16, generator=torch.manual_seed(0)), dim=1
+    )
+    patch, node = match_coarse(
+        nodes[[7, 3, 20]], nodes, MatchingConfig(nodes_per_patch=1, patches_per_node=1)
+    )
     assert dict(zip(patch.tolist(), node.tolist(), strict=True)) == {0: 7, 1: 3, 2: 20}
 
 
@@ -152,23 +172,40 @@ def test_fine_matching_is_mutual_ignores_padding_and_keeps_one_point_per_pixel()
     patch_cells = torch.tensor([[0, 1, 3], [0, 1, 3]])  # 3 pads; two coarse pairs share the patch
     node_points = torch.tensor([[4, 5, 6, 30], [9, 10, 4, 30]])
     config = MatchingConfig(min_score=0.5)
-    matches = gather_matches([match_fine(cells, points, patch_cells, node_points, config)], len(points), config)
-    assert sorted(zip(matches.cells.tolist(), matches.points.tolist(), strict=True)) == [(0, 4), (1, 9)]
+    matches = gather_matches(
+        [match_fine(cells, points, patch_cells, node_points, config)], len(points), config
+    )
+    assert sorted(zip(matches.cells.tolist(), matches.points.tolist(), strict=True)) == [
+        (0, 4),
+        (1, 9),
+    ]
     assert (matches.scores > 0.99).all()
 
 
 @pytest.mark.parametrize("partners", [1, 2])
 def test_fine_matching_finds_the_same_in_parts_as_all_at_once(monkeypatch, partners):
     rng = torch.manual_seed(0)
-    points, cells = (torch.nn.functional.normalize(torch.randn(count, 8, generator=rng), dim=1) for count in (40, 25))
-    patch_cells, node_points = (torch.randint(high, (50, width), generator=rng) for high, width in ((26, 4), (40, 12)))
+    points, cells = (
+        torch.nn.functional.normalize(torch.randn(count, 8, generator=rng), dim=1)
+        for count in (40, 25)
+    )
+    patch_cells, node_points = (
+        torch.randint(high, (50, width), generator=rng) for high, width in ((26, 4), (40, 12))
+    )
     sizes = torch.randint(0, 13, (50, 1), generator=rng)
     node_points[torch.arange(12) >= sizes] = 40  # padding
     config = MatchingConfig(min_score=0.1, partners=partners)
 
     def found():
         matches = match_fine(cells, points, patch_cells, node_points, config)
-        return sorted(zip(matches.cells.tolist(), matches.points.tolist(), matches.scores.tolist(), strict=True))
+        return sorted(
+            zip(
+                matches.cells.tolist(),
+                matches.points.tolist(),
+                matches.scores.tolist(),
+                strict=True,
+            )
+        )
 
     whole = found()
     monkeypatch.setattr("diff2i2p.network.coarse_to_fine.AT_ONCE", 8 * 12 * 3)
@@ -181,7 +218,9 @@ def test_around_a_pose_every_point_finds_the_cell_like_it_in_its_window_and_no_o
     torch.manual_seed(0)
     cells = torch.nn.functional.normalize(torch.randn(12 * 20, 16), dim=1)  # 12 rows of 20
     seen = torch.tensor([0, 2 * 20 + 7, 11 * 20 + 19, 6 * 20 + 10])
-    expected = torch.tensor([[3, 2], [7, 2], [19, 11], [1, 6]])  # column and row; the last is too far away
+    expected = torch.tensor(
+        [[3, 2], [7, 2], [19, 11], [1, 6]]
+    )  # column and row; the last is too far away
     matches = match_around(cells, 20, cells[seen], expected)
     assert matches.cells[:3].tolist() == seen[:3].tolist() and (matches.scores[:3] > 0.99).all()
     assert matches.cells[3] != seen[3] and (matches.cells[3] % 20 - 1).abs() <= 4
@@ -190,7 +229,10 @@ def test_around_a_pose_every_point_finds_the_cell_like_it_in_its_window_and_no_o
 
 def test_no_coarse_pair_gives_no_match():
     none = torch.zeros((0, 4), dtype=torch.long)
-    assert len(match_fine(torch.rand(5, 8), torch.rand(6, 8), none, none, MatchingConfig()).scores) == 0
+    assert (
+        len(match_fine(torch.rand(5, 8), torch.rand(6, 8), none, none, MatchingConfig()).scores)
+        == 0
+    )
 
 
 def test_untrained_tuning_moves_nothing():
@@ -199,7 +241,10 @@ def test_untrained_tuning_moves_nothing():
 
 
 def test_the_paper_preset_has_the_parameters_of_the_original():
-    parts = {name: sum(p.numel() for p in part.parameters()) for name, part in Diff2I2P(override(Config(), PAPER)).named_children()}
+    parts = {
+        name: sum(p.numel() for p in part.parameters())
+        for name, part in Diff2I2P(override(Config(), PAPER)).named_children()
+    }
     assert parts["image_backbone"] == 17_588_096
     assert parts["point_backbone"] == 6_076_160
     assert parts["fusion"] + parts["image_proj"] + parts["point_proj"] == 3_649_536

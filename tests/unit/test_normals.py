@@ -16,8 +16,12 @@ UP = np.array([0, 0, 1.0])
 
 def plane(origin, along, upward, spacing=0.02) -> np.ndarray:
     """(N, 3) points of a rectangle."""
-    i, j = np.meshgrid(*(np.arange(0, 1, spacing / np.linalg.norm(side)) for side in (along, upward)))
-    return np.array(origin) + i.reshape(-1, 1) * np.array(along) + j.reshape(-1, 1) * np.array(upward)
+    i, j = np.meshgrid(
+        *(np.arange(0, 1, spacing / np.linalg.norm(side)) for side in (along, upward))
+    )
+    return (
+        np.array(origin) + i.reshape(-1, 1) * np.array(along) + j.reshape(-1, 1) * np.array(upward)
+    )
 
 
 FLOOR, WALL = plane((0, 0, 0), (6, 0, 0), (0, 6, 0)), plane((0, 6, 0), (6, 0, 0), (0, 0, 2.5))
@@ -68,7 +72,9 @@ def test_what_is_not_flat_and_what_stands_nowhere_has_no_side():
 def test_normals_are_unit_vectors_towards_the_room():
     normals = sided(FLOOR, WALL).normals
     known = normals[normals.any(1)] / 127.0
-    assert len(known) > 0.9 * len(normals) and np.allclose(np.linalg.norm(known, axis=1), 1, atol=0.02)
+    assert len(known) > 0.9 * len(normals) and np.allclose(
+        np.linalg.norm(known, axis=1), 1, atol=0.02
+    )
     assert ((known @ (0, -1, 0) > 0.9) | (known @ (0, 0, 1) > 0.9)).mean() > 0.98
 
 

@@ -21,10 +21,16 @@ from diff2i2p.mapping.pyramid import build_pyramid
 from diff2i2p.matchers import StageTimer
 from diff2i2p.matchers.point_network import PointNetworkMatcher
 from diff2i2p.network.diff2i2p import Diff2I2P
-from diff2i2p.network.onnx_export import Shapes, export_image_side, export_matching, require_exportable
+from diff2i2p.network.onnx_export import (
+    Shapes,
+    export_image_side,
+    export_matching,
+    require_exportable,
+)
 from diff2i2p.network.onnx_graphs import providers
 from diff2i2p.parameters import ConfigError, override
 from diff2i2p.weights import save_weights, sha256
+
 
 @pytest.fixture(scope="module")
 def network() -> Diff2I2P:
@@ -39,7 +45,10 @@ def site(network) -> CompiledMap:
     rng = np.random.default_rng(0)
     points = rng.uniform(0, 12, (60000, 3)).astype(np.float32) * [1, 1, 0.01]
     with torch.inference_mode():
-        tensors = by_node(build_pyramid(points.astype(np.float32), rng.random(60000, np.float32), 0.08, 4, 12), network)
+        tensors = by_node(
+            build_pyramid(points.astype(np.float32), rng.random(60000, np.float32), 0.08, 4, 12),
+            network,
+        )
     return CompiledMap("floor", {"weights_sha256": "0" * 64}, tensors)
 
 
@@ -50,7 +59,12 @@ def matcher(network, site, tmp_path, monkeypatch):
 
     def make(runtime: str) -> PointNetworkMatcher:
         return PointNetworkMatcher(
-            network, site, override(Config(), {"runtime": runtime, "matching": {"min_score": -1.0, "max_matches": 100000}})
+            network,
+            site,
+            override(
+                Config(),
+                {"runtime": runtime, "matching": {"min_score": -1.0, "max_matches": 100000}},
+            ),
         )
 
     return make
@@ -61,7 +75,9 @@ def matched(matcher):
     """A function: matches of a view by a runtime."""
 
     def match(view: View, runtime: str, prior=None) -> list[Correspondences]:
-        return [place.correspondences for place in matcher(runtime).match(view, prior, StageTimer())]
+        return [
+            place.correspondences for place in matcher(runtime).match(view, prior, StageTimer())
+        ]
 
     return match
 
@@ -98,7 +114,9 @@ def assert_alike(one: dict[tuple, float], other: dict[tuple, float]) -> None:
 def test_onnxruntime_finds_the_matches_that_torch_finds(matched, tmp_path, height, prior):
     ours, theirs = (matched(noise(height), runtime, prior) for runtime in ("torch", "onnxruntime"))
     assert len(ours) == len(theirs) and len(ours[0]) > 300
-    assert len(list((tmp_path / "diff2i2p/onnx").glob("*.onnx"))) == 3  # of the image; of one candidate view, and of as many as when lost
+    assert (
+        len(list((tmp_path / "diff2i2p/onnx").glob("*.onnx"))) == 3
+    )  # of the image; of one candidate view, and of as many as when lost
     for a, b in zip(ours, theirs, strict=True):
         assert_alike(by_pair(a.pixels, a.points, a.scores), by_pair(b.pixels, b.points, b.scores))
 
@@ -109,7 +127,10 @@ def test_candidate_views_are_matched_together_as_each_is_alone(matcher, runtime,
     ours = matcher(runtime)
     places = np.array([[0, 0, 0], [6, 6, 0], [12, 3, 0]])[:views]
     crops = [ours.crop(ours.index.around(place, 192)) for place in places]
-    assert len({len(crop.points) for crop in crops}) == views and len({crop.members.shape[1] for crop in crops}) == 2  # ragged
+    assert (
+        len({len(crop.points) for crop in crops}) == views
+        and len({crop.members.shape[1] for crop in crops}) == 2
+    )  # ragged
     with torch.inference_mode():
         image = ours.engine.encode_image(torch.from_numpy(noise(120).grey)[None, None] / 255)
         cells = image.fine[0].flatten(1).T.contiguous()
@@ -117,17 +138,24 @@ def test_candidate_views_are_matched_together_as_each_is_alone(matcher, runtime,
         alone = [ours.engine.match(image, cells, [crop], None)[0] for crop in crops]
     for some, same in zip(together, alone, strict=True):
         assert len(some.cells) > 100
-        assert_alike(by_pair(some.cells, some.points, some.scores), by_pair(same.cells, same.points, same.scores))
+        assert_alike(
+            by_pair(some.cells, some.points, some.scores),
+            by_pair(same.cells, same.points, same.scores),
+        )
 
 
 def test_graphs_are_made_once_for_a_size_and_again_when_damaged(matched, tmp_path):
     first = matched(noise(120), "onnxruntime", np.eye(4))[0]
-    (image,), matching = ([*(tmp_path / "diff2i2p/onnx").glob(f"*.{part}.onnx")] for part in ("image", "matching"))
+    (image,), matching = (
+        [*(tmp_path / "diff2i2p/onnx").glob(f"*.{part}.onnx")] for part in ("image", "matching")
+    )
     written = image.stat().st_mtime_ns
     for path in matching:
         path.write_bytes(path.read_bytes()[:1000])
     again = matched(noise(120), "onnxruntime", np.eye(4))[0]
-    assert image.stat().st_mtime_ns == written and all(path.stat().st_size > 1000 for path in matching)
+    assert image.stat().st_mtime_ns == written and all(
+        path.stat().st_size > 1000 for path in matching
+    )
     assert (first.points == again.points).all()
 
 
@@ -142,9 +170,14 @@ def test_graphs_have_fixed_shapes_and_only_operators_of_tensorrt(network, tmp_pa
 def test_providers_are_tensorrt_then_cuda_then_cpu_where_they_are(tmp_path):
     every = ["CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"]
     tensorrt, *others = providers(override(Config(), {"half_precision": True}), tmp_path, every)
-    assert tensorrt[0] == "TensorrtExecutionProvider" and [name for name, _ in others] == ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    assert tensorrt[0] == "TensorrtExecutionProvider" and [name for name, _ in others] == [
+        "CUDAExecutionProvider",
+        "CPUExecutionProvider",
+    ]
     assert tensorrt[1]["trt_engine_cache_path"] == str(tmp_path) and tensorrt[1]["trt_fp16_enable"]
-    assert [name for name, _ in providers(override(Config(), {"device": "cpu"}), tmp_path, every)] == ["CPUExecutionProvider"]
+    assert [
+        name for name, _ in providers(override(Config(), {"device": "cpu"}), tmp_path, every)
+    ] == ["CPUExecutionProvider"]
 
 
 def test_what_fixed_graphs_cannot_do_is_refused_by_name():
@@ -155,28 +188,70 @@ def test_what_fixed_graphs_cannot_do_is_refused_by_name():
         require_exportable(override(Config(), {"matching": {"partners": 2}}))
 
 
-def test_the_export_command_writes_both_graphs_in_the_sizes_of_a_map(network, site, tmp_path, monkeypatch, capsys):
+def test_the_export_command_writes_both_graphs_in_the_sizes_of_a_map(
+    network, site, tmp_path, monkeypatch, capsys
+):
     save_weights(tmp_path / "edge.safetensors", network, {})
-    arguments = ["export", "--onnx", tmp_path / "new/edge.onnx", "--weights", tmp_path / "edge.safetensors", "--height", 180, "--json"]
+    arguments = [
+        "export",
+        "--onnx",
+        tmp_path / "new/edge.onnx",
+        "--weights",
+        tmp_path / "edge.safetensors",
+        "--height",
+        180,
+        "--json",
+    ]
     assert run_command(monkeypatch, *arguments) == 0
     made = json.loads(capsys.readouterr().out)
-    assert (made["width"], made["height"], made["views"], made["nodes"], made["members"]) == (320, 180, 1, 192, 256)
+    assert (made["width"], made["height"], made["views"], made["nodes"], made["members"]) == (
+        320,
+        180,
+        1,
+        192,
+        256,
+    )
     image = onnx.load(made["image"]).graph.input[0]
     assert [size.dim_value for size in image.type.tensor_type.shape.dim] == [1, 1, 180, 320]
-    mapped = replace(site, path=tmp_path / "floor.i2pmap", header={"weights_sha256": sha256(tmp_path / "edge.safetensors")})
+    mapped = replace(
+        site,
+        path=tmp_path / "floor.i2pmap",
+        header={"weights_sha256": sha256(tmp_path / "edge.safetensors")},
+    )
     monkeypatch.setattr(CompiledMap, "open", classmethod(lambda cls, path: mapped))
     assert run_command(monkeypatch, *arguments, "--map", mapped.path, "--views", 3) == 0
     made = json.loads(capsys.readouterr().out)
     assert made["members"] == int(site.tensors["node_starts"].diff().max())
-    sizes = {end.name: [size.dim_value for size in end.type.tensor_type.shape.dim] for end in onnx.load(made["matching"]).graph.input}
+    sizes = {
+        end.name: [size.dim_value for size in end.type.tensor_type.shape.dim]
+        for end in onnx.load(made["matching"]).graph.input
+    }
     assert sizes["members"] == [3, 192, made["members"], 64]
 
 
 def test_weights_that_cannot_be_exported_are_one_sentence(tmp_path, monkeypatch, capsys):
     torch.manual_seed(0)
-    small = {"image_channels": [8, 8, 16, 16], "point_width": 4, "fine_dim": 16, "token_dim": 16, "patch_levels": 2}
-    save_weights(tmp_path / "levels.safetensors", Diff2I2P(override(Config(), {"network": small})), {})
-    assert run_command(monkeypatch, "export", "--onnx", tmp_path / "a.onnx", "--weights", tmp_path / "levels.safetensors") == 2
+    small = {
+        "image_channels": [8, 8, 16, 16],
+        "point_width": 4,
+        "fine_dim": 16,
+        "token_dim": 16,
+        "patch_levels": 2,
+    }
+    save_weights(
+        tmp_path / "levels.safetensors", Diff2I2P(override(Config(), {"network": small})), {}
+    )
+    assert (
+        run_command(
+            monkeypatch,
+            "export",
+            "--onnx",
+            tmp_path / "a.onnx",
+            "--weights",
+            tmp_path / "levels.safetensors",
+        )
+        == 2
+    )
     assert "use runtime torch" in capsys.readouterr().err and not (tmp_path / "a.onnx").exists()
 
 

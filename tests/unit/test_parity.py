@@ -29,10 +29,16 @@ VARIANTS = {  # what each changes of the preset
 @pytest.fixture(scope="module", params=["mono", "rgbd"])
 def run(request):
     """The network of one case on the reference's image and cloud, beside what the original made of them."""
-    given, expected = (dict(np.load(FOLDER / f"parity_{name}.npz")) for name in ("input", request.param))
+    given, expected = (
+        dict(np.load(FOLDER / f"parity_{name}.npz")) for name in ("input", request.param)
+    )
     network = network_of(tensors(request.param), request.param)
     fx, cx, fy, cy = given["intrinsics"][[0, 0, 1, 1], [0, 2, 1, 2]].tolist()
-    view = View(given["image_u8"], Camera(640, 480, (fx, fy, cx, cy)), given["depth_mm"].astype(np.float32) / 1000)
+    view = View(
+        given["image_u8"],
+        Camera(640, 480, (fx, fy, cx, cy)),
+        given["depth_mm"].astype(np.float32) / 1000,
+    )
     image = torch.from_numpy(view.grey)[None] / 255
     if request.param == "rgbd":
         image = torch.cat([image, back_project(view)])
@@ -41,21 +47,38 @@ def run(request):
         part.register_forward_hook(lambda module, _, outputs: raw.update({module: outputs}))
     with torch.inference_mode():
         features, site = network.encode_image(image[None]), network.encode_map(pyramid(given))
-        fused = network.fusion(features.tokens, site.nodes[None], torch.from_numpy(given["points_3"])[None])
-        unit = network.fuse(features.tokens, site.nodes[None], torch.from_numpy(given["points_3"])[None])
+        fused = network.fusion(
+            features.tokens, site.nodes[None], torch.from_numpy(given["points_3"])[None]
+        )
+        unit = network.fuse(
+            features.tokens, site.nodes[None], torch.from_numpy(given["points_3"])[None]
+        )
         votes = network.votes(features.tokens, site.nodes)
-    (fine, coarse), (points, point_coarse) = raw[network.image_backbone], raw[network.point_backbone]
+    (fine, coarse), (points, point_coarse) = (
+        raw[network.image_backbone],
+        raw[network.point_backbone],
+    )
     network.encode_image = lambda image: features  # the image is encoded once
     return SimpleNamespace(**locals())
 
 
 def pyramid(given) -> Pyramid:
     def tables(name, count):
-        return tuple(torch.from_numpy(given[f"{name}_{level}"].astype(np.int64)) for level in range(count))
+        return tuple(
+            torch.from_numpy(given[f"{name}_{level}"].astype(np.int64)) for level in range(count)
+        )
 
     points = tuple(torch.from_numpy(given[f"points_{level}"]) for level in range(4))
     owners = tuple(torch.cdist(level.double(), points[-1].double()).argmin(1) for level in points)
-    return Pyramid(points, tables("neighbors", 4), tables("subsampling", 3), tables("upsampling", 3), owners, None, 0.025)
+    return Pyramid(
+        points,
+        tables("neighbors", 4),
+        tables("subsampling", 3),
+        tables("upsampling", 3),
+        owners,
+        None,
+        0.025,
+    )
 
 
 def assert_close(got: torch.Tensor, expected: np.ndarray, bound: float) -> None:
@@ -106,7 +129,9 @@ def test_patches_and_nodes_before_fusion_are_those_of_the_multi_scale_branch(run
 
 def test_a_node_has_the_points_nearest_to_it_at_most_128(run):
     points, members = matcher(run, "official")._members(torch.arange(106))
-    assert [set(row) for row in by_original_index(run, points, members)] == [set(row) for row in run.expected["node_knn_indices"].tolist()]
+    assert [set(row) for row in by_original_index(run, points, members)] == [
+        set(row) for row in run.expected["node_knn_indices"].tolist()
+    ]
     assert (((members < len(points)).sum(1) >= 6).numpy() == run.expected["pcd_node_mask"]).all()
 
 
@@ -122,22 +147,33 @@ def test_coarse_matches_are_the_originals(run, variant):
     node = valid[node]
     prefix = variant if variant == "mutual3" else f"{variant}_coarse"
     distance = ((2 - 2 * (patches[patch] * nodes[node]).sum(1)).clamp(min=0) + 1e-8).sqrt()
-    ours, theirs = np.lexsort((node, patch)), np.lexsort((case[f"{prefix}_pcd"], case[f"{prefix}_img"]))
-    assert (patch.numpy()[ours] == case[f"{prefix}_img"][theirs]).all() and (node.numpy()[ours] == case[f"{prefix}_pcd"][theirs]).all()
+    ours, theirs = (
+        np.lexsort((node, patch)),
+        np.lexsort((case[f"{prefix}_pcd"], case[f"{prefix}_img"])),
+    )
+    assert (patch.numpy()[ours] == case[f"{prefix}_img"][theirs]).all() and (
+        node.numpy()[ours] == case[f"{prefix}_pcd"][theirs]
+    ).all()
     assert_close(distance[ours], case[f"{prefix}_dist"][theirs], 1e-5)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_the_matcher_finds_the_originals_pixels_and_points(run, variant):
     found = matcher(run, variant).match(run.view, None, StageTimer())[0].correspondences
-    case = {name.removeprefix(f"{variant}_"): value for name, value in run.expected.items() if name.startswith(variant)}
+    case = {
+        name.removeprefix(f"{variant}_"): value
+        for name, value in run.expected.items()
+        if name.startswith(variant)
+    }
     pixels = case["fine_pixels"][:, ::-1]
     ours = np.lexsort((found.scores, *found.pixels.T))
     theirs = np.lexsort((case["fine_score"], *pixels.T))
     assert (found.pixels[ours] == pixels[theirs]).all()
     assert np.abs(found.scores[ours] - case["fine_score"][theirs]).max() < 1e-5
     moved = case["fine_points_moved"]
-    if not run.network.config.network.query_depth:  # mono: offsets are shares of the cloud's extent, for the query's depth is not known
+    if (
+        not run.network.config.network.query_depth
+    ):  # mono: offsets are shares of the cloud's extent, for the query's depth is not known
         points = run.given["points_0"]
         moved = points[case["fine_point_index"]] + case["dct_rel"] * np.ptp(points, 0)
     assert np.abs(found.points[ours] - moved[theirs]).max() < 1e-5
@@ -149,9 +185,14 @@ def test_offsets_of_the_tuning_are_the_originals(run):
     where = ()
     if run.network.config.network.query_depth:
         rows, columns = case["lowered_fine_pixels"].T.astype(int)
-        where = torch.from_numpy(run.given["points_0"][case["lowered_fine_point_index"]]), back_project(run.view)[:, rows, columns].T
+        where = (
+            torch.from_numpy(run.given["points_0"][case["lowered_fine_point_index"]]),
+            back_project(run.view)[:, rows, columns].T,
+        )
     with torch.inference_mode():
-        offsets = run.network.tuning(pixels, points, *where, extent=torch.from_numpy(case["dct_extent"]))
+        offsets = run.network.tuning(
+            pixels, points, *where, extent=torch.from_numpy(case["dct_extent"])
+        )
     assert_close(offsets, case["lowered_dct_offset"], 1e-5)
 
 
@@ -170,7 +211,9 @@ def matcher(run, variant: str) -> PointNetworkMatcher:
         "node_points": torch.from_numpy(run.given["points_3"]),
         "nodes": run.site.nodes,
     }
-    return PointNetworkMatcher(run.network, CompiledMap(FOLDER, {}, tensors), settings(run, variant))
+    return PointNetworkMatcher(
+        run.network, CompiledMap(FOLDER, {}, tensors), settings(run, variant)
+    )
 
 
 def by_original_index(run, points: torch.Tensor, members: torch.Tensor) -> list[list[int]]:

@@ -28,7 +28,12 @@ def matches(rng, T_map_camera, count=120, noise=1.0, wrong=0, origin=0.0) -> Cor
     points[count:] = rng.permutation(points[count:] + rng.normal(0, 2, (wrong, 3)))
     scores = np.concatenate([rng.uniform(0.3, 1, count), rng.uniform(0, 0.7, wrong)])
     order = np.argsort(-scores)
-    return Correspondences((pixels + rng.normal(0, noise, pixels.shape))[order], points[order], scores[order], "network")
+    return Correspondences(
+        (pixels + rng.normal(0, noise, pixels.shape))[order],
+        points[order],
+        scores[order],
+        "network",
+    )
 
 
 def error(pose, T) -> np.ndarray:
@@ -50,7 +55,10 @@ def test_the_pose_is_found_among_wrong_matches(wrong):
 
 def test_every_match_has_its_say_however_many_there_are():
     T = random_pose(np.random.default_rng(2))
-    many, few = (solve_pnp(matches(np.random.default_rng(4), T, count=count, wrong=count), CAMERA, CONFIG) for count in (2400, 240))
+    many, few = (
+        solve_pnp(matches(np.random.default_rng(4), T, count=count, wrong=count), CAMERA, CONFIG)
+        for count in (2400, 240)
+    )
     assert many.inliers.sum() > 2300
     assert np.trace(many.covariance) < np.trace(few.covariance) / 5
 
@@ -70,21 +78,31 @@ def test_the_covariance_is_that_of_the_errors():
 
 
 def test_exact_matches_leave_the_floor_of_the_covariance():
-    exact, noisy = (solve_pnp(matches(np.random.default_rng(3), np.eye(4), noise=n), CAMERA, CONFIG) for n in (0.0, 0.5))
+    exact, noisy = (
+        solve_pnp(matches(np.random.default_rng(3), np.eye(4), noise=n), CAMERA, CONFIG)
+        for n in (0.0, 0.5)
+    )
     ratio = np.sqrt(np.diag(exact.covariance) / np.diag(noisy.covariance))
     assert (ratio > 0.8).all() and (ratio < 1.3).all()
 
 
 def test_a_georeferenced_map_gives_the_same_pose():
     origin = np.array([4.6e5, 5.4e6, 300.0])
-    near, far = (solve_pnp(matches(np.random.default_rng(5), np.eye(4), origin=o), CAMERA, CONFIG) for o in (0.0, origin))
-    np.testing.assert_allclose(far.T_map_camera[:3, 3] - origin, near.T_map_camera[:3, 3], atol=1e-4)
+    near, far = (
+        solve_pnp(matches(np.random.default_rng(5), np.eye(4), origin=o), CAMERA, CONFIG)
+        for o in (0.0, origin)
+    )
+    np.testing.assert_allclose(
+        far.T_map_camera[:3, 3] - origin, near.T_map_camera[:3, 3], atol=1e-4
+    )
 
 
 def test_points_of_one_plane_are_enough():
     rng = np.random.default_rng(9)
     pixels = rng.uniform((0, 0), (320, 240), (60, 2))
-    pose = solve_pnp(Correspondences(pixels, CAMERA.rays(pixels) * 2.0, np.ones(60), "network"), CAMERA, CONFIG)
+    pose = solve_pnp(
+        Correspondences(pixels, CAMERA.rays(pixels) * 2.0, np.ones(60), "network"), CAMERA, CONFIG
+    )
     np.testing.assert_allclose(pose.T_map_camera, np.eye(4), atol=1e-6)
 
 
@@ -102,7 +120,9 @@ def nowhere(rng):
 
 
 def at_infinity(rng):
-    return rng.uniform(0, 240, (50, 2)), np.where(np.arange(50)[:, None] % 2, np.inf, rng.normal(size=(50, 3)) * 1e30)
+    return rng.uniform(0, 240, (50, 2)), np.where(
+        np.arange(50)[:, None] % 2, np.inf, rng.normal(size=(50, 3)) * 1e30
+    )
 
 
 def unrelated(rng):
@@ -117,10 +137,15 @@ def none_at_all(rng):
     return np.zeros((0, 2)), np.zeros((0, 3))
 
 
-@pytest.mark.parametrize("degenerate", [on_a_line, all_the_same, nowhere, at_infinity, unrelated, three, none_at_all])
+@pytest.mark.parametrize(
+    "degenerate", [on_a_line, all_the_same, nowhere, at_infinity, unrelated, three, none_at_all]
+)
 def test_there_is_no_pose_where_the_matches_fix_none(degenerate):
     pixels, points = degenerate(np.random.default_rng(2))
-    assert solve_pnp(Correspondences(pixels, points, np.ones(len(pixels)), "network"), CAMERA, CONFIG) is None
+    assert (
+        solve_pnp(Correspondences(pixels, points, np.ones(len(pixels)), "network"), CAMERA, CONFIG)
+        is None
+    )
 
 
 def test_matches_without_a_place_are_left_out():

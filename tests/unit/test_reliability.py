@@ -29,7 +29,9 @@ def test_errors_drawn_from_their_covariance_are_consistent():
     covariances = roots @ roots.transpose(0, 2, 1)
     low, high = nees_band(500)
     assert low < nees(errors, covariances).mean() < high
-    assert nees(errors, covariances / 4).mean() > high and nees(errors, 4 * covariances).mean() < low
+    assert (
+        nees(errors, covariances / 4).mean() > high and nees(errors, 4 * covariances).mean() < low
+    )
 
 
 def test_the_difference_of_poses_is_in_the_axes_of_the_map():

@@ -19,7 +19,10 @@ def painted(points, shades, T_map_camera, spacing, max_splat):
         z = local[i, 2]
         if z > 0.05:
             side = int(np.clip(np.rint(60 * spacing / z), 1, max_splat))
-            u, v = (int(np.rint(60 * local[i, k] / z + CAMERA.K[2 + k] - 0.5 * (side - 1))) for k in (0, 1))
+            u, v = (
+                int(np.rint(60 * local[i, k] / z + CAMERA.K[2 + k] - 0.5 * (side - 1)))
+                for k in (0, 1)
+            )
             patch = np.s_[max(v, 0) : max(v + side, 0), max(u, 0) : max(u + side, 0)]
             image[patch], depth[patch] = shades[i], z
     return image, depth
@@ -42,7 +45,9 @@ def test_rendering_agrees_with_painting_every_square_far_to_near():
 def test_a_near_point_hides_a_far_one_whatever_their_order():
     points = np.array([[0, 0, 1], [0, 0, 3]], np.float32)
     for order in ([0, 1], [1, 0]):
-        rendering = render_cloud(points[order], np.array([10, 20], np.uint8)[order], CAMERA, np.eye(4), 0.1)
+        rendering = render_cloud(
+            points[order], np.array([10, 20], np.uint8)[order], CAMERA, np.eye(4), 0.1
+        )
         assert rendering.image[23, 31] == 10
         assert rendering.depth[23, 31] == pytest.approx(1.0)
 
@@ -63,5 +68,7 @@ def test_colours_stay_colours_and_each_point_may_have_its_own_spacing():
 
 
 def test_a_square_half_outside_the_image_is_cut_at_the_edge():
-    rendering = render_cloud(np.array([[-0.52, 0, 1]], np.float32), np.array([7], np.uint8), CAMERA, np.eye(4), 5 / 60)
+    rendering = render_cloud(
+        np.array([[-0.52, 0, 1]], np.float32), np.array([7], np.uint8), CAMERA, np.eye(4), 5 / 60
+    )
     assert rendering.image[:, :3].any() and not rendering.image[:, 3:].any()

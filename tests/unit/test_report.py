@@ -26,9 +26,12 @@ from diff2i2p.mapping.dense import DenseMap
 
 CAMERA = Camera(320, 240, (260.0, 260.0, 159.5, 119.5))
 RNG = np.random.default_rng(0)
-POINTS = np.concatenate([RNG.uniform((-3, -1, 4), (3, 1, 4.1), (2000, 3)), RNG.uniform((-3, 1, 0), (3, 1, 4), (2000, 3))]).astype(
-    np.float32
-)
+POINTS = np.concatenate(
+    [
+        RNG.uniform((-3, -1, 4), (3, 1, 4.1), (2000, 3)),
+        RNG.uniform((-3, 1, 0), (3, 1, 4), (2000, 3)),
+    ]
+).astype(np.float32)
 GREY = RNG.random(4000).astype(np.float32)
 
 
@@ -43,21 +46,35 @@ def site(grey=GREY):
 def record(index: int, off: float | None, confidence: float, matches: bool = True):
     """A frame on a straight drive whose answer is `off` metres, or that has none."""
     truth = np.eye(4)
-    truth[:3, :3], truth[0, 3] = Rotation.from_euler("y", index, degrees=True).as_matrix(), index / 20
+    truth[:3, :3], truth[0, 3] = (
+        Rotation.from_euler("y", index, degrees=True).as_matrix(),
+        index / 20,
+    )
     estimate = truth.copy()
     estimate[2, 3] += off or 0
-    found = Correspondences(RNG.uniform(0, 240, (60, 2)), POINTS[:60].astype(float), np.ones(60, np.float32), "network")
+    found = Correspondences(
+        RNG.uniform(0, 240, (60, 2)), POINTS[:60].astype(float), np.ones(60, np.float32), "network"
+    )
     answer = Localization(
         Status.OK if off is not None else Status.REJECTED_LOW_CONFIDENCE, estimate if off is not None else None, np.eye(6), confidence,
         "network", found if matches else None, RNG.random(60) > 0.5, View(np.full((240, 320), 90, np.uint8), CAMERA) if matches else None,
         {"pnp": 3.0, "verify": 1.0},
     )  # fmt: skip
-    return judge(Frame(index, f"frame-{index:06d}", index / 10, Path("none.jpg"), truth), answer, POINTS, CAMERA, 40.0 + index)
+    return judge(
+        Frame(index, f"frame-{index:06d}", index / 10, Path("none.jpg"), truth),
+        answer,
+        POINTS,
+        CAMERA,
+        40.0 + index,
+    )
 
 
 def without_truth(records: list) -> list:
     frames = [replace(one.frame, T_map_camera=None) for one in records]
-    return [judge(frame, one.answer, POINTS, CAMERA, one.latency_ms) for frame, one in zip(frames, records, strict=True)]
+    return [
+        judge(frame, one.answer, POINTS, CAMERA, one.latency_ms)
+        for frame, one in zip(frames, records, strict=True)
+    ]
 
 
 def run(name: str, records: list) -> Run:
@@ -65,19 +82,43 @@ def run(name: str, records: list) -> Run:
 
 
 def mixed(matches=True):
-    return [record(i, None if i % 5 == 4 else 2.0 if i == 7 else 0.02 * i, i / 30, matches) for i in range(30)]
+    return [
+        record(i, None if i % 5 == 4 else 2.0 if i == 7 else 0.02 * i, i / 30, matches)
+        for i in range(30)
+    ]
 
 
 def test_the_report_is_one_page_with_everything_inside(tmp_path):
-    page = write_report(tmp_path, [run("both", mixed()), run("network", mixed())], site(), "a <drive>")
+    page = write_report(
+        tmp_path, [run("both", mixed()), run("network", mixed())], site(), "a <drive>"
+    )
     text = page.read_text()
-    assert not re.findall(r"(?:src|href)=\"(?!data:|#)", text) and "http" not in re.sub(r"base64,[^\"]*", "", text)
+    assert not re.findall(r"(?:src|href)=\"(?!data:|#)", text) and "http" not in re.sub(
+        r"base64,[^\"]*", "", text
+    )
     assert "a &lt;drive&gt;" in text
     shown = re.sub(r"<[^>]*>", " ", text)
-    for words in ("both", "network", "recall 25cm 5deg", "frame-000029", "false poses", "worst 10", "site.i2pmap", "right by these alone"):
+    for words in (
+        "both",
+        "network",
+        "recall 25cm 5deg",
+        "frame-000029",
+        "false poses",
+        "worst 10",
+        "site.i2pmap",
+        "right by these alone",
+    ):
         assert words in shown
     names = {path.name for path in (tmp_path / "pictures").iterdir()}
-    assert names >= {"map.png", "errors.png", "latency.png", "confidence.png", "frame_best.png", "frame_median.png", "frame_worst_10.png"}
+    assert names >= {
+        "map.png",
+        "errors.png",
+        "latency.png",
+        "confidence.png",
+        "frame_best.png",
+        "frame_median.png",
+        "frame_worst_10.png",
+    }
     assert text.count("<img") == len(names)
 
 
@@ -107,7 +148,9 @@ addEventListener("load", () => {
 def browser() -> str:
     names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
     found = next((path for path in map(shutil.which, names) if path), None)
-    return found or pytest.skip("no Chromium on this machine: apt-get install chromium-headless-shell")
+    return found or pytest.skip(
+        "no Chromium on this machine: apt-get install chromium-headless-shell"
+    )
 
 
 def test_a_browser_without_network_draws_every_figure_and_filters_and_sorts_the_frames(tmp_path):
@@ -123,20 +166,40 @@ def test_a_browser_without_network_draws_every_figure_and_filters_and_sorts_the_
         f"--user-data-dir={tmp_path}",
         "--host-resolver-rules=MAP * ~NOTFOUND",
     ]
-    dom = subprocess.run([*command, "--virtual-time-budget=5000", "--dump-dom", checked.as_uri()], capture_output=True, text=True).stdout
+    dom = subprocess.run(
+        [*command, "--virtual-time-budget=5000", "--dump-dom", checked.as_uri()],
+        capture_output=True,
+        text=True,
+    ).stdout
     seen = json.loads(unescape(re.search("<pre>(.*?)</pre>", dom, re.DOTALL)[1]))
-    assert {name for name, *_ in seen["images"]} >= {"map", "errors", "timeline", "confidence", "latency", "frame_worst_1", "frame_best"}
+    assert {name for name, *_ in seen["images"]} >= {
+        "map",
+        "errors",
+        "timeline",
+        "confidence",
+        "latency",
+        "frame_worst_1",
+        "frame_best",
+    }
     for name, real_width, width, shades in seen["images"]:
-        assert real_width > 300 and width > 300 and shades > 10, name  # there, laid out, and not blank
-    assert (seen["all"], seen["wrong"], seen["first"]) == (30, sum(record.false_accept for record in mixed()), "frame-000004") and seen[
-        "loaded"
-    ] == []
+        assert real_width > 300 and width > 300 and shades > 10, (
+            name
+        )  # there, laid out, and not blank
+    assert (seen["all"], seen["wrong"], seen["first"]) == (
+        30,
+        sum(record.false_accept for record in mixed()),
+        "frame-000004",
+    ) and seen["loaded"] == []
 
 
 def test_the_worst_frame_is_the_false_pose(tmp_path):
     text = write_report(tmp_path, [run("both", mixed())], site(), "drive").read_text()
     first = text[text.index("worst 1<") :]
-    assert "false pose" in first[:80] and "frame-000007: 200.0 cm" in first[:120] and text.index("worst 1<") < text.index("best<")
+    assert (
+        "false pose" in first[:80]
+        and "frame-000007: 200.0 cm" in first[:120]
+        and text.index("worst 1<") < text.index("best<")
+    )
 
 
 def test_a_map_without_colour_is_shown_by_its_shape(tmp_path):
@@ -146,16 +209,34 @@ def test_a_map_without_colour_is_shown_by_its_shape(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "records", [mixed(matches=False), [record(0, None, 0.0)], [record(0, 0.1, 0.9)], [record(i, None, 0.1) for i in range(12)]]
+    "records",
+    [
+        mixed(matches=False),
+        [record(0, None, 0.0)],
+        [record(0, 0.1, 0.9)],
+        [record(i, None, 0.1) for i in range(12)],
+    ],
 )
-def test_drives_without_matches_without_answers_or_of_one_frame_have_a_report_too(tmp_path, records):
+def test_drives_without_matches_without_answers_or_of_one_frame_have_a_report_too(
+    tmp_path, records
+):
     assert "</html>" in write_report(tmp_path, [run("both", records)], site(), "drive").read_text()
 
 
 def test_without_truth_the_report_shows_what_it_can(tmp_path):
-    text = write_report(tmp_path, [run("both", without_truth(mixed()))], site(), "drive").read_text()
-    assert "longest time without a pose" in text and "median error" not in text and "recall 25cm" not in text
-    assert {path.name for path in (tmp_path / "pictures").iterdir()} >= {"map.png", "timeline.png", "frame_worst_1.png"}
+    text = write_report(
+        tmp_path, [run("both", without_truth(mixed()))], site(), "drive"
+    ).read_text()
+    assert (
+        "longest time without a pose" in text
+        and "median error" not in text
+        and "recall 25cm" not in text
+    )
+    assert {path.name for path in (tmp_path / "pictures").iterdir()} >= {
+        "map.png",
+        "timeline.png",
+        "frame_worst_1.png",
+    }
     assert not (tmp_path / "pictures/errors.png").exists()
 
 

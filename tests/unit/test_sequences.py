@@ -27,7 +27,9 @@ def tum(tmp_path):
     rng = np.random.default_rng(0)
     images = [cv2.resize(rng.integers(0, 255, (6, 8, 3), dtype=np.uint8), (64, 48)) for _ in STAMPS]
     depths = [np.full((48, 64), 1.5 + i, np.float32) for i in range(4)]
-    write_sequence(tmp_path / "run", CAMERA, images, STAMPS, [pose(i, 10 * i) for i in range(4)], depths)
+    write_sequence(
+        tmp_path / "run", CAMERA, images, STAMPS, [pose(i, 10 * i) for i in range(4)], depths
+    )
     return tmp_path / "run", images
 
 
@@ -37,7 +39,9 @@ def test_what_is_written_is_read_back(tum):
     assert sequence.camera == CAMERA
     assert [frame.index for frame in sequence] == [0, 1, 2, 3]
     np.testing.assert_allclose([frame.stamp for frame in sequence], STAMPS)
-    np.testing.assert_allclose([frame.T_map_camera for frame in sequence], [pose(i, 10 * i) for i in range(4)], atol=1e-6)
+    np.testing.assert_allclose(
+        [frame.T_map_camera for frame in sequence], [pose(i, 10 * i) for i in range(4)], atol=1e-6
+    )
     np.testing.assert_allclose(sequence.frames[2].depth(), 3.5, atol=1e-4)
     assert np.abs(sequence.frames[2].image().astype(int) - images[2]).mean() < 5
 
@@ -51,7 +55,10 @@ def test_only_the_frames_asked_for_are_read(tum):
 def test_truth_between_two_stamps_is_interpolated(tum):
     rows = ["# t tx ty tz qx qy qz qw"]
     for time, x, degrees in [(99.99, 0, 0), (100.01, 2, 20), (100.185, 5, 50), (100.3, 7, 70)]:
-        rows.append(f"{time} {x} 0 0 " + " ".join(map(str, Rotation.from_euler("z", degrees, degrees=True).as_quat())))
+        rows.append(
+            f"{time} {x} 0 0 "
+            + " ".join(map(str, Rotation.from_euler("z", degrees, degrees=True).as_quat()))
+        )
     (tum[0] / "groundtruth.txt").write_text("\n".join(rows))
     truth = [frame.T_map_camera for frame in read_sequence(tum[0])]
     np.testing.assert_allclose(truth[0], pose(1, 10), atol=1e-6)
@@ -104,14 +111,23 @@ def test_times_in_other_units_since_1970_are_understood(tum, unit):
 
 def test_poses_of_another_time_are_named_with_the_file_and_both_times(tum):
     write_poses(tum[0], np.arange(7.0, 9.0, 0.1))
-    said = "no image of .*rgb has a pose in .*groundtruth.txt: the images are named 100.000 to 100.300"
+    said = (
+        "no image of .*rgb has a pose in .*groundtruth.txt: the images are named 100.000 to 100.300"
+    )
     with pytest.raises(SequenceError, match=f"{said} s, the poses are of 7.000 to 8.900 s"):
         read_sequence(tum[0])
 
 
 def test_lost_tracking_is_no_truth(tum):
-    (tum[0] / "groundtruth.txt").write_text("100.0 0 0 0 0 0 0 0\n100.1 nan 0 0 0 0 0 1\n100.2 1 0 0 0 0 0 1\n")
-    assert [frame.T_map_camera is None for frame in read_sequence(tum[0])] == [True, True, False, True]
+    (tum[0] / "groundtruth.txt").write_text(
+        "100.0 0 0 0 0 0 0 0\n100.1 nan 0 0 0 0 0 1\n100.2 1 0 0 0 0 0 1\n"
+    )
+    assert [frame.T_map_camera is None for frame in read_sequence(tum[0])] == [
+        True,
+        True,
+        False,
+        True,
+    ]
 
 
 @pytest.fixture
@@ -119,7 +135,9 @@ def seven_scenes(tmp_path):
     folder = tmp_path / "seq-03"
     folder.mkdir()
     for i in range(3):
-        cv2.imwrite(str(folder / f"frame-{i:06d}.color.png"), np.full((480, 640, 3), 50 * i, np.uint8))
+        cv2.imwrite(
+            str(folder / f"frame-{i:06d}.color.png"), np.full((480, 640, 3), 50 * i, np.uint8)
+        )
         cv2.imwrite(str(folder / f"frame-{i:06d}.depth.png"), np.full((480, 640), 65535, np.uint16))
         np.savetxt(folder / f"frame-{i:06d}.pose.txt", pose(i, 5))
     return folder
@@ -130,15 +148,23 @@ def test_official_seven_scenes_folders_are_read(seven_scenes):
     for folder in (seven_scenes, seven_scenes.parent):
         sequence = read_sequence(folder)
         assert (sequence.camera.width, sequence.camera.K[0]) == (640, 585.0)
-        assert [frame.name for frame in sequence] == ["frame-000000", "frame-000001", "frame-000002"]
+        assert [frame.name for frame in sequence] == [
+            "frame-000000",
+            "frame-000001",
+            "frame-000002",
+        ]
         assert [frame.T_map_camera is None for frame in sequence] == [False, True, False]
         np.testing.assert_allclose(sequence.frames[2].T_map_camera, pose(2, 5))
         assert sequence.frames[2].stamp == pytest.approx(2 / 30)
-        assert sequence.frames[2].depth() is None  # the data set's depth is not registered to its colour
+        assert (
+            sequence.frames[2].depth() is None
+        )  # the data set's depth is not registered to its colour
 
 
 def test_the_folders_own_calibration_wins(seven_scenes):
-    (seven_scenes / "calibration.json").write_text(json.dumps({"width": 640, "height": 480, "fx": 500, "fy": 500, "cx": 320, "cy": 240}))
+    (seven_scenes / "calibration.json").write_text(
+        json.dumps({"width": 640, "height": 480, "fx": 500, "fy": 500, "cx": 320, "cy": 240})
+    )
     assert read_sequence(seven_scenes).camera.K[0] == 500
     Camera(640, 480, (510.0, 510.0, 320.0, 240.0)).to_yaml(seven_scenes / "camera.yaml")
     assert read_sequence(seven_scenes).camera.K[0] == 510
@@ -146,7 +172,11 @@ def test_the_folders_own_calibration_wins(seven_scenes):
 
 def test_the_real_kitchen_is_read(shared_data):
     sequence = read_sequence(shared_data / "kitchen", 530, 700)
-    assert (len(sequence), sequence.frames[0].index, sequence.frames[-1].name) == (170, 530, "frame-000699")
+    assert (len(sequence), sequence.frames[0].index, sequence.frames[-1].name) == (
+        170,
+        530,
+        "frame-000699",
+    )
     assert sequence.camera.K == (525.505, 525.505, 320.0, 240.0)
     frame = sequence.frames[0]
     assert frame.image().shape == (480, 640, 3)
@@ -157,7 +187,9 @@ def test_the_real_kitchen_is_read(shared_data):
 def test_the_real_tum_sequence_is_read(shared_data):
     sequence = read_sequence(shared_data / "tum_fr1_rpy")
     assert len(sequence) == 400 and sequence.camera.D[0] == 0.262383
-    assert all(frame.T_map_camera is not None and frame.depth_path is not None for frame in sequence)
+    assert all(
+        frame.T_map_camera is not None and frame.depth_path is not None for frame in sequence
+    )
     assert np.all(np.diff([frame.stamp for frame in sequence]) > 0)
 
 
@@ -177,7 +209,9 @@ def test_a_truncated_image_is_refused_not_filled_with_grey(tmp_path, suffix):
 def test_damaged_images_never_do_worse_than_a_sequence_error(tmp_path):
     rng = np.random.default_rng(0)
     for suffix in ("jpg", "png"):
-        cv2.imwrite(str(tmp_path / f"a.{suffix}"), rng.integers(0, 255, (48, 64, 3), dtype=np.uint8))
+        cv2.imwrite(
+            str(tmp_path / f"a.{suffix}"), rng.integers(0, 255, (48, 64, 3), dtype=np.uint8)
+        )
         whole = np.frombuffer((tmp_path / f"a.{suffix}").read_bytes(), np.uint8)
         for _ in range(100):
             damaged = whole.copy()

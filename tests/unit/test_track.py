@@ -30,7 +30,13 @@ def rejected(x: float, yaw: float = 0.0, confidence: float = 0.4) -> Localizatio
 
 @pytest.fixture
 def tracker() -> Tracker:
-    track = {"max_speed": 2.0, "max_turn_rate": 1.0, "sure": 0.9, "odometry_drift": 0.2, "lost_after": 3}
+    track = {
+        "max_speed": 2.0,
+        "max_turn_rate": 1.0,
+        "sure": 0.9,
+        "odometry_drift": 0.2,
+        "lost_after": 3,
+    }
     return Tracker(override(Config(), {"track": track, "verify": {"min_confidence": 0.65}}))
 
 
@@ -107,12 +113,19 @@ def test_when_lost_doubt_in_poses_that_agree_multiplies(tracker):
 
 @pytest.mark.parametrize("odometry", [None, at(1.0)], ids=["without odometry", "with odometry"])
 def test_the_same_look_again_and_again_proves_little_more_than_once(tracker, odometry):
-    assert not any(tracker.update(0.1 * n, fix(5.0 + 0.002 * n, confidence=0.78), odometry).ok for n in range(10))
+    assert not any(
+        tracker.update(0.1 * n, fix(5.0 + 0.002 * n, confidence=0.78), odometry).ok
+        for n in range(10)
+    )
     assert tracker.update(1.0, fix(5.02, confidence=0.82), odometry).ok
 
 
-@pytest.mark.parametrize("x, answered", [(5.4, True), (5.0, False)], ids=["moves as odometry does", "stands still"])
-def test_when_lost_with_odometry_the_second_pose_must_be_where_odometry_expects_it(tracker, x, answered):
+@pytest.mark.parametrize(
+    "x, answered", [(5.4, True), (5.0, False)], ids=["moves as odometry does", "stands still"]
+)
+def test_when_lost_with_odometry_the_second_pose_must_be_where_odometry_expects_it(
+    tracker, x, answered
+):
     tracker.update(0.0, fix(5.0, confidence=0.7), T_odom_camera=at(0.0))
     assert tracker.update(1.0, fix(x, confidence=0.7), T_odom_camera=at(0.5)).ok is answered
 
@@ -128,7 +141,9 @@ def test_while_tracking_an_unsure_pose_in_reach_is_believed_at_once(tracker):
 
 
 @pytest.mark.parametrize("jump", [fix(1.0), fix(0.0, 40.0)], ids=["too far", "turned too far"])
-def test_what_there_was_time_for_is_rejected_where_odometry_says_that_the_robot_stood_still(tracker, jump):
+def test_what_there_was_time_for_is_rejected_where_odometry_says_that_the_robot_stood_still(
+    tracker, jump
+):
     tracker.update(0.0, fix(0.0), T_odom_camera=at(3.0))
     assert tracker.update(1.0, jump, T_odom_camera=at(3.0)).status is Status.REJECTED_MOTION
 
@@ -147,7 +162,9 @@ def test_a_rejected_pose_where_odometry_expects_it_is_verified(tracker):
 
 
 @pytest.mark.parametrize(
-    "answer", [rejected(10.7), rejected(10.4, 6.0), rejected(10.4, confidence=0.1)], ids=["elsewhere", "turned", "without any proof"]
+    "answer",
+    [rejected(10.7), rejected(10.4, 6.0), rejected(10.4, confidence=0.1)],
+    ids=["elsewhere", "turned", "without any proof"],
 )
 def test_a_rejected_pose_that_odometry_does_not_confirm_stays_withheld(tracker, answer):
     tracker.update(0.0, fix(10.0), T_odom_camera=at(0.0))
@@ -169,7 +186,9 @@ def test_odometry_raises_the_confidence_only_of_a_pose_that_it_leads_to(tracker)
 
 def test_rejected_poses_never_lead_away_from_odometry(tracker):
     tracker.update(0.0, fix(0.0), T_odom_camera=at(0.0))
-    answers = [tracker.update(0.1 * n, rejected(0.1 * n), T_odom_camera=at(0.0)).ok for n in range(1, 6)]
+    answers = [
+        tracker.update(0.1 * n, rejected(0.1 * n), T_odom_camera=at(0.0)).ok for n in range(1, 6)
+    ]
     assert answers == [True, True, False, False, False]
 
 

@@ -33,7 +33,12 @@ def test_a_pose_between_two_is_interpolated_within_the_gap():
 
 
 def test_rows_are_sorted_and_what_is_no_pose_is_left_out():
-    rows = [row(2, pose(2)), row(1, pose(1)), (3, 0, 0, 0, 0, 0, 0, 0), (4, np.nan, 0, 0, 0, 0, 0, 1)]
+    rows = [
+        row(2, pose(2)),
+        row(1, pose(1)),
+        (3, 0, 0, 0, 0, 0, 0, 0),
+        (4, np.nan, 0, 0, 0, 0, 0, 1),
+    ]
     trajectory = Trajectory.from_rows(rows)
     assert trajectory.stamps.tolist() == [1, 2]
     np.testing.assert_allclose(Trajectory.from_rows(trajectory.rows).poses, trajectory.poses)
@@ -43,12 +48,19 @@ def test_ape_and_rpe_are_those_of_evo():
     truth, shifted = walk(5), walk(5)
     moved = Trajectory(shifted.stamps, shifted.poses + np.array([0, 0, 0, 0.3]) * np.eye(4)[:, [1]])
     errors = ape_rpe(truth, moved)
-    assert errors["ape_m"]["rmse"] == pytest.approx(0.3) and errors["ape_deg"]["max"] == pytest.approx(0, abs=1e-4)
+    assert errors["ape_m"]["rmse"] == pytest.approx(0.3) and errors["ape_deg"][
+        "max"
+    ] == pytest.approx(0, abs=1e-4)
     assert errors["rpe_m"]["max"] == pytest.approx(0, abs=1e-6)
     jump = moved.poses.copy()
     jump[2, 0, 3] += 1
-    assert ape_rpe(truth, Trajectory(truth.stamps, jump))["rpe_m"]["max"] == pytest.approx(1.0, abs=1e-6)
-    assert set(ape_rpe(walk(0), walk(0)).values()) == {None} and ape_rpe(walk(1), walk(1))["rpe_m"] is None
+    assert ape_rpe(truth, Trajectory(truth.stamps, jump))["rpe_m"]["max"] == pytest.approx(
+        1.0, abs=1e-6
+    )
+    assert (
+        set(ape_rpe(walk(0), walk(0)).values()) == {None}
+        and ape_rpe(walk(1), walk(1))["rpe_m"] is None
+    )
 
 
 def test_transforms_are_chained_through_the_nearest_common_frame():
@@ -94,7 +106,9 @@ def test_the_steps_of_drifting_odometry_are_too_long_and_stand_still_without_tru
 def test_the_turns_of_drifting_odometry_are_too_far():
     odometry = DriftingOdometry(0.5)
     before, after = (odometry.step(pose(0, yaw)) for yaw in (0, 20))
-    assert np.degrees(Rotation.from_matrix(before[:3, :3].T @ after[:3, :3]).magnitude()) == pytest.approx(30)
+    assert np.degrees(
+        Rotation.from_matrix(before[:3, :3].T @ after[:3, :3]).magnitude()
+    ) == pytest.approx(30)
 
 
 def test_the_fit_of_truth_to_answers_is_not_misled_by_wrong_ones():
@@ -102,4 +116,6 @@ def test_the_fit_of_truth_to_answers_is_not_misled_by_wrong_ones():
     truth = walk(9, 0.2)
     answers = T_map_truth @ truth.poses
     answers[[1, 5, 6], :3, 3] += (2, -1, 4)
-    np.testing.assert_allclose(fit(truth, Trajectory(truth.stamps, answers)), T_map_truth, atol=1e-9)
+    np.testing.assert_allclose(
+        fit(truth, Trajectory(truth.stamps, answers)), T_map_truth, atol=1e-9
+    )

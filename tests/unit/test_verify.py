@@ -78,11 +78,15 @@ def test_in_too_much_or_too_little_light_the_map_is_exposed_as_the_image_is(view
         assert np.abs(comparison.surfaces.image.mean() - seen.grey.mean()) < 12
 
 
-def test_the_corners_of_a_right_view_are_the_map_s_and_those_of_a_foreign_one_are_not(view, dense, truth):
+def test_the_corners_of_a_right_view_are_the_map_s_and_those_of_a_foreign_one_are_not(
+    view, dense, truth
+):
     comparison = compare(view, dense, truth)
     assert agreement(comparison.query_tracks, view.camera, truth) > 0.5
     assert agreement(comparison.query_tracks, view.camera, shifted(truth, (0.3, 0, 0))) < 0.1
-    foreign = np.random.default_rng(0).integers(0, 255, (30, 40), np.uint8).repeat(8, 0).repeat(8, 1)
+    foreign = (
+        np.random.default_rng(0).integers(0, 255, (30, 40), np.uint8).repeat(8, 0).repeat(8, 1)
+    )
     half = replace(view, grey=np.where(np.arange(320) < 160, view.grey, foreign))
     assert agreement(compare(half, dense, truth).query_tracks, view.camera, truth) < 0.6
 
@@ -101,7 +105,10 @@ def test_the_image_has_edges_where_the_depth_of_a_right_pose_jumps(view, dense, 
 
 def test_a_bare_map_is_compared_by_its_depth_alone(corner, view, truth):
     comparison = compare(view, DenseMap.build(corner, colour=False), truth)
-    assert comparison.map_tracks.tried == 0 and agreement(comparison.map_tracks, view.camera, truth) == ncc_fine(comparison, truth) == 0
+    assert (
+        comparison.map_tracks.tried == 0
+        and agreement(comparison.map_tracks, view.camera, truth) == ncc_fine(comparison, truth) == 0
+    )
     assert refine_by_tracks(comparison, NO_MATCHES, PNP) is None
     assert comparison.edge_rank > 0.6
 
@@ -111,7 +118,9 @@ def matches_at(T: np.ndarray, camera: Camera, count: int, rng, shift=(0, 0, 0)) 
     pixels = rng.uniform((0, 0), (camera.width, camera.height), (count, 2))
     local = camera.rays(pixels) * rng.uniform(1, 4, (count, 1))
     points = local @ T[:3, :3].T + T[:3, 3] + shift
-    return Correspondences(pixels + rng.normal(0, 0.5, pixels.shape), points, np.ones(count, np.float32), "appearance")
+    return Correspondences(
+        pixels + rng.normal(0, 0.5, pixels.shape), points, np.ones(count, np.float32), "appearance"
+    )
 
 
 def proposed(*matches: Correspondences, camera: Camera, **options) -> list[Hypothesis]:
@@ -119,7 +128,13 @@ def proposed(*matches: Correspondences, camera: Camera, **options) -> list[Hypot
 
 
 def joined(*parts: Correspondences) -> Correspondences:
-    return Correspondences(*(np.concatenate([getattr(p, name) for p in parts]) for name in ("pixels", "points", "scores")), "appearance")
+    return Correspondences(
+        *(
+            np.concatenate([getattr(p, name) for p in parts])
+            for name in ("pixels", "points", "scores")
+        ),
+        "appearance",
+    )
 
 
 def test_matches_that_a_second_place_explains_as_well_leave_no_margin(truth, eye, view, dense):
@@ -130,8 +145,14 @@ def test_matches_that_a_second_place_explains_as_well_leave_no_margin(truth, eye
     assert alone.runner_up([alone], eye, PNP) is None and 45 <= other.matches <= 60
     comparison = compare(view, dense, truth)
     as_much = replace(similarities(comparison)[0], T_map_camera=other.T_map_camera)
-    known = ((alone, Competition(None, [])), (twice, Competition(other, [as_much])), (twice, Competition(other, [])))
-    proofs = [evidence(h.pose, RenderedHypothesis(h, comparison), competition) for h, competition in known]
+    known = (
+        (alone, Competition(None, [])),
+        (twice, Competition(other, [as_much])),
+        (twice, Competition(other, [])),
+    )
+    proofs = [
+        evidence(h.pose, RenderedHypothesis(h, comparison), competition) for h, competition in known
+    ]
     assert proofs[0].uniqueness == proofs[2].uniqueness > 0.99 and 0.49 < proofs[1].uniqueness < 0.6
     assert confidence(replace(proofs[0], agreement=1.0)) > 0.8
     assert confidence(replace(proofs[1], agreement=1.0)) == proofs[1].uniqueness
@@ -156,12 +177,19 @@ def test_where_matches_are_counted_the_share_found_is_evidence(truth, eye, view,
 
 def test_a_place_that_the_map_holds_twice_has_an_alias_whose_pose_is_found(truth, eye):
     rng = np.random.default_rng(0)
-    here, turned = matches_at(truth, eye, 14, rng), Rotation.from_euler("z", 180, degrees=True).as_matrix()
-    alternatives = matches_at(truth, eye, 70, rng)  # five of a pixel, and only one of ten is the alias
+    here, turned = (
+        matches_at(truth, eye, 14, rng),
+        Rotation.from_euler("z", 180, degrees=True).as_matrix(),
+    )
+    alternatives = matches_at(
+        truth, eye, 70, rng
+    )  # five of a pixel, and only one of ten is the alias
     pixels, points = np.repeat(here.pixels, 5, 0), rng.permutation(alternatives.points) + (3, 0, 0)
     points[::10] = here.points[::2] @ turned.T + (9, 4, 0)
     alias = propose([Ambiguous(here, pixels, points)], eye, PNP)[0].alias
-    assert alias.matches == 7 and np.allclose(alias.T_map_camera[:3, 3], turned @ truth[:3, 3] + (9, 4, 0), atol=0.1)
+    assert alias.matches == 7 and np.allclose(
+        alias.T_map_camera[:3, 3], turned @ truth[:3, 3] + (9, 4, 0), atol=0.1
+    )
     points[::10] = rng.permutation(points)[::10]
     assert propose([Ambiguous(here, pixels, points)], eye, PNP)[0].alias is None
     assert proposed(here, camera=eye)[0].alias is None
@@ -175,10 +203,14 @@ class Ambiguous(MatchedPlace):
     points: np.ndarray
 
     def alternatives(self) -> Correspondences:
-        return Correspondences(self.pixels, self.points, np.ones(len(self.points), np.float32), "appearance")
+        return Correspondences(
+            self.pixels, self.points, np.ones(len(self.points), np.float32), "appearance"
+        )
 
 
-def test_the_map_is_like_the_image_where_the_pose_is_right_in_any_light_and_out_of_focus(view, dense, truth):
+def test_the_map_is_like_the_image_where_the_pose_is_right_in_any_light_and_out_of_focus(
+    view, dense, truth
+):
     dark = (60 * (view.grey / 255.0) ** 1.6).astype(np.uint8)
     for grey in (view.grey, dark, cv2.blur(view.grey, (9, 3))):
         seen = replace(view, grey=grey)
@@ -194,12 +226,18 @@ def test_the_map_is_compared_at_the_pose_and_not_where_it_was_rendered(view, den
 
 def test_a_room_refurnished_on_the_same_floor_is_less_like_the_map(view, dense, truth, eye):
     other = view.grey.copy()
-    other[:120] = np.random.default_rng(0).integers(0, 255, (15, 40), np.uint8).repeat(8, 0).repeat(8, 1)
-    whole, half = (ncc_fine(compare(seen, dense, truth), truth) for seen in (view, replace(view, grey=other)))
+    other[:120] = (
+        np.random.default_rng(0).integers(0, 255, (15, 40), np.uint8).repeat(8, 0).repeat(8, 1)
+    )
+    whole, half = (
+        ncc_fine(compare(seen, dense, truth), truth) for seen in (view, replace(view, grey=other))
+    )
     assert half < 0.75 * whole
 
 
-def test_light_and_dark_lie_where_the_map_has_them_however_dark_blurred_and_sloping_the_light(view, dense, truth, looking):
+def test_light_and_dark_lie_where_the_map_has_them_however_dark_blurred_and_sloping_the_light(
+    view, dense, truth, looking
+):
     slope = np.linspace(0.4, 1.0, view.grey.shape[1])
     poor = cv2.blur((0.3 * slope * view.grey).astype(np.uint8), (15, 5))
     for grey in (view.grey, poor):
@@ -209,7 +247,9 @@ def test_light_and_dark_lie_where_the_map_has_them_however_dark_blurred_and_slop
         assert ncc_coarse(compare(seen, dense, wrong), wrong) < 0.5
 
 
-def test_white_parts_of_an_image_with_too_much_light_do_not_count_against_a_pose(view, dense, truth):
+def test_white_parts_of_an_image_with_too_much_light_do_not_count_against_a_pose(
+    view, dense, truth
+):
     glaring = view.grey.copy()
     glaring[:, :160] = 255
     seen = replace(view, grey=glaring)
@@ -225,7 +265,10 @@ def test_each_matcher_names_a_place_once_and_two_places_are_runners_up_of_each_o
     assert len(proposed(here, near, camera=eye)) == 1
     assert len(proposed(here, replace(near, matcher="network"), camera=eye)) == 2
     places = proposed(elsewhere, here, camera=eye)
-    assert len(places) == 2 and {place.runner_up(places, eye, PNP).matches for place in places} == {40, 60}
+    assert len(places) == 2 and {place.runner_up(places, eye, PNP).matches for place in places} == {
+        40,
+        60,
+    }
 
 
 def test_a_pose_that_contradicts_gravity_is_none(truth, eye):
@@ -238,9 +281,15 @@ def test_a_pose_that_contradicts_gravity_is_none(truth, eye):
 
 
 def test_no_evidence_counts_against_a_pose(view, dense, truth, eye):
-    place = RenderedHypothesis(proposed(matches_at(truth, eye, 60, np.random.default_rng(0)), camera=eye)[0], compare(view, dense, truth))
+    place = RenderedHypothesis(
+        proposed(matches_at(truth, eye, 60, np.random.default_rng(0)), camera=eye)[0],
+        compare(view, dense, truth),
+    )
     proof = evidence(place.hypothesis.pose, place, ALONE)
-    for regression, has_intensity in ((calibration().with_intensity, True), (calibration().bare, False)):
+    for regression, has_intensity in (
+        (calibration().with_intensity, True),
+        (calibration().bare, False),
+    ):
         assert min(regression.coefficients.values()) >= 0
         assert 0 < confidence(proof, has_intensity) <= 1
 
@@ -263,11 +312,16 @@ def test_a_depth_image_that_fits_no_better_leaves_the_pose_alone(corner, dense, 
     matches = matches_at(truth, eye, 60, np.random.default_rng(0))
     for seen in (depth, np.zeros_like(depth), np.full_like(depth, np.nan)):
         fitted = replace(view, depth=rectify_depth(seen, eye, view.camera))
-        assert refine_by_depth(Pose(truth, np.ones(60, bool), np.eye(6)), fitted, dense, matches, PNP) is None
+        assert (
+            refine_by_depth(Pose(truth, np.ones(60, bool), np.eye(6)), fitted, dense, matches, PNP)
+            is None
+        )
 
 
 def test_a_depth_image_of_another_size_is_an_error(eye):
-    with pytest.raises(CameraError, match="depth image is 160x120 but its camera_info says 320x240"):
+    with pytest.raises(
+        CameraError, match="depth image is 160x120 but its camera_info says 320x240"
+    ):
         rectify_depth(np.zeros((120, 160)), eye, eye)
 
 
@@ -279,7 +333,9 @@ def test_depth_is_rectified_as_the_image_is():
     assert np.abs(rectify_depth(rows, bent, straight) - expected)[20:-20, 20:-20].max() < 4
 
 
-def test_an_answer_is_sharper_than_what_its_matches_alone_say(corner_localizer, corner, looking, photograph, eye):
+def test_an_answer_is_sharper_than_what_its_matches_alone_say(
+    corner_localizer, corner, looking, photograph, eye
+):
     truth = looking((1.4, 1.5, 1.1), 50)
     answer = corner_localizer.localize(photograph(corner, truth), eye)
     metres, degrees = pose_error(truth, answer.T_map_camera)
@@ -287,8 +343,12 @@ def test_an_answer_is_sharper_than_what_its_matches_alone_say(corner_localizer, 
     assert {"render", "verify"} <= set(answer.milliseconds)
 
 
-def test_gravity_and_depth_may_be_given_with_an_image(corner_localizer, corner, looking, photograph, eye):
+def test_gravity_and_depth_may_be_given_with_an_image(
+    corner_localizer, corner, looking, photograph, eye
+):
     truth = looking((1.4, 1.5, 1.1), 50)
     image, up = photograph(corner, truth), truth[:3, :3].T @ (0, 0, 1)
     assert corner_localizer.localize(image, eye, depth=depth_of(corner, eye, truth), up=up).ok
-    assert not corner_localizer.localize(image, eye, up=cv2.Rodrigues(np.array([0, 0, 1.0]))[0] @ up).ok
+    assert not corner_localizer.localize(
+        image, eye, up=cv2.Rodrigues(np.array([0, 0, 1.0]))[0] @ up
+    ).ok

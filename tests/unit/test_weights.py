@@ -9,7 +9,17 @@ from diff2i2p.network.diff2i2p import Diff2I2P
 from diff2i2p.parameters import override
 from diff2i2p.weights import SHIPPED, WeightsError, load_weights, save_weights, shipped_weights
 
-SMALL = override(Config(), {"network": {"image_channels": [8, 8, 16, 16], "point_width": 4, "fine_dim": 16, "token_dim": 16}})
+SMALL = override(
+    Config(),
+    {
+        "network": {
+            "image_channels": [8, 8, 16, 16],
+            "point_width": 4,
+            "fine_dim": 16,
+            "token_dim": 16,
+        }
+    },
+)
 
 
 @pytest.fixture
@@ -49,8 +59,12 @@ def test_an_unknown_name_lists_what_is_shipped():
 
 def test_shipped_weights_are_whole_and_each_has_a_card():
     rows = shipped_weights()
-    assert {row["file"] for row in rows.values()} == {path.name for path in SHIPPED.glob("*.safetensors")}
+    assert {row["file"] for row in rows.values()} == {
+        path.name for path in SHIPPED.glob("*.safetensors")
+    }
     for name in rows:
         load_weights(name)
         card = (SHIPPED / f"{name}.md").read_text()
-        assert all(word in card for word in ("licence", "data", "config", "commit", "Scores", "Limits"))
+        assert all(
+            word in card for word in ("licence", "data", "config", "commit", "Scores", "Limits")
+        )

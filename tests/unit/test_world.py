@@ -15,7 +15,9 @@ from diff2i2p_sim.textures.painter import PAINTERS, bitmap
 from diff2i2p_sim.world import World
 from diff2i2p_sim.write import CAMERA
 
-FORWARD = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 1], [0, 0, 0, 1.0]])  # at (0, 0, 1), looking along x
+FORWARD = np.array(
+    [[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 1], [0, 0, 0, 1.0]]
+)  # at (0, 0, 1), looking along x
 GREY = Texture("plain", 0, (0.5, 0.5, 0.5), 0.3)
 LAMP = Light("lamp", (0.0, 0.0, 2.6), (0.0, 0.0, -1.0), 1.0)
 ROOM = Room("office", (-4.0, -4.0), (4.0, 4.0))
@@ -47,7 +49,10 @@ def surface_distance(world: World, points: np.ndarray) -> np.ndarray:
         if primitive.shape == "cylinder":
             local, half = np.stack([np.hypot(local[:, 0], local[:, 1]), local[:, 2]], 1), half[1:]
         beyond = local - half
-        outside, inside = np.linalg.norm(np.maximum(beyond, 0), axis=1), np.minimum(beyond.max(1), 0)
+        outside, inside = (
+            np.linalg.norm(np.maximum(beyond, 0), axis=1),
+            np.minimum(beyond.max(1), 0),
+        )
         distances = np.minimum(distances, np.abs(outside + inside))
     return distances
 
@@ -92,7 +97,9 @@ def test_planes_are_seen_from_the_front_only():
 def test_a_picture_on_a_wall_is_neither_mirrored_nor_upside_down():
     texture = Texture("poster", 5)
     world = one("plane", (3.0, 0, 1.0, np.pi / 2, 0, -np.pi / 2), (1.5, 2.0, 0.0), texture)
-    image, depth = (frames[0] for frames in world.render(Camera(192, 256, (384.0, 384.0, 95.5, 127.5)), FORWARD))
+    image, depth = (
+        frames[0] for frames in world.render(Camera(192, 256, (384.0, 384.0, 95.5, 127.5)), FORWARD)
+    )
     assert (depth > 0).all()
     seen, painted = image.mean(2), bitmap(texture).mean(2)
 
@@ -100,14 +107,21 @@ def test_a_picture_on_a_wall_is_neither_mirrored_nor_upside_down():
         return np.corrcoef(seen.ravel(), other.ravel())[0, 1]
 
     assert likeness(painted) > 0.9
-    assert all(likeness(other) < 0.8 for other in (painted[:, ::-1], painted[::-1], painted[::-1, ::-1]))
+    assert all(
+        likeness(other) < 0.8 for other in (painted[:, ::-1], painted[::-1], painted[::-1, ::-1])
+    )
 
 
 def test_a_table_throws_a_shadow():
     floor = Item("floor", (Primitive("plane", (0, 0, 0, 0, 0, 0), (8.0, 8.0, 0.0), GREY),))
     table = Item("table", (Primitive("box", (0, 0, 1.0, 0, 0, 0), (1.0, 1.0, 0.05), GREY),))
-    down = np.array([[1, 0, 0, 0], [0, -1, 0, 0], [0, 0, -1, 0.9], [0, 0, 0, 1.0]])  # where the table top would be above
-    without, under = (World(items, (LAMP,), (ROOM,)).render(CAMERA, down)[0][0, 100:140, 140:180] for items in ((floor,), (floor, table)))
+    down = np.array(
+        [[1, 0, 0, 0], [0, -1, 0, 0], [0, 0, -1, 0.9], [0, 0, 0, 1.0]]
+    )  # where the table top would be above
+    without, under = (
+        World(items, (LAMP,), (ROOM,)).render(CAMERA, down)[0][0, 100:140, 140:180]
+        for items in ((floor,), (floor, table))
+    )
     assert under.mean() < 0.85 * without.mean()
 
 
@@ -142,26 +156,41 @@ def test_a_distorted_camera_is_refused(office):
 
 @pytest.mark.parametrize("noise", [0.0, 0.01])
 def test_scan_points_lie_on_surfaces_up_to_the_noise(office, noise):
-    cloud = office.scan(np.random.default_rng(0), [[*office.rooms[1].centre, 1.2]], ScanStyle(noise=noise, voxel=0.001))
+    cloud = office.scan(
+        np.random.default_rng(0),
+        [[*office.rooms[1].centre, 1.2]],
+        ScanStyle(noise=noise, voxel=0.001),
+    )
     sample = cloud[np.random.default_rng(1).choice(len(cloud), 2000, replace=False)]
     distance = surface_distance(office, sample.points.astype(float))
     assert np.percentile(distance, 99) < 3 * noise + 1e-3
     assert sample.colours.shape == (2000, 3) and sample.colours.std() > 20
-    assert 0 <= sample.intensity.min() and sample.intensity.max() <= 1 and sample.intensity.std() > 0.05
+    assert (
+        0 <= sample.intensity.min()
+        and sample.intensity.max() <= 1
+        and sample.intensity.std() > 0.05
+    )
 
 
 def test_a_scan_is_the_same_for_the_same_seed_and_thinner_for_a_larger_voxel(office):
     at = [[*office.rooms[1].centre, 1.2]]
     first, again, thin = (
-        office.scan(np.random.default_rng(7), at, ScanStyle(voxel=voxel)) for voxel in (0.1, 0.1, 0.2)
+        office.scan(np.random.default_rng(7), at, ScanStyle(voxel=voxel))
+        for voxel in (0.1, 0.1, 0.2)
     )
     assert np.array_equal(first.points, again.points)
     assert len(thin) < 0.5 * len(first)
 
 
 def test_glass_gives_no_echo(office):
-    cloud = office.scan(np.random.default_rng(0), [[*office.rooms[1].centre, 1.2]], ScanStyle(noise=0.0, voxel=0.001))
-    for pane in (primitive for primitive in office.primitives if primitive.texture.kind == "window"):
+    cloud = office.scan(
+        np.random.default_rng(0),
+        [[*office.rooms[1].centre, 1.2]],
+        ScanStyle(noise=0.0, voxel=0.001),
+    )
+    for pane in (
+        primitive for primitive in office.primitives if primitive.texture.kind == "window"
+    ):
         local = np.abs((cloud.points - pane.pose[:3]) @ pane.rotation)
         assert not (local < [pane.size[0] / 2 - 0.1, pane.size[1] / 2 - 0.1, 0.003]).all(1).any()
 
@@ -173,7 +202,9 @@ def test_a_drive_is_smooth_upright_and_hits_nothing(office, seed, cover):
     speed = np.linalg.norm(np.diff(positions, axis=0), axis=1) / np.diff(stamps)
     assert speed.max() <= 0.6
     turned = np.einsum("fij,fij->f", poses[1:, :3, :3], poses[:-1, :3, :3])
-    assert np.degrees(np.arccos(np.clip((turned - 1) / 2, -1, 1)) / np.diff(stamps)).max() < 90  # degrees a second
+    assert (
+        np.degrees(np.arccos(np.clip((turned - 1) / 2, -1, 1)) / np.diff(stamps)).max() < 90
+    )  # degrees a second
     assert survey(office.items, office.rooms).clearance_at(positions[:, :2]).min() > 0.2
     assert (poses[:, 2, 1] < -0.95).all() and np.allclose(np.linalg.det(poses[:, :3, :3]), 1)
     assert np.abs(positions[:, 2] - 1).max() < 0.05
@@ -203,7 +234,11 @@ def test_another_day_moves_some_furniture_and_changes_the_light(office, view):
     day = office.changed(5)
     assert day == office.changed(5) != office.changed(6)
     before, after = ({item.name: item for item in world.items} for world in (office, day))
-    moved = [np.linalg.norm(np.subtract(after[name].bounds, item.bounds).mean(0)) for name, item in before.items() if name in after]
+    moved = [
+        np.linalg.norm(np.subtract(after[name].bounds, item.bounds).mean(0))
+        for name, item in before.items()
+        if name in after
+    ]
     moved = np.array([distance for distance in moved if distance > 0])
     assert 2 <= len(moved) < 0.3 * len(before)
     assert moved.min() > 0.2 and moved.max() < 1.1

@@ -36,13 +36,18 @@ def test_an_sdf_file_reads_back_to_an_equal_world(world, sdf):
 
 
 def test_models_that_others_add_to_an_sdf_file_are_left_alone(world, sdf, tmp_path):
-    text = sdf.read_text().replace("</world>", "<model name='robot'><link name='base_link'><visual name='body'/></link></model></world>")
+    text = sdf.read_text().replace(
+        "</world>",
+        "<model name='robot'><link name='base_link'><visual name='body'/></link></model></world>",
+    )
     (tmp_path / "peopled.sdf").write_text(text)
     assert World.from_sdf(tmp_path / "peopled.sdf") == world
 
 
 def test_an_sdf_file_names_the_systems_that_gazebo_needs(sdf):
-    systems = {plugin.get("name").rpartition("::")[2] for plugin in ET.parse(sdf).iterfind("world/plugin")}
+    systems = {
+        plugin.get("name").rpartition("::")[2] for plugin in ET.parse(sdf).iterfind("world/plugin")
+    }
     assert systems == {"Physics", "Sensors", "SceneBroadcaster", "UserCommands"}
 
 
@@ -55,7 +60,9 @@ def test_an_sdf_file_brings_its_textures(world, sdf):
 def test_a_repeated_texture_is_repeated_in_its_picture(world, sdf):
     floor = next(model for model in ET.parse(sdf).iter("model") if model.get("name") == "shell_0")
     width = float(floor.find("link/visual/geometry/plane/size").text.split()[0])
-    picture = cv2.imread(str(sdf.parent / floor.find("link/visual/material/pbr/metal/albedo_map").text))
+    picture = cv2.imread(
+        str(sdf.parent / floor.find("link/visual/material/pbr/metal/albedo_map").text)
+    )
     tile = round(picture.shape[1] * world.items[0].primitives[0].texture.tile / width)
     assert np.abs(picture[:, :tile].astype(float) - picture[:, tile : 2 * tile]).mean() < 10
 
@@ -64,11 +71,16 @@ def test_a_repeated_texture_is_repeated_in_its_picture(world, sdf):
 @pytest.mark.parametrize("shipped", ["", "office.sdf", "robot.sdf"])
 def test_sdformat_accepts_the_file(sdf, root, shipped):
     path = root / "launch" / "worlds" / shipped if shipped else sdf
-    answer = subprocess.run(["ign", "sdf", "--check", path], capture_output=True, text=True, timeout=60)
+    answer = subprocess.run(
+        ["ign", "sdf", "--check", path], capture_output=True, text=True, timeout=60
+    )
     assert "Valid" in answer.stdout and answer.returncode == 0, answer.stdout + answer.stderr
 
 
-@pytest.mark.parametrize("text", ["", "<sdf", "<sdf version='1.9'><world name='w'/></sdf>", "<sdf><model name='m'/></sdf>"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "<sdf", "<sdf version='1.9'><world name='w'/></sdf>", "<sdf><model name='m'/></sdf>"],
+)
 def test_a_file_that_is_no_world_of_ours_is_refused_by_name(tmp_path, text):
     path = tmp_path / "foreign.sdf"
     path.write_text(text)
@@ -78,7 +90,10 @@ def test_a_file_that_is_no_world_of_ours_is_refused_by_name(tmp_path, text):
 
 def test_the_shipped_world_is_whole_and_small(root):
     folder = root / "launch" / "worlds"
-    world, maps = World.from_sdf(folder / "office.sdf"), {element.text for element in ET.parse(folder / "office.sdf").iter("albedo_map")}
+    world, maps = (
+        World.from_sdf(folder / "office.sdf"),
+        {element.text for element in ET.parse(folder / "office.sdf").iter("albedo_map")},
+    )
     assert len(world.rooms) == 2
     assert {f"textures/{path.name}" for path in (folder / "textures").iterdir()} == maps
     assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 1_500_000
@@ -100,7 +115,15 @@ def test_a_world_folder_holds_cloud_mapping_run_drive_and_sdf(tmp_path):
 
 
 def test_mapping_images_that_nobody_asked_for_are_not_rendered(tmp_path):
-    write_world(World.office(2, rooms=1), tmp_path, seed=3, camera=SMALL, mapping_frames=12, drive_frames=2, mapping_images=False)
+    write_world(
+        World.office(2, rooms=1),
+        tmp_path,
+        seed=3,
+        camera=SMALL,
+        mapping_frames=12,
+        drive_frames=2,
+        mapping_images=False,
+    )
     assert len(read_cloud(tmp_path / "cloud.ply")) > 20_000 and not (tmp_path / "mapping").exists()
 
 

@@ -18,14 +18,19 @@ DEFINITION = "geometry_msgs/TransformStamped[] transforms\n"
 PREFIX = Path(sys.prefix)
 DESTINATION = Path(sysconfig.get_path("platlib")) / PACKAGE
 EXTENSION = f"{PACKAGE}_s__rosidl_typesupport_c{sysconfig.get_config_var('EXT_SUFFIX')}"
-TYPE_SUPPORTS = ("rosidl_typesupport_fastrtps_c", "rosidl_typesupport_introspection_c")  # Fast DDS asks for both
+TYPE_SUPPORTS = (
+    "rosidl_typesupport_fastrtps_c",
+    "rosidl_typesupport_introspection_c",
+)  # Fast DDS asks for both
 
 
 def main() -> None:
     """Generate, compile and install, unless that has been done already."""
     if all(library(name).exists() for name in TYPE_SUPPORTS):
         return
-    os.environ.setdefault("AMENT_PREFIX_PATH", sys.prefix)  # the wheels leave it unset; the generators find their templates by it
+    os.environ.setdefault(
+        "AMENT_PREFIX_PATH", sys.prefix
+    )  # the wheels leave it unset; the generators find their templates by it
     with tempfile.TemporaryDirectory(prefix=PACKAGE) as folder:
         work = Path(folder)
         generate(work)
@@ -53,11 +58,17 @@ def generate(work: Path) -> None:
         convert_msg_to_idl(work / "definition", PACKAGE, Path("msg") / definition.name, out / "msg")
 
     inputs = PACKAGE, [f"{out}:msg/{MESSAGE}.idl"], [str(PREFIX / "share")]
-    GenerateC("c").generate(*inputs, out, HashTypeDescription("hash").generate_type_hashes(*inputs, out))
+    GenerateC("c").generate(
+        *inputs, out, HashTypeDescription("hash").generate_type_hashes(*inputs, out)
+    )
     GenerateFastRTPSCTypesupport("fastrtps_c").generate(*inputs, out)
-    GenerateIntrospectionCTypesupport("introspection_c").generate(*inputs, work / "introspection" / PACKAGE)  # a file name clashes
+    GenerateIntrospectionCTypesupport("introspection_c").generate(
+        *inputs, work / "introspection" / PACKAGE
+    )  # a file name clashes
     GenerateCTypesupport("c", typesupport_implementations=TYPE_SUPPORTS).generate(*inputs, out)
-    GeneratePython("py", typesupport_implementations=["rosidl_typesupport_c"]).generate(*inputs, out)
+    GeneratePython("py", typesupport_implementations=["rosidl_typesupport_c"]).generate(
+        *inputs, out
+    )
 
 
 def compile_sources(work: Path) -> list[Path]:
@@ -65,11 +76,23 @@ def compile_sources(work: Path) -> list[Path]:
     import numpy
 
     ros_headers = sorted((PREFIX / "include").iterdir())
-    folders = [work, work / "introspection", PREFIX / "include", *ros_headers, sysconfig.get_path("include"), numpy.get_include()]
+    folders = [
+        work,
+        work / "introspection",
+        PREFIX / "include",
+        *ros_headers,
+        sysconfig.get_path("include"),
+        numpy.get_include(),
+    ]
     options = ["-O1", "-fPIC", "-w", *(f"-I{folder}" for folder in folders)]
     compilers = {".c": ["gcc", "-std=gnu11"], ".cpp": ["g++", "-std=c++17"]}
     sources = sorted(path for path in work.rglob("*") if path.suffix in compilers)
-    jobs = [subprocess.Popen([*compilers[path.suffix], *options, "-c", path, "-o", path.with_suffix(".o")]) for path in sources]
+    jobs = [
+        subprocess.Popen(
+            [*compilers[path.suffix], *options, "-c", path, "-o", path.with_suffix(".o")]
+        )
+        for path in sources
+    ]
     if any([job.wait() for job in jobs]):
         sys.exit(f"{PACKAGE} did not compile: see the messages of the compiler above")
     return [path.with_suffix(".o") for path in sources]
@@ -79,10 +102,29 @@ def link(objects: list[Path], extension: Path) -> None:
     """Link the one Python extension, which is message, type support and binding together."""
     libraries = PREFIX / "lib"
     kinds = ("rosidl_generator_c", "rosidl_generator_py", "rosidl_typesupport_c", *TYPE_SUPPORTS)
-    messages = [path.stem.removeprefix("lib") for kind in kinds for path in sorted(libraries.glob(f"lib*__{kind}.so"))]
-    needed = [*messages, *TYPE_SUPPORTS, "fastcdr", "rosidl_typesupport_c", "rosidl_runtime_c", "rcutils"]
-    search = [f"-L{libraries}", f"-Wl,-rpath-link,{libraries}", "-Wl,--as-needed", "-Wl,--allow-shlib-undefined"]
-    subprocess.run(["g++", "-shared", "-o", extension, *objects, *search, *(f"-l{name}" for name in needed)], check=True)
+    messages = [
+        path.stem.removeprefix("lib")
+        for kind in kinds
+        for path in sorted(libraries.glob(f"lib*__{kind}.so"))
+    ]
+    needed = [
+        *messages,
+        *TYPE_SUPPORTS,
+        "fastcdr",
+        "rosidl_typesupport_c",
+        "rosidl_runtime_c",
+        "rcutils",
+    ]
+    search = [
+        f"-L{libraries}",
+        f"-Wl,-rpath-link,{libraries}",
+        "-Wl,--as-needed",
+        "-Wl,--allow-shlib-undefined",
+    ]
+    subprocess.run(
+        ["g++", "-shared", "-o", extension, *objects, *search, *(f"-l{name}" for name in needed)],
+        check=True,
+    )
 
 
 def install(built: Path) -> None:

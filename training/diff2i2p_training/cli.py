@@ -95,7 +95,9 @@ def pretrain(
 @app.command()
 def adapt(
     cloud: Annotated[Path, typer.Option(help="The site's point cloud (.ply, .pcd, .las, .xyz).")],
-    sequence: Annotated[Path, typer.Option(help="The mapping run's posed images: a folder, or a bag.")],
+    sequence: Annotated[
+        Path, typer.Option(help="The mapping run's posed images: a folder, or a bag.")
+    ],
     out: Annotated[Path, typer.Option(help=OUT)],
     start: Annotated[int | None, typer.Option(help="First frame used.")] = None,
     stop: Annotated[int | None, typer.Option(help="Frame before which to stop.")] = None,
@@ -130,8 +132,16 @@ def adapt(
 
 @app.command()
 def prepare(
-    download: Annotated[Path, typer.Argument(help="Unpacked download: 7-Scenes, RGB-D Scenes V2, or 3DMatch's packaging of either.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of pairs to make, in the layout of 2D3D-MATR.")],
+    download: Annotated[
+        Path,
+        typer.Argument(
+            help="Unpacked download: 7-Scenes, RGB-D Scenes V2, or 3DMatch's packaging of either."
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="Folder of pairs to make, in the layout of 2D3D-MATR."),
+    ],
     scenes: Annotated[str, typer.Option(help="Only these scenes, with commas between.")] = "",
 ):
     """Make fragments of 25 frames, and the pairs of image and fragment that overlap."""
@@ -145,14 +155,33 @@ def prepare(
 
 @app.command()
 def evaluate_pairs(
-    root: Annotated[Path, typer.Argument(help="Folder of pairs, by 'diff2i2p-train prepare' or as 2D3D-MATR offers it.")],
-    weights: Annotated[str, typer.Option(help="Weights file, or the name of shipped weights; their mode decides whether depth is used.")],
+    root: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder of pairs, by 'diff2i2p-train prepare' or as 2D3D-MATR offers it."
+        ),
+    ],
+    weights: Annotated[
+        str,
+        typer.Option(
+            help="Weights file, or the name of shipped weights; their mode decides whether depth is used."
+        ),
+    ],
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
-    min_overlap: Annotated[float, typer.Option(help="Leave out pairs below; 2D3D-MATR takes 0.5 for 7-Scenes.")] = 0.0,
+    min_overlap: Annotated[
+        float, typer.Option(help="Leave out pairs below; 2D3D-MATR takes 0.5 for 7-Scenes.")
+    ] = 0.0,
     scenes: Annotated[str, typer.Option(help="Only these scenes, with commas between.")] = "",
-    limit: Annotated[int | None, typer.Option(help="About so many pairs, evenly taken from all.")] = None,
-    solver: Annotated[str, typer.Option(help="poselib, or opencv: the P3P RANSAC of the releases.")] = "poselib",
-    settings: Annotated[Path | None, typer.Option("--config", help="Training configuration that sets image size and matching.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="About so many pairs, evenly taken from all.")
+    ] = None,
+    solver: Annotated[
+        str, typer.Option(help="poselib, or opencv: the P3P RANSAC of the releases.")
+    ] = "poselib",
+    settings: Annotated[
+        Path | None,
+        typer.Option("--config", help="Training configuration that sets image size and matching."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ):
@@ -171,7 +200,9 @@ def evaluate_pairs(
     pairs = read_pairs(root, split, min_overlap, _names(scenes))
     pairs = limited(pairs, limit) if limit else pairs
     network = load_weights(weights, load_recipe(settings)[0] if settings else Config())[0]
-    records = evaluate(network, pairs, solver, lambda rows: track(rows, "pairs", transient=True, disable=as_json))
+    records = evaluate(
+        network, pairs, solver, lambda rows: track(rows, "pairs", transient=True, disable=as_json)
+    )
     result = report(network, pairs, records, str(weights), solver)
     if out:
         out.write_text(json.dumps(result, indent=1) + "\n")
@@ -192,19 +223,43 @@ def _names(text: str) -> list[str]:
 
 @app.command()
 def prior(
-    out: Annotated[Path, typer.Option(help="Pipeline folder to write; OUT.ckpt beside it lets training go on after an interruption.")],
-    cloud: Annotated[Path | None, typer.Option(help="A site's point cloud, to learn from its images too; needs --sequence.")] = None,
-    sequence: Annotated[Path | None, typer.Option(help="That site's posed images: a folder, or a bag.")] = None,
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Pipeline folder to write; OUT.ckpt beside it lets training go on after an interruption."
+        ),
+    ],
+    cloud: Annotated[
+        Path | None,
+        typer.Option(help="A site's point cloud, to learn from its images too; needs --sequence."),
+    ] = None,
+    sequence: Annotated[
+        Path | None, typer.Option(help="That site's posed images: a folder, or a bag.")
+    ] = None,
     start: Annotated[int | None, typer.Option(help="First frame used.")] = None,
     stop: Annotated[int | None, typer.Option(help="Frame before which to stop.")] = None,
     truth: Truth = "",
     minutes: Annotated[float, typer.Option(min=0.001, help="Training time.")] = 25,
     width: Annotated[int, typer.Option(help="Pixels of its images, a multiple of 16.")] = 64,
-    channels: Annotated[int, typer.Option(help="Size of the model: 16 for a CPU, 96 for a GPU; a multiple of 8.")] = 32,
+    channels: Annotated[
+        int, typer.Option(help="Size of the model: 16 for a CPU, 96 for a GPU; a multiple of 8.")
+    ] = 32,
     batch: Annotated[int, typer.Option(help="Images of a step.")] = 16,
-    workers: Annotated[int, typer.Option(help="Processes that make worlds; 0 makes them between steps.")] = 1,
-    sheet: Annotated[Path | None, typer.Option(help="PNG to write: depth, photo and imagined images of a world it never saw.")] = None,
-    score: Annotated[bool, typer.Option(help="Say at the end whether it tells displaced poses of that world from true ones.")] = False,
+    workers: Annotated[
+        int, typer.Option(help="Processes that make worlds; 0 makes them between steps.")
+    ] = 1,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(
+            help="PNG to write: depth, photo and imagined images of a world it never saw."
+        ),
+    ] = None,
+    score: Annotated[
+        bool,
+        typer.Option(
+            help="Say at the end whether it tells displaced poses of that world from true ones."
+        ),
+    ] = False,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
 ):
     """Train the small depth-conditioned diffusion model that CSD may use in place of Stable Diffusion."""

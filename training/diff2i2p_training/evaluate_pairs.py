@@ -40,7 +40,10 @@ class Protocol:
     rmse: float  # metres between the fragment at the true and at the estimated pose
 
 
-PROTOCOLS = (Protocol("2D3D-MATR", 0.05, 0.1, 0.1), Protocol("Diff2I2P release, RGB-D Scenes V2", 0.025, 0.25, 0.03))
+PROTOCOLS = (
+    Protocol("2D3D-MATR", 0.05, 0.1, 0.1),
+    Protocol("Diff2I2P release, RGB-D Scenes V2", 0.025, 0.25, 0.03),
+)
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,20 @@ class Published:
 
 
 PUBLISHED = (
-    Published("2D3D-MATR", "7-Scenes", "mean", {"IR": 50.1, "FMR": 92.1, "RR": 75.8}, "README of its repository"),
-    Published("2D3D-MATR", "RGB-D Scenes V2", "mean", {"IR": 32.4, "FMR": 90.8, "RR": 56.4}, "README of its repository"),
+    Published(
+        "2D3D-MATR",
+        "7-Scenes",
+        "mean",
+        {"IR": 50.1, "FMR": 92.1, "RR": 75.8},
+        "README of its repository",
+    ),
+    Published(
+        "2D3D-MATR",
+        "RGB-D Scenes V2",
+        "mean",
+        {"IR": 32.4, "FMR": 90.8, "RR": 56.4},
+        "README of its repository",
+    ),
 )
 
 
@@ -65,7 +80,9 @@ class PairRecord:
     """One pair: how far its matches are from the truth, and the pose they gave."""
 
     pair: Pair
-    miss: np.ndarray  # (M,) metres between point and what the pixel sees; infinite where its depth is unknown
+    miss: (
+        np.ndarray
+    )  # (M,) metres between point and what the pixel sees; infinite where its depth is unknown
     coarse_right: float  # share of the compared patches and nodes that truly overlap (PIR)
     rmse: float  # metres; infinite without a pose, as are the errors
     translation_m: float
@@ -73,15 +90,24 @@ class PairRecord:
 
 
 def evaluate_pairs(
-    network: Diff2I2P, pairs: PairSet, solver: str = "poselib", progress: Callable[[Iterable], Iterable] = iter
+    network: Diff2I2P,
+    pairs: PairSet,
+    solver: str = "poselib",
+    progress: Callable[[Iterable], Iterable] = iter,
 ) -> list[PairRecord]:
     """Match every pair and solve its pose. solver: 'poselib' is ours, 'opencv' the P3P RANSAC of the releases."""
     if solver not in SOLVERS:
         raise ValueError(f"the pose is solved by {' or '.join(SOLVERS)}, not '{solver}'")
     network.eval()
-    dataset, rng = PairDataset(pairs, network.config, AS_THEY_ARE, step=network.config.network.fine_step), np.random.default_rng(0)
+    dataset, rng = (
+        PairDataset(pairs, network.config, AS_THEY_ARE, step=network.config.network.fine_step),
+        np.random.default_rng(0),
+    )
     device = next(network.parameters()).device
-    return [_evaluate(network, pair, moved(dataset.collate([pair], rng), device), solver) for pair in progress(pairs.pairs)]
+    return [
+        _evaluate(network, pair, moved(dataset.collate([pair], rng), device), solver)
+        for pair in progress(pairs.pairs)
+    ]
 
 
 @torch.inference_mode()
@@ -92,7 +118,12 @@ def _evaluate(network: Diff2I2P, pair: Pair, batch: Batch, solver: str) -> PairR
     miss = torch.where(miss.isfinite(), miss, torch.inf)
     T_map_camera = solve(matches, batch, solver)
     truth = pair.frame.T_map_camera
-    shown = overlaps(batch, 0, [level.to(batch.images.device) for level in patch_levels(network, image)])[matches.coarse] > 0
+    shown = (
+        overlaps(
+            batch, 0, [level.to(batch.images.device) for level in patch_levels(network, image)]
+        )[matches.coarse]
+        > 0
+    )
     coarse = float(shown.float().mean()) if len(shown) else 0.0
     if T_map_camera is None:
         return PairRecord(pair, miss.cpu().numpy(), coarse, np.inf, np.inf, np.inf)
@@ -109,7 +140,13 @@ def solve(matches: ViewMatches, batch: Batch, solver: str) -> np.ndarray | None:
         return None
     if solver == "opencv":
         done, turn, shift, _ = cv2.solvePnPRansac(
-            points, pixels, K, None, iterationsCount=RELEASED_ITERATIONS, reprojectionError=REPROJECTION, flags=cv2.SOLVEPNP_P3P
+            points,
+            pixels,
+            K,
+            None,
+            iterationsCount=RELEASED_ITERATIONS,
+            reprojectionError=REPROJECTION,
+            flags=cv2.SOLVEPNP_P3P,
         )
         T_camera_map = np.eye(4)
         T_camera_map[:3, :3], T_camera_map[:3, 3] = cv2.Rodrigues(turn)[0], shift[:, 0]
@@ -133,13 +170,19 @@ def summarize(records: list[PairRecord], protocol: Protocol) -> dict[str, dict[s
     for record in records:
         scenes.setdefault(record.pair.scene, []).append(record)
     table = {scene: _figures(group, protocol) for scene, group in sorted(scenes.items())}
-    means = {name: [row[name] for row in table.values() if row[name] is not None] for name in FIGURES}
-    table["mean"] = {"pairs": len(records)} | {name: round(float(np.mean(v)), 3) if v else None for name, v in means.items()}
+    means = {
+        name: [row[name] for row in table.values() if row[name] is not None] for name in FIGURES
+    }
+    table["mean"] = {"pairs": len(records)} | {
+        name: round(float(np.mean(v)), 3) if v else None for name, v in means.items()
+    }
     return table
 
 
 def _figures(records: list[PairRecord], protocol: Protocol) -> dict[str, float | None]:
-    ratios = np.array([(record.miss < protocol.inlier).mean() if len(record.miss) else 0.0 for record in records])
+    ratios = np.array(
+        [(record.miss < protocol.inlier).mean() if len(record.miss) else 0.0 for record in records]
+    )
     registered = [record for record in records if record.rmse < protocol.rmse]
     figures = {
         "PIR": 100 * np.mean([record.coarse_right for record in records]),
@@ -149,10 +192,14 @@ def _figures(records: list[PairRecord], protocol: Protocol) -> dict[str, float |
         "RRE": np.mean([record.rotation_deg for record in registered]) if registered else None,
         "RTE": np.mean([record.translation_m for record in registered]) if registered else None,
     }
-    return {"pairs": len(records)} | {name: None if value is None else round(float(value), 3) for name, value in figures.items()}
+    return {"pairs": len(records)} | {
+        name: None if value is None else round(float(value), 3) for name, value in figures.items()
+    }
 
 
-def report(network: Diff2I2P, pairs: PairSet, records: list[PairRecord], weights: str, solver: str) -> dict:
+def report(
+    network: Diff2I2P, pairs: PairSet, records: list[PairRecord], weights: str, solver: str
+) -> dict:
     """Everything as one JSON object. The mode says whether the query's depth was looked at."""
     benchmark = benchmark_of(pairs)
     return {
@@ -165,20 +212,35 @@ def report(network: Diff2I2P, pairs: PairSet, records: list[PairRecord], weights
 
 def tables(result: dict) -> str:
     """The report as text: a table a protocol, the published rows of the same benchmark below."""
-    lines = [f"{result['set']}: {result['pairs']} pairs, mode {result['mode']}, weights {result['weights']}, pose by {result['solver']}"]
+    lines = [
+        f"{result['set']}: {result['pairs']} pairs, mode {result['mode']}, weights {result['weights']}, pose by {result['solver']}"
+    ]
     for protocol in result["protocols"]:
-        lines += ["", f"{protocol['name']}: inlier {protocol['inlier']} m, FMR {protocol['ratio']}, RR {protocol['rmse']} m"]
+        lines += [
+            "",
+            f"{protocol['name']}: inlier {protocol['inlier']} m, FMR {protocol['ratio']}, RR {protocol['rmse']} m",
+        ]
         lines.append(f"{'scene':28}{'pairs':>7}" + "".join(f"{name:>9}" for name in FIGURES))
         lines += [_row(scene, row["pairs"], row) for scene, row in protocol["scenes"].items()]
         if protocol["name"] == PROTOCOLS[0].name:
-            lines += [_row(f"{row['method']}, {row['scene']} *", "", row["figures"]) for row in result["published"]]
+            lines += [
+                _row(f"{row['method']}, {row['scene']} *", "", row["figures"])
+                for row in result["published"]
+            ]
     sources = sorted({f"{row['method']}: {row['source']}" for row in result["published"]})
     units = "PIR, IR, FMR, RR in percent; RRE in degrees and RTE in metres, of registered pairs"
     return "\n".join([*lines, "", units, *(f"* {source}" for source in sources)])
 
 
 def _row(scene: str, pairs: int | str, figures: dict) -> str:
-    cells = ("-" if figures.get(name) is None else f"{figures[name]:.3f}" if name == "RTE" else f"{figures[name]:.1f}" for name in FIGURES)
+    cells = (
+        "-"
+        if figures.get(name) is None
+        else f"{figures[name]:.3f}"
+        if name == "RTE"
+        else f"{figures[name]:.1f}"
+        for name in FIGURES
+    )
     return f"{scene:28}{pairs:>7}" + "".join(f"{cell:>9}" for cell in cells)
 
 

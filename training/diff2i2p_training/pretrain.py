@@ -27,9 +27,7 @@ from diff2i2p_training.train import train
 BATCH = 8  # pairs
 # Averaged weights: half way through a training (step 1,044 of the second hour of `generic`) 76 % of
 # 29 kitchen frames found their place with them, 45 % with those of that step.
-SCHEDULE = ScheduleRecipe(
-    rate=1e-3, decay="cosine", weight_decay=1e-4, clip=1.0, average=0.998
-)
+SCHEDULE = ScheduleRecipe(rate=1e-3, decay="cosine", weight_decay=1e-4, clip=1.0, average=0.998)
 PLACES_SHARE, REAL_SHARE = 3.0, 1.0  # of the pairs, where there are real ones
 ENOUGH = 4  # places that training begins with
 

@@ -15,7 +15,9 @@ from rich.console import Console
 
 def new_app(about: str) -> typer.Typer:
     """A command line without commands."""
-    return typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=about)
+    return typer.Typer(
+        add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=about
+    )
 
 
 def run(app: typer.Typer) -> None:
@@ -42,23 +44,34 @@ Weights = Annotated[
         " compiled with, where they ship."
     ),
 ]
-Matcher = Annotated[str | None, typer.Option(help="Who finds correspondences: network, appearance or both.")]
-Settings = Annotated[Path | None, typer.Option("--config", help="YAML of parameters that differ from the defaults.")]
+Matcher = Annotated[
+    str | None, typer.Option(help="Who finds correspondences: network, appearance or both.")
+]
+Settings = Annotated[
+    Path | None, typer.Option("--config", help="YAML of parameters that differ from the defaults.")
+]
 Truth = Annotated[
     str,
-    typer.Option(help="Poses of a bag: a topic, tf, tf:PARENT:CHILD or a TUM file; default: a topic so named."),
+    typer.Option(
+        help="Poses of a bag: a topic, tf, tf:PARENT:CHILD or a TUM file; default: a topic so named."
+    ),
 ]
 TruthFrame = Annotated[
-    str, typer.Option(help="Frame whose pose that is; default: what odometry says, else the camera.")
+    str,
+    typer.Option(help="Frame whose pose that is; default: what odometry says, else the camera."),
 ]
 ImageTopic = Annotated[
-    str, typer.Option(help="Topic of a bag's images, raw or compressed; needed where there are several.")
+    str,
+    typer.Option(
+        help="Topic of a bag's images, raw or compressed; needed where there are several."
+    ),
 ]
 InfoTopic = Annotated[
     str, typer.Option(help="Topic of a bag's calibration; default: the image topic's neighbour.")
 ]
 CameraFile = Annotated[
-    Path | None, typer.Option("--camera", help="Calibration as ROS camera_info YAML, instead of that.")
+    Path | None,
+    typer.Option("--camera", help="Calibration as ROS camera_info YAML, instead of that."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
@@ -75,7 +88,14 @@ def read_config(path: Path | None, matcher: str | None = None):
 @contextmanager
 def progress_bar(title: str) -> Iterator:
     """A progress bar: the function given is called with (done or None for one more, total, what)."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         TextColumn("{task.description}"),
@@ -89,7 +109,12 @@ def progress_bar(title: str) -> Iterator:
         task = progress.add_task(title, total=None, what="")
 
         def update(done: int | None, total: int, what: str = "") -> None:
-            progress.update(task, total=total, what=what, **({"advance": 1} if done is None else {"completed": done}))
+            progress.update(
+                task,
+                total=total,
+                what=what,
+                **({"advance": 1} if done is None else {"completed": done}),
+            )
 
         yield update
 

@@ -26,7 +26,10 @@ from diff2i2p.cli.common import (
 
 @app.command()
 def compile_map(
-    cloud: Annotated[Path, typer.Argument(help="Point cloud: .ply, .pcd, .las, .laz, .xyz, .txt or .csv, in metres.")],
+    cloud: Annotated[
+        Path,
+        typer.Argument(help="Point cloud: .ply, .pcd, .las, .laz, .xyz, .txt or .csv, in metres."),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Compiled map to write, NAME.i2pmap.")],
     weights: Annotated[
         str,
@@ -42,18 +45,28 @@ def compile_map(
             " and a cloud without colour takes theirs."
         ),
     ] = None,
-    stop: Annotated[int | None, typer.Option(help="Use its images before this number only.")] = None,
+    stop: Annotated[
+        int | None, typer.Option(help="Use its images before this number only.")
+    ] = None,
     truth: Truth = "",
     truth_frame: TruthFrame = "",
     image_topic: ImageTopic = "",
     camera_info_topic: InfoTopic = "",
     camera: CameraFile = None,
-    colour: Annotated[bool, typer.Option("--colour/--no-colour", help="Use the cloud's colour or intensity.")] = True,
-    up: Annotated[str | None, typer.Option(help="Up axis of the cloud: z, -y, ...; found from its floor unless given.")] = None,
-    unit: Annotated[
-        str | None, typer.Option(help="Unit of the cloud: m, cm, mm or ft; metres unless its file says so.")
+    colour: Annotated[
+        bool, typer.Option("--colour/--no-colour", help="Use the cloud's colour or intensity.")
+    ] = True,
+    up: Annotated[
+        str | None,
+        typer.Option(help="Up axis of the cloud: z, -y, ...; found from its floor unless given."),
     ] = None,
-    frame_id: Annotated[str, typer.Option(help="TF frame that the cloud's coordinates are in.")] = "map",
+    unit: Annotated[
+        str | None,
+        typer.Option(help="Unit of the cloud: m, cm, mm or ft; metres unless its file says so."),
+    ] = None,
+    frame_id: Annotated[
+        str, typer.Option(help="TF frame that the cloud's coordinates are in.")
+    ] = "map",
     settings: Settings = None,
     as_json: Json = False,
 ):
@@ -62,7 +75,9 @@ def compile_map(
     from diff2i2p.weights import find_weights
 
     if sequence and not colour:
-        raise typer.BadParameter("--sequence gives the map its looks and --no-colour takes them away: leave one of them out")
+        raise typer.BadParameter(
+            "--sequence gives the map its looks and --no-colour takes them away: leave one of them out"
+        )
     config, axis = read_config(settings), axis_up(up) if up else None
     weights = None if weights == "none" else weights
     if weights:  # what is wrong with the arguments is said before minutes are spent
@@ -73,7 +88,9 @@ def compile_map(
         axis = find_up(points) if axis is None else axis
     choice = bag_choice(image_topic, camera_info_topic, camera, truth, truth_frame, stop=stop)
     photographs = _photographs(sequence, choice, frame_id) if sequence else []
-    _tell(points, f"{_axis_name(axis)}{'' if up else ' (found from the cloud; --up says otherwise)'}")
+    _tell(
+        points, f"{_axis_name(axis)}{'' if up else ' (found from the cloud; --up says otherwise)'}"
+    )
     from diff2i2p.mapping.compile_map import compile_map as compile_cloud
 
     with progress_bar("compiling") as bar:
@@ -110,4 +127,6 @@ def _photographs(run: Path, choice, map_frame: str) -> list:
 def _axis_name(up) -> str:
     largest = abs(up).argmax()
     name = ("-" if up[largest] < 0 else "") + "xyz"[largest]
-    return name if abs(up[largest]) > 0.999 else f"({', '.join(f'{v:.3f}' for v in up)}), about {name}"
+    return (
+        name if abs(up[largest]) > 0.999 else f"({', '.join(f'{v:.3f}' for v in up)}), about {name}"
+    )

@@ -20,11 +20,23 @@ class Experiment(str, Enum):
 
 @app.command()
 def convert_checkpoint(
-    released: Annotated[Path, typer.Argument(metavar="OFFICIAL.pth", help="Checkpoint as released with Diff2I2P or 2D3D-MATR.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Weights to write, NAME.safetensors; NAME.yaml beside it holds the thresholds.")],
-    experiment: Annotated[Experiment, typer.Option(help="The data set it was released for: decides the thresholds.")] = (
-        Experiment.SEVEN_SCENES
-    ),
+    released: Annotated[
+        Path,
+        typer.Argument(
+            metavar="OFFICIAL.pth", help="Checkpoint as released with Diff2I2P or 2D3D-MATR."
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Weights to write, NAME.safetensors; NAME.yaml beside it holds the thresholds.",
+        ),
+    ],
+    experiment: Annotated[
+        Experiment, typer.Option(help="The data set it was released for: decides the thresholds.")
+    ] = (Experiment.SEVEN_SCENES),
     as_json: Json = False,
 ):
     """Make a released checkpoint usable as weights. Only its tensors are read, no code in the file is ever run."""

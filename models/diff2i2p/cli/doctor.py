@@ -19,5 +19,7 @@ def doctor(as_json: Json = False):
         print(json.dumps([finding._asdict() for finding in findings], indent=1))
     else:
         for finding in findings:
-            Console(highlight=False).print(f"[{'green' if finding.good else 'yellow'}]{'✓' if finding.good else '✗'}[/] {finding.sentence}")
+            Console(highlight=False).print(
+                f"[{'green' if finding.good else 'yellow'}]{'✓' if finding.good else '✗'}[/] {finding.sentence}"
+            )
     raise typer.Exit(0 if all(finding.good for finding in findings if finding.required) else 1)

@@ -28,15 +28,29 @@ from diff2i2p.cli.common import (
 )
 
 MapFile = Annotated[Path, typer.Option("--map", help="Compiled map, .i2pmap.")]
-Out = Annotated[Path, typer.Option(help="Folder for metrics.json, frames.csv, estimate.tum, truth.tum and report.html.")]
-Alone = Annotated[bool, typer.Option("--alone", help="Evaluate the network alone and appearance alone, too, for comparison.")]
-Rerun = Annotated[Path | None, typer.Option(help="Also write a .rrd recording for the Rerun viewer.")]
+Out = Annotated[
+    Path,
+    typer.Option(
+        help="Folder for metrics.json, frames.csv, estimate.tum, truth.tum and report.html."
+    ),
+]
+Alone = Annotated[
+    bool,
+    typer.Option(
+        "--alone", help="Evaluate the network alone and appearance alone, too, for comparison."
+    ),
+]
+Rerun = Annotated[
+    Path | None, typer.Option(help="Also write a .rrd recording for the Rerun viewer.")
+]
 
 
 @app.command()
 def evaluate(
     map_file: MapFile,
-    sequence: Annotated[Path, typer.Option(help="Folder with true poses, TUM or 7-Scenes layout, or a bag.")],
+    sequence: Annotated[
+        Path, typer.Option(help="Folder with true poses, TUM or 7-Scenes layout, or a bag.")
+    ],
     out: Out,
     start: Annotated[int | None, typer.Option(help="First frame number used.")] = None,
     stop: Annotated[int | None, typer.Option(help="Frame number before which to stop.")] = None,
@@ -72,7 +86,10 @@ def evaluate(
 
 @app.command()
 def evaluate_bag(
-    bag: Annotated[Path, typer.Argument(help="ROS 2 bag, sqlite3 or mcap: its folder, or the .mcap or .db3 file.")],
+    bag: Annotated[
+        Path,
+        typer.Argument(help="ROS 2 bag, sqlite3 or mcap: its folder, or the .mcap or .db3 file."),
+    ],
     map_file: MapFile,
     out: Out,
     image_topic: ImageTopic = "",
@@ -81,10 +98,19 @@ def evaluate_bag(
     truth: Truth = "",
     truth_frame: TruthFrame = "",
     align: Annotated[
-        bool, typer.Option("--align", help="The truth is in a frame of its own, such as motion capture's: fit it first.")
+        bool,
+        typer.Option(
+            "--align",
+            help="The truth is in a frame of its own, such as motion capture's: fit it first.",
+        ),
     ] = False,
-    track: Annotated[bool, typer.Option("--track", help="Track as the node does, with odometry where the bag has it.")] = False,
-    odom_frame: Annotated[str, typer.Option(help="Frame of the odometry that --track uses.")] = "odom",
+    track: Annotated[
+        bool,
+        typer.Option("--track", help="Track as the node does, with odometry where the bag has it."),
+    ] = False,
+    odom_frame: Annotated[
+        str, typer.Option(help="Frame of the odometry that --track uses.")
+    ] = "odom",
     odom_topic: Annotated[
         str, typer.Option(help="Odometry used, of several topics that tell of the same frames.")
     ] = "",

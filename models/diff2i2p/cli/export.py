@@ -26,7 +26,9 @@ def export(
     ],
     weights: Annotated[
         str | None,
-        typer.Option(help="Weights file, or the name of shipped weights; without, the first shipped."),
+        typer.Option(
+            help="Weights file, or the name of shipped weights; without, the first shipped."
+        ),
     ] = None,
     map_file: Annotated[
         Path | None,

@@ -31,13 +31,23 @@ def localize(
     localizer = Localizer.open(map_file, weights, read_config(settings, matcher))
     answers = {str(path): localizer.localize(read_image(path), lens) for path in images}
     if as_json:
-        return print(json.dumps([{"image": name} | _answer(answer) for name, answer in answers.items()], indent=1))
+        return print(
+            json.dumps(
+                [{"image": name} | _answer(answer) for name, answer in answers.items()], indent=1
+            )
+        )
     table = Table("image", "status", "x y z [m]", "qx qy qz qw", "confidence", "ms")
     for name, answer in answers.items():
         row = _answer(answer)
-        numbers = [" ".join(f"{v:.3f}" for v in row[key] or ()) for key in ("position", "quaternion")]
+        numbers = [
+            " ".join(f"{v:.3f}" for v in row[key] or ()) for key in ("position", "quaternion")
+        ]
         table.add_row(
-            name, answer.status.name if answer.ok else answer.status.value, *numbers, f"{answer.confidence:.2f}", f"{row['ms']:.0f}"
+            name,
+            answer.status.name if answer.ok else answer.status.value,
+            *numbers,
+            f"{answer.confidence:.2f}",
+            f"{row['ms']:.0f}",
         )
     Console().print(table)
 
@@ -50,7 +60,9 @@ def _answer(answer) -> dict:
     return {
         "status": answer.status.name,
         "position": None if T is None else T[:3, 3].round(4).tolist(),
-        "quaternion": None if T is None else Rotation.from_matrix(T[:3, :3]).as_quat().round(6).tolist(),
+        "quaternion": None
+        if T is None
+        else Rotation.from_matrix(T[:3, :3]).as_quat().round(6).tolist(),
         "covariance": None if answer.covariance is None else answer.covariance.ravel().tolist(),
         "confidence": round(float(answer.confidence), 4),
         "matcher": answer.matcher,

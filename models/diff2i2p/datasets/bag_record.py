@@ -5,7 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
+from rosbags.interfaces import (
+    Qos,
+    QosDurability,
+    QosHistory,
+    QosLiveliness,
+    QosReliability,
+    QosTime,
+)
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 from scipy.spatial.transform import Rotation
@@ -33,13 +40,17 @@ def record_bag(
     """
     require_new(path)
     with Writer(path, version=9, storage_plugin=StoragePlugin[storage.upper()]) as writer:
-        _Recorder(writer, compressed, 0.0 if sequence.frames[0].stamp > 0 else 1.0).record(sequence, drift, progress)
+        _Recorder(writer, compressed, 0.0 if sequence.frames[0].stamp > 0 else 1.0).record(
+            sequence, drift, progress
+        )
 
 
 def require_new(path: Path | str) -> None:
     """Raise BagError when there is something at `path` already: bags are not recorded over."""
     if Path(path).exists():
-        raise BagError(f"cannot record the bag {path}: it exists already; remove it, or record elsewhere")
+        raise BagError(
+            f"cannot record the bag {path}: it exists already; remove it, or record elsewhere"
+        )
 
 
 class _Recorder:
@@ -48,66 +59,136 @@ class _Recorder:
     def __init__(self, writer: Writer, compressed: bool, shift: float):
         self._writer, self._compressed, self._shift = writer, compressed, shift
         self._store = get_typestore(Stores.ROS2_JAZZY)
-        self._image = self._topic("/image/compressed", COMPRESSED) if compressed else self._topic("/image", IMAGE)
+        self._image = (
+            self._topic("/image/compressed", COMPRESSED)
+            if compressed
+            else self._topic("/image", IMAGE)
+        )
         self._info = self._topic("/camera_info", CAMERA_INFO)
         self._tf = self._topic("/tf", TF)
         self._tf_static = self._topic("/tf_static", TF, QosDurability.TRANSIENT_LOCAL)
         self._truth = self._topic("/truth", "geometry_msgs/msg/PoseStamped")
 
-    def record(self, sequence: Sequence, drift: float, progress: Callable[[int, int], None]) -> None:
+    def record(
+        self, sequence: Sequence, drift: float, progress: Callable[[int, int], None]
+    ) -> None:
         events = [(frame.stamp + DELAY, frame) for frame in sequence]
         known = [frame for frame in sequence if frame.T_map_camera is not None]
         if known:
-            truth = Trajectory(np.array([frame.stamp for frame in known]), np.array([frame.T_map_camera for frame in known]))
+            truth = Trajectory(
+                np.array([frame.stamp for frame in known]),
+                np.array([frame.T_map_camera for frame in known]),
+            )
             odometry = drifting_odometry(truth, drift, ODOMETRY_RATE)
             events += list(zip(odometry.stamps, odometry.poses, strict=True))
-            self._write(self._tf_static, events[0][0] - 1, self._transform(truth.stamps[0], "base_link", "camera", T_BODY_OPTICAL))
+            self._write(
+                self._tf_static,
+                events[0][0] - 1,
+                self._transform(truth.stamps[0], "base_link", "camera", T_BODY_OPTICAL),
+            )
         done = 0
         for received, event in sorted(events, key=lambda event: event[0]):
             if isinstance(event, Frame):
                 self._frame(event, event.camera or sequence.camera, received)
                 progress(done := done + 1, len(sequence))
             else:
-                self._write(self._tf, received, self._transform(received, "odom", "base_link", event))
+                self._write(
+                    self._tf, received, self._transform(received, "odom", "base_link", event)
+                )
 
     def _frame(self, frame: Frame, camera: Camera, received: float) -> None:
         header = self._header(frame.stamp, "camera")
         self._write(self._info, received, self._camera_info(camera, header))
-        self._write(self._image, received, self._compressed_message(frame, header) if self._compressed else self._message(frame, header))
+        self._write(
+            self._image,
+            received,
+            self._compressed_message(frame, header)
+            if self._compressed
+            else self._message(frame, header),
+        )
         if frame.T_map_camera is not None:
             position, quaternion = self._parts(frame.T_map_camera)
-            pose = self._new("geometry_msgs/msg/Pose", self._new("geometry_msgs/msg/Point", *position), quaternion)
-            self._write(self._truth, received, self._new("geometry_msgs/msg/PoseStamped", self._header(frame.stamp, "map"), pose))
+            pose = self._new(
+                "geometry_msgs/msg/Pose",
+                self._new("geometry_msgs/msg/Point", *position),
+                quaternion,
+            )
+            self._write(
+                self._truth,
+                received,
+                self._new("geometry_msgs/msg/PoseStamped", self._header(frame.stamp, "map"), pose),
+            )
 
     # --- messages
 
     def _message(self, frame: Frame, header):
         pixels = frame.image()
         encoding = "rgb8" if pixels.ndim == 3 else "mono8"
-        return self._new(IMAGE, header, *pixels.shape[:2], encoding, 0, pixels[0].nbytes, np.ascontiguousarray(pixels).ravel())
+        return self._new(
+            IMAGE,
+            header,
+            *pixels.shape[:2],
+            encoding,
+            0,
+            pixels[0].nbytes,
+            np.ascontiguousarray(pixels).ravel(),
+        )
 
     def _compressed_message(self, frame: Frame, header):
         kind = "png" if frame.image_path.suffix == ".png" else "jpeg"
-        return self._new(COMPRESSED, header, kind, np.frombuffer(frame.image_path.read_bytes(), np.uint8))
+        return self._new(
+            COMPRESSED, header, kind, np.frombuffer(frame.image_path.read_bytes(), np.uint8)
+        )
 
     def _camera_info(self, camera: Camera, header):
         P = np.hstack([camera.matrix, np.zeros((3, 1))])
         region = self._new("sensor_msgs/msg/RegionOfInterest", 0, 0, 0, 0, False)
         K, D, R = camera.matrix.ravel(), np.array(camera.D, float), np.array(camera.R)
-        return self._new(CAMERA_INFO, header, camera.height, camera.width, camera.model, D, K, R, P.ravel(), 0, 0, region)
+        return self._new(
+            CAMERA_INFO,
+            header,
+            camera.height,
+            camera.width,
+            camera.model,
+            D,
+            K,
+            R,
+            P.ravel(),
+            0,
+            0,
+            region,
+        )
 
     def _transform(self, stamp: float, parent: str, child: str, T_parent_child: np.ndarray):
         position, quaternion = self._parts(T_parent_child)
-        transform = self._new("geometry_msgs/msg/Transform", self._new("geometry_msgs/msg/Vector3", *position), quaternion)
-        return self._new(TF, [self._new("geometry_msgs/msg/TransformStamped", self._header(stamp, parent), child, transform)])
+        transform = self._new(
+            "geometry_msgs/msg/Transform",
+            self._new("geometry_msgs/msg/Vector3", *position),
+            quaternion,
+        )
+        return self._new(
+            TF,
+            [
+                self._new(
+                    "geometry_msgs/msg/TransformStamped",
+                    self._header(stamp, parent),
+                    child,
+                    transform,
+                )
+            ],
+        )
 
     def _parts(self, T: np.ndarray) -> tuple[list[float], object]:
         """Position, and the quaternion's message."""
-        return T[:3, 3].tolist(), self._new("geometry_msgs/msg/Quaternion", *Rotation.from_matrix(T[:3, :3]).as_quat().tolist())
+        return T[:3, 3].tolist(), self._new(
+            "geometry_msgs/msg/Quaternion", *Rotation.from_matrix(T[:3, :3]).as_quat().tolist()
+        )
 
     def _header(self, stamp: float, frame_id: str):
         return self._new(
-            "std_msgs/msg/Header", self._new("builtin_interfaces/msg/Time", *divmod(self._nanoseconds(stamp), 10**9)), frame_id
+            "std_msgs/msg/Header",
+            self._new("builtin_interfaces/msg/Time", *divmod(self._nanoseconds(stamp), 10**9)),
+            frame_id,
         )
 
     # --- the file
@@ -123,7 +204,13 @@ class _Recorder:
         qos = Qos(
             QosHistory.KEEP_LAST, 10, QosReliability.RELIABLE, durability, FOREVER, FOREVER, QosLiveliness.AUTOMATIC, FOREVER, False
         )  # fmt: skip
-        return self._writer.add_connection(name, msgtype, typestore=self._store, offered_qos_profiles=[qos])
+        return self._writer.add_connection(
+            name, msgtype, typestore=self._store, offered_qos_profiles=[qos]
+        )
 
     def _write(self, connection, received: float, message) -> None:
-        self._writer.write(connection, self._nanoseconds(received), self._store.serialize_cdr(message, connection.msgtype))
+        self._writer.write(
+            connection,
+            self._nanoseconds(received),
+            self._store.serialize_cdr(message, connection.msgtype),
+        )

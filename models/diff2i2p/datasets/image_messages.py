@@ -30,11 +30,19 @@ def decode_image(message) -> np.ndarray:
 
 def decode_depth(message) -> np.ndarray:
     """(H, W) float32 metres of a depth image, 16UC1 in millimetres or 32FC1 in metres; 0 where unknown. Raises ImageError."""
-    kind = {"16UC1": np.dtype(np.uint16), "mono16": np.dtype(np.uint16), "32FC1": np.dtype(np.float32)}.get(message.encoding)
+    kind = {
+        "16UC1": np.dtype(np.uint16),
+        "mono16": np.dtype(np.uint16),
+        "32FC1": np.dtype(np.float32),
+    }.get(message.encoding)
     if kind is None:
-        raise ImageError(f"encoding '{message.encoding}' is no depth image; publish 16UC1 (millimetres) or 32FC1 (metres)")
+        raise ImageError(
+            f"encoding '{message.encoding}' is no depth image; publish 16UC1 (millimetres) or 32FC1 (metres)"
+        )
     depth = _pixels(message, kind, 1)
-    return depth * np.float32(0.001) if kind == np.uint16 else np.nan_to_num(depth, posinf=0, neginf=0)
+    return (
+        depth * np.float32(0.001) if kind == np.uint16 else np.nan_to_num(depth, posinf=0, neginf=0)
+    )
 
 
 def _raw(message) -> np.ndarray:
@@ -46,7 +54,9 @@ def _raw(message) -> np.ndarray:
             pixels, encoding = to_8_bits(pixels), encoding.removesuffix("16") + "8"
         return convert_color(pixels, encoding, "mono8" if encoding in GREY_ENCODINGS else "rgb8")
     except (UnsupportedImage, cv2.error) as error:
-        raise ImageError(f"encoding '{message.encoding:.40}' is not a camera image we can read; publish rgb8, bgr8 or mono8") from error
+        raise ImageError(
+            f"encoding '{message.encoding:.40}' is not a camera image we can read; publish rgb8, bgr8 or mono8"
+        ) from error
 
 
 def _pixels(message, kind: np.dtype, channels: int) -> np.ndarray:
@@ -67,5 +77,7 @@ def _decompressed(message) -> np.ndarray:
     try:
         pixels = to_8_bits(decode_bytes(bytes(message.data), ANY_DEPTH))
     except ImageError as error:
-        raise ImageError(f"a compressed image ('{message.format:.40}', {len(message.data)} bytes) {error}") from error
+        raise ImageError(
+            f"a compressed image ('{message.format:.40}', {len(message.data)} bytes) {error}"
+        ) from error
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB) if pixels.ndim == 3 else pixels

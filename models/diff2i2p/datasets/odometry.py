@@ -36,7 +36,10 @@ class DriftingOdometry:
             if self._T_map_camera is not None:
                 step = np.linalg.inv(self._T_map_camera) @ T_map_camera
                 turn = Rotation.from_matrix(step[:3, :3]).as_rotvec()
-                step[:3, :3], step[:3, 3] = Rotation.from_rotvec(self._scale * turn).as_matrix(), self._scale * step[:3, 3]
+                step[:3, :3], step[:3, 3] = (
+                    Rotation.from_rotvec(self._scale * turn).as_matrix(),
+                    self._scale * step[:3, 3],
+                )
                 self._T_odom_camera = self._T_odom_camera @ step
             self._T_map_camera = T_map_camera
         return self._T_odom_camera @ np.linalg.inv(T_BODY_OPTICAL)

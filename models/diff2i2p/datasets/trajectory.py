@@ -28,7 +28,10 @@ class Trajectory:
         rows = rows[np.unique(rows[:, 0], return_index=True)[1]]
         poses = np.tile(np.eye(4), (len(rows), 1, 1))
         if len(rows):
-            poses[:, :3, :3], poses[:, :3, 3] = Rotation.from_quat(rows[:, 4:]).as_matrix(), rows[:, 1:4]
+            poses[:, :3, :3], poses[:, :3, 3] = (
+                Rotation.from_quat(rows[:, 4:]).as_matrix(),
+                rows[:, 1:4],
+            )
         return cls(rows[:, 0], poses)
 
     def __len__(self) -> int:
@@ -37,7 +40,9 @@ class Trajectory:
     @property
     def rows(self) -> np.ndarray:
         """(F, 8) stamp tx ty tz qx qy qz qw, as TUM files hold them."""
-        quaternions = Rotation.from_matrix(self.poses[:, :3, :3]).as_quat() if len(self) else np.zeros((0, 4))
+        quaternions = (
+            Rotation.from_matrix(self.poses[:, :3, :3]).as_quat() if len(self) else np.zeros((0, 4))
+        )
         return np.column_stack([self.stamps, self.poses[:, :3, 3], quaternions])
 
     def at(self, stamp: float, gap: float = np.inf) -> np.ndarray | None:
@@ -63,7 +68,9 @@ class Trajectory:
     def _between(self, before: int, after: int, stamp: float) -> np.ndarray:
         part = (stamp - self.stamps[before]) / (self.stamps[after] - self.stamps[before])
         T = np.eye(4)
-        T[:3, :3] = Slerp([0, 1], Rotation.from_matrix(self.poses[[before, after], :3, :3]))(part).as_matrix()
+        T[:3, :3] = Slerp([0, 1], Rotation.from_matrix(self.poses[[before, after], :3, :3]))(
+            part
+        ).as_matrix()
         T[:3, 3] = (1 - part) * self.poses[before, :3, 3] + part * self.poses[after, :3, 3]
         return T
 
@@ -78,7 +85,9 @@ def ape_rpe(truth: Trajectory, estimate: Trajectory) -> dict:
     translation, rotation = PoseRelation.translation_part, PoseRelation.rotation_angle_deg
     errors = {"ape": APE, "rpe": RPE}
     return {
-        f"{name}_{unit}": _statistics(kind(relation), truth, estimate) if len(truth) > (name == "rpe") else None
+        f"{name}_{unit}": _statistics(kind(relation), truth, estimate)
+        if len(truth) > (name == "rpe")
+        else None
         for name, kind in errors.items()
         for unit, relation in (("m", translation), ("deg", rotation))
     }
@@ -88,6 +97,11 @@ def _statistics(metric, truth: Trajectory, estimate: Trajectory) -> dict[str, fl
     from evo.core.metrics import StatisticsType
     from evo.core.trajectory import PoseTrajectory3D
 
-    pair = [PoseTrajectory3D(poses_se3=list(one.poses), timestamps=one.stamps) for one in (truth, estimate)]
+    pair = [
+        PoseTrajectory3D(poses_se3=list(one.poses), timestamps=one.stamps)
+        for one in (truth, estimate)
+    ]
     metric.process_data(tuple(pair))
-    return {name: round(float(metric.get_statistic(StatisticsType[name])), 5) for name in STATISTICS}
+    return {
+        name: round(float(metric.get_statistic(StatisticsType[name])), 5) for name in STATISTICS
+    }

@@ -12,7 +12,9 @@ class TransformTree:
     """Transforms of /tf and /tf_static, all of them known before the first question. Each frame has one parent, the last one named."""
 
     def __init__(self):
-        self._rows: dict[tuple[str, str], list] = defaultdict(list)  # (parent, child) -> rows of stamp and pose
+        self._rows: dict[tuple[str, str], list] = defaultdict(
+            list
+        )  # (parent, child) -> rows of stamp and pose
         self._parents: dict[str, str] = {}
         self._static: set[tuple[str, str]] = set()
         self._edges: dict[tuple[str, str], Trajectory] = {}
@@ -47,13 +49,17 @@ class TransformTree:
     def moves(self, target: str, source: str) -> bool:
         """Whether frames are connected, and not by static transforms alone."""
         paths = self._paths(target, source) or ()
-        return any(edge not in self._static for path in paths for edge in zip(path[1:], path, strict=False))
+        return any(
+            edge not in self._static for path in paths for edge in zip(path[1:], path, strict=False)
+        )
 
     def _paths(self, target: str, source: str) -> tuple[list[str], list[str]] | None:
         """From either frame up to the first that both are in; None where there is none."""
         up, down = self._to_root(target.lstrip("/")), self._to_root(source.lstrip("/"))
         shared = next((frame for frame in down if frame in up), None)
-        return None if shared is None else (up[: up.index(shared) + 1], down[: down.index(shared) + 1])
+        return (
+            None if shared is None else (up[: up.index(shared) + 1], down[: down.index(shared) + 1])
+        )
 
     def _to_root(self, frame: str) -> list[str]:
         path = [frame]

@@ -19,7 +19,9 @@ class AlignmentError(ValueError):
     """No answer to align the truth with."""
 
 
-def aligned(records: list[Record], points: np.ndarray, camera: Camera) -> tuple[list[Record], np.ndarray]:
+def aligned(
+    records: list[Record], points: np.ndarray, camera: Camera
+) -> tuple[list[Record], np.ndarray]:
     """The records judged by the truth moved to where most answers want it, and T_map_truth (4, 4). points: (N, 3) of the map.
 
     Errors are then relative to that fit: what is wrong by the same amount in all frames is no longer seen.
@@ -38,7 +40,9 @@ def aligned(records: list[Record], points: np.ndarray, camera: Camera) -> tuple[
 def fit(truth, estimate) -> np.ndarray:
     """T_map_truth (4, 4): of what each frame says of it alone, the mean of the largest group that agrees. Raises AlignmentError."""
     if not len(truth):
-        raise AlignmentError("there is no answer with truth to align: evaluate without --align to see why")
+        raise AlignmentError(
+            "there is no answer with truth to align: evaluate without --align to see why"
+        )
     says = estimate.poses @ np.linalg.inv(truth.poses)
     rotations = Rotation.from_matrix(says[:, :3, :3])
     places = truth.poses[:, :3, 3]
@@ -53,7 +57,11 @@ def fit(truth, estimate) -> np.ndarray:
 def _agreeing(says: np.ndarray, rotations: Rotation, places: np.ndarray, i: int) -> np.ndarray:
     """(F,) bool: the frames whose camera the truth's frame, as frame i sees it, puts where they were found."""
     metres = np.linalg.norm(
-        np.einsum("fij,fj->fi", says[:, :3, :3], places) + says[:, :3, 3] - places @ says[i, :3, :3].T - says[i, :3, 3], axis=1
+        np.einsum("fij,fj->fi", says[:, :3, :3], places)
+        + says[:, :3, 3]
+        - places @ says[i, :3, :3].T
+        - says[i, :3, 3],
+        axis=1,
     )
     degrees = np.degrees((rotations * rotations[i].inv()).magnitude())
     return (metres < AGREE[0]) & (degrees < AGREE[1])

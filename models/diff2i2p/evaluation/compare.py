@@ -22,9 +22,13 @@ class Tolerances:
     """How much worse the second run may be before that is a regression."""
 
     share: float = parameter(0.01, "Loss of recall and other shares that is let pass.", "", 0, 1)
-    count: float = parameter(0, "More false poses, or unusable images, that are let pass.", "", 0, 10**9)
+    count: float = parameter(
+        0, "More false poses, or unusable images, that are let pass.", "", 0, 10**9
+    )
     error: float = parameter(0.15, "Growth of errors that is let pass, as a share.", "", 0, 100)
-    error_floor: float = parameter(0.005, "Growth of errors that is let pass in any case.", "m, deg", 0, 10)
+    error_floor: float = parameter(
+        0.005, "Growth of errors that is let pass in any case.", "m, deg", 0, 10
+    )
     seconds: float = parameter(0.5, "Longer waits for a pose that are let pass.", "s", 0, 10**6)
     latency: float = parameter(0.25, "Growth of latency that is let pass, as a share.", "", 0, 100)
     memory: float = parameter(0.1, "Growth of memory that is let pass, as a share.", "", 0, 100)
@@ -74,28 +78,46 @@ class Comparison:
     @property
     def summary(self) -> dict:
         """Ready for JSON."""
-        rows = [{"figure": c.figure.key, "before": c.before, "after": c.after, "regression": c.regression} for c in self.changes]
+        rows = [
+            {
+                "figure": c.figure.key,
+                "before": c.before,
+                "after": c.after,
+                "regression": c.regression,
+            }
+            for c in self.changes
+        ]
         frames = [asdict(frame) for frame in self.frames]
         shared = {"better_frames": self.improved, "common_frames": self.common}
         return {"figures": rows, "worse_frames": frames, "frames": self.counts, **shared}
 
 
-def compare(before: Path | str, after: Path | str, tolerances: Tolerances = Tolerances()) -> Comparison:
+def compare(
+    before: Path | str, after: Path | str, tolerances: Tolerances = Tolerances()
+) -> Comparison:
     """Compare two folders that an evaluation wrote, or their metrics.json. Raises CompareError."""
     first, second = (_read(Path(run)) for run in (before, after))
     changes = []
     for figure in FIGURES:
         values = figure.value(first.summary), figure.value(second.summary)
         if values != (None, None):
-            changes.append(Change(figure, *values, regression=is_regression(figure, *values, tolerances)))
+            changes.append(
+                Change(figure, *values, regression=is_regression(figure, *values, tolerances))
+            )
     common = first.frames.keys() & second.frames.keys()
-    frames = [_frame_change(name, first.frames[name], second.frames[name]) for name in first.frames if name in common]
+    frames = [
+        _frame_change(name, first.frames[name], second.frames[name])
+        for name in first.frames
+        if name in common
+    ]
     worse = sorted((frame for frame in frames if _loss(frame) > 0), key=_loss, reverse=True)
     improved, counts = sum(_loss(f) < 0 for f in frames), (len(first.frames), len(second.frames))
     return Comparison(changes, worse, improved, len(common), counts)
 
 
-def is_regression(figure: Figure, before: float | None, after: float | None, tolerances: Tolerances) -> bool:
+def is_regression(
+    figure: Figure, before: float | None, after: float | None, tolerances: Tolerances
+) -> bool:
     """Whether a figure got worse by more than is let pass; what was there and is no more, is worse."""
     if before is None or after is None:
         return before is not None and figure.kind in ("share", "error", "seconds")
@@ -116,14 +138,18 @@ def _read(path: Path) -> _Recorded:
     folder = path.parent if path.is_file() else path
     metrics = path if path.is_file() else path / "metrics.json"
     if not metrics.is_file():
-        raise CompareError(f"{path} is no evaluation: it has no metrics.json; `diff2i2p evaluate` or `evaluate-bag` writes one")
+        raise CompareError(
+            f"{path} is no evaluation: it has no metrics.json; `diff2i2p evaluate` or `evaluate-bag` writes one"
+        )
     try:
         summary = json.loads(metrics.read_text())
         table = folder / "frames.csv"
         rows = list(csv.DictReader(table.read_text().splitlines())) if table.is_file() else []
         frames = {row["name"]: row for row in rows}
     except (OSError, ValueError, KeyError) as error:
-        raise CompareError(f"{metrics} or its frames.csv cannot be read ({error}): evaluate again") from error
+        raise CompareError(
+            f"{metrics} or its frames.csv cannot be read ({error}): evaluate again"
+        ) from error
     if not isinstance(summary, dict) or "recall" not in summary:
         raise CompareError(f"{metrics} is not the metrics.json of an evaluation")
     return _Recorded(summary, frames)

@@ -15,7 +15,9 @@ class Figure:
     name: str
     form: str = "{}"
     better: str = "lower"  # or "higher"
-    kind: str = "count"  # share, count, error, seconds, latency or memory: which tolerance compares it
+    kind: str = (
+        "count"  # share, count, error, seconds, latency or memory: which tolerance compares it
+    )
 
     def value(self, summary: dict):
         """The number, or None where a run has none."""

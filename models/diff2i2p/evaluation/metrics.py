@@ -63,16 +63,27 @@ class Record:
         return self.judged and self.answer.ok and not self.within(*FALSE_ACCEPT)
 
 
-def judge(frame: Frame, answer: Localization, points: np.ndarray, camera: Camera, latency_ms: float) -> Record:
+def judge(
+    frame: Frame, answer: Localization, points: np.ndarray, camera: Camera, latency_ms: float
+) -> Record:
     """Compare an answer with the frame's true pose, if it has one. points: (N, 3) of the map."""
     truth = frame.T_map_camera
     if truth is None:
         return Record(frame, answer, np.nan, np.nan, np.nan, np.nan, latency_ms)
-    ratio = float(right_matches(answer.correspondences, answer.view.camera, truth).mean()) if answer.correspondences else 0.0
+    ratio = (
+        float(right_matches(answer.correspondences, answer.view.camera, truth).mean())
+        if answer.correspondences
+        else 0.0
+    )
     if not answer.ok:
         return Record(frame, answer, np.inf, np.inf, np.inf, ratio, latency_ms)
     return Record(
-        frame, answer, *pose_error(truth, answer.T_map_camera), rmse(points, camera, truth, answer.T_map_camera), ratio, latency_ms
+        frame,
+        answer,
+        *pose_error(truth, answer.T_map_camera),
+        rmse(points, camera, truth, answer.T_map_camera),
+        ratio,
+        latency_ms,
     )
 
 
@@ -86,10 +97,14 @@ def rmse(points: np.ndarray, camera: Camera, T_true: np.ndarray, T_estimated: np
     seen = points[visible(points, camera, T_true)]
     if len(seen) == 0:
         return float("inf")
-    return float(np.sqrt(((in_camera(seen, T_true) - in_camera(seen, T_estimated)) ** 2).sum(1).mean()))
+    return float(
+        np.sqrt(((in_camera(seen, T_true) - in_camera(seen, T_estimated)) ** 2).sum(1).mean())
+    )
 
 
-def summarize(records: list[Record], matcher: str, colour: bool, weights: str | None, map_name: str) -> dict:
+def summarize(
+    records: list[Record], matcher: str, colour: bool, weights: str | None, map_name: str
+) -> dict:
     """The content of metrics.json. Unanswered frames count as failures; medians are over the answered ones.
 
     What needs truth is over the frames that have it, and None where none has.
@@ -105,7 +120,10 @@ def summarize(records: list[Record], matcher: str, colour: bool, weights: str | 
         "matcher": matcher,
         "colour": colour,
         "recall": {"rmse_10cm": _share(record.rmse_m < RMSE_RECALL for record in judged)}
-        | {name: _share(record.within(*limits) for record in judged) for name, limits in RECALL.items()},
+        | {
+            name: _share(record.within(*limits) for record in judged)
+            for name, limits in RECALL.items()
+        },
         "false_accepts": sum(record.false_accept for record in judged) if judged else None,
         "median_translation_m": _median([record.translation_m for record in answered]),
         "median_rotation_deg": _median([record.rotation_deg for record in answered]),
@@ -113,7 +131,8 @@ def summarize(records: list[Record], matcher: str, colour: bool, weights: str | 
         "feature_matching_recall": _share(ratio > MATCH_RATIO for ratio in ratios),
         "trajectory": ape_rpe(*trajectories(answered)),
         "availability": availability(records),
-        "latency_ms": _percentiles([record.latency_ms for record in records]) | {"stages": _stages(records)},
+        "latency_ms": _percentiles([record.latency_ms for record in records])
+        | {"stages": _stages(records)},
         "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "machine": machine(),
         "git": git_commit(),
@@ -138,7 +157,10 @@ def trajectories(records: list[Record]) -> tuple[Trajectory, Trajectory]:
     """Truth and estimate of the records that have both."""
     both = [record for record in records if record.judged and record.answer.ok]
     stamps = np.array([record.frame.stamp for record in both])
-    truth, estimate = ([record.frame.T_map_camera for record in both], [record.answer.T_map_camera for record in both])
+    truth, estimate = (
+        [record.frame.T_map_camera for record in both],
+        [record.answer.T_map_camera for record in both],
+    )
     return tuple(Trajectory(stamps, np.reshape(poses, (-1, 4, 4))) for poses in (truth, estimate))
 
 
@@ -151,10 +173,16 @@ def write_metrics(out: Path, records: list[Record], summary: dict) -> None:
         table = csv.DictWriter(file, rows[0].keys())
         table.writeheader()
         table.writerows(rows)
-    for name, pose in (("truth", lambda record: record.frame.T_map_camera), ("estimate", lambda record: record.answer.T_map_camera)):
+    for name, pose in (
+        ("truth", lambda record: record.frame.T_map_camera),
+        ("estimate", lambda record: record.answer.T_map_camera),
+    ):
         known = [record for record in records if pose(record) is not None]
         stamps = np.array([record.frame.stamp for record in known])
-        write_trajectory(out / f"{name}.tum", Trajectory(stamps, np.reshape([pose(record) for record in known], (-1, 4, 4))))
+        write_trajectory(
+            out / f"{name}.tum",
+            Trajectory(stamps, np.reshape([pose(record) for record in known], (-1, 4, 4))),
+        )
 
 
 def frame_row(record: Record) -> dict:
@@ -193,4 +221,7 @@ def _percentiles(values: list[float]) -> dict[str, float]:
 
 def _stages(records: list[Record]) -> dict[str, dict[str, float]]:
     stages = dict.fromkeys(stage for record in records for stage in record.answer.milliseconds)
-    return {stage: _percentiles([record.answer.milliseconds.get(stage, 0.0) for record in records]) for stage in stages}
+    return {
+        stage: _percentiles([record.answer.milliseconds.get(stage, 0.0) for record in records])
+        for stage in stages
+    }

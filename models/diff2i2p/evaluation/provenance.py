@@ -14,7 +14,10 @@ def machine() -> str:
     """Processor, cores and, when torch can use one, graphics card that the figures were measured on."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.is_file() else []
-    processor = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    processor = next(
+        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")),
+        platform.machine(),
+    )
     torch = sys.modules.get("torch")
     card = f", {torch.cuda.get_device_name()}" if torch and torch.cuda.is_available() else ""
     return f"{processor}, {os.cpu_count()} cores{card}"

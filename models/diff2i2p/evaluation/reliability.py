@@ -22,7 +22,9 @@ class Reliability:
     @property
     def expected_calibration_error(self) -> float:
         """Mean distance between confidence and share of right answers, bins weighted by their answers (Guo et al., ICML 2017)."""
-        return float((np.abs(self.confidence - self.right) * self.count).sum() / max(self.count.sum(), 1))
+        return float(
+            (np.abs(self.confidence - self.right) * self.count).sum() / max(self.count.sum(), 1)
+        )
 
 
 def reliability(confidence: np.ndarray, right: np.ndarray, bins: int = BINS) -> Reliability:
@@ -31,7 +33,9 @@ def reliability(confidence: np.ndarray, right: np.ndarray, bins: int = BINS) -> 
     place = np.minimum((confidence * bins).astype(int), bins - 1)
     count = np.bincount(place, minlength=bins)
     filled = np.flatnonzero(count)
-    means = [np.bincount(place, values, bins)[filled] / count[filled] for values in (confidence, right)]
+    means = [
+        np.bincount(place, values, bins)[filled] / count[filled] for values in (confidence, right)
+    ]
     return Reliability(*means, count[filled])
 
 
@@ -43,7 +47,11 @@ def pose_difference(T_true: np.ndarray, T_map_camera: np.ndarray) -> np.ndarray:
 
 def nees(differences: np.ndarray, covariances: np.ndarray) -> np.ndarray:
     """(N,) normalised squared errors of differences (N, 6) under covariances (N, 6, 6): chi-square with 6 degrees of freedom."""
-    return np.einsum("ni,ni->n", differences, np.linalg.solve(covariances, np.asarray(differences)[..., None])[..., 0])
+    return np.einsum(
+        "ni,ni->n",
+        differences,
+        np.linalg.solve(covariances, np.asarray(differences)[..., None])[..., 0],
+    )
 
 
 def nees_band(count: int, share: float = 0.95) -> tuple[float, float]:

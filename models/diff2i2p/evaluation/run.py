@@ -29,11 +29,18 @@ class Evaluation:
         self.site = next(iter(localizers.values())).map
 
     @classmethod
-    def open(cls, map_file: Path, weights: str | None, config: Config, alone: bool = False) -> "Evaluation":
+    def open(
+        cls, map_file: Path, weights: str | None, config: Config, alone: bool = False
+    ) -> "Evaluation":
         """The matcher of `config` and, where asked for, each matcher alone. Raises MapError, WeightsError."""
-        main = "appearance" if config.matcher == "both" and not weights else config.matcher  # figures name who has matched
+        main = (
+            "appearance" if config.matcher == "both" and not weights else config.matcher
+        )  # figures name who has matched
         names = dict.fromkeys([main, *(("network", "appearance") if alone else ())])
-        localizers = {name: Localizer.open(map_file, weights, override(config, {"matcher": name})) for name in names}
+        localizers = {
+            name: Localizer.open(map_file, weights, override(config, {"matcher": name}))
+            for name in names
+        }
         return cls(localizers, weights, map_file.name)
 
     def run(
@@ -52,12 +59,23 @@ class Evaluation:
                 progress(done, total, record.frame.name)
 
         for name, localizer in self._localizers.items():
-            tracking = Tracking(localizer, getattr(sequence, "odometry", lambda stamp: None)) if track else None
+            tracking = (
+                Tracking(localizer, getattr(sequence, "odometry", lambda stamp: None))
+                if track
+                else None
+            )
             records = localize_all(localizer, sequence, count, tracking)
             if align:
                 records, _ = aligned(records, self.site.points, sequence.camera)
-            summary = summarize(records, name, self.site.grey is not None, self._weights, self._map_name)
-            summary |= {"sequence": sequence.name, "tracking": track, "aligned": align, "sources": getattr(sequence, "sources", {})}
+            summary = summarize(
+                records, name, self.site.grey is not None, self._weights, self._map_name
+            )
+            summary |= {
+                "sequence": sequence.name,
+                "tracking": track,
+                "aligned": align,
+                "sources": getattr(sequence, "sources", {}),
+            }
             runs.append(Run(name, records, summary))
         return runs
 
@@ -65,10 +83,17 @@ class Evaluation:
         """Write metrics.json, frames.csv, trajectories and report.html into `out`; gives the report's path."""
         main, *others = runs
         if others:
-            main = replace(main, summary=main.summary | {"alone": {run.name: run.summary for run in others}})
+            main = replace(
+                main, summary=main.summary | {"alone": {run.name: run.summary for run in others}}
+            )
         write_metrics(out, main.records, main.summary)
         mode = "tracking" if main.summary["tracking"] else "each frame alone"
-        return write_report(out, [main, *others], self.site, f"{main.summary['sequence']}: matcher {main.name}, {mode}")
+        return write_report(
+            out,
+            [main, *others],
+            self.site,
+            f"{main.summary['sequence']}: matcher {main.name}, {mode}",
+        )
 
 
 class Tracking:
@@ -77,7 +102,9 @@ class Tracking:
     Where the stamps jump back it starts again. odometry: gives T_odom_camera (4, 4) at a stamp in seconds, or None.
     """
 
-    def __init__(self, localizer, odometry: Callable[[float], np.ndarray | None] = lambda stamp: None):
+    def __init__(
+        self, localizer, odometry: Callable[[float], np.ndarray | None] = lambda stamp: None
+    ):
         self._localizer, self._odometry = localizer, odometry
         self._tracker, self._newest = Tracker(localizer.config), -np.inf
 
@@ -85,10 +112,14 @@ class Tracking:
         if stamp < self._newest - JUMP:
             self._tracker, self._newest = Tracker(self._localizer.config), stamp
         self._newest = max(self._newest, stamp)
-        return self._tracker.localize(self._localizer, image, camera, stamp, lambda: self._odometry(stamp))
+        return self._tracker.localize(
+            self._localizer, image, camera, stamp, lambda: self._odometry(stamp)
+        )
 
 
-def evaluate(localizer, sequence: Sequence, on_frame: Callable[[Record], None] | None = None) -> list[Record]:
+def evaluate(
+    localizer, sequence: Sequence, on_frame: Callable[[Record], None] | None = None
+) -> list[Record]:
     """Localize every frame that has a true pose, each on its own without any prior. Raises SequenceError, CameraError."""
     return localize_all(localizer, with_truth(sequence), on_frame)
 
@@ -97,7 +128,9 @@ def with_truth(sequence: Sequence) -> Sequence:
     """The frames that have a true pose. Raises SequenceError when none has."""
     frames = tuple(frame for frame in sequence if frame.T_map_camera is not None)
     if not frames:
-        raise SequenceError(f"{sequence.name} has no true poses to compare with: add groundtruth.txt, poses.txt or frame-*.pose.txt")
+        raise SequenceError(
+            f"{sequence.name} has no true poses to compare with: add groundtruth.txt, poses.txt or frame-*.pose.txt"
+        )
     return replace(sequence, frames=frames)
 
 
@@ -122,7 +155,9 @@ def _localize(localizer, frame: Frame, camera: Camera, tracking: Tracking | None
     try:
         image = frame.image()
     except ImageError as error:
-        nothing = judge(frame, Localization(Status.NO_CANDIDATES), localizer.map.points, camera, 0.0)
+        nothing = judge(
+            frame, Localization(Status.NO_CANDIDATES), localizer.map.points, camera, 0.0
+        )
         return replace(nothing, problem=str(error))
     started = time.perf_counter()
     answer = tracking(image, camera, frame.stamp) if tracking else localizer.localize(image, camera)

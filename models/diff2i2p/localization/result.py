@@ -55,7 +55,9 @@ class VerifiedHypothesis:
 
     def moved(self, offset: np.ndarray) -> "VerifiedHypothesis":
         """The same in a frame whose coordinates are `offset` (3,), metres, larger."""
-        poses = tuple(replace(verified, pose=verified.pose.moved(offset)) for verified in self.poses)
+        poses = tuple(
+            replace(verified, pose=verified.pose.moved(offset)) for verified in self.poses
+        )
         return VerifiedHypothesis(self.correspondences.moved(offset), poses)
 
     def refined(self, pose: VerifiedPose) -> "VerifiedHypothesis":

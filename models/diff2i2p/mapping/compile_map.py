@@ -45,13 +45,24 @@ def compile_map(
     colour = use_colour and cloud.grey is not None
     progress(0, 3, "voxel pyramid")
     grid = config.map
-    pyramid = build_pyramid(cloud.points, cloud.grey if colour else None, grid.fine_voxel, grid.levels, grid.neighbours, grid.search_radius)
+    pyramid = build_pyramid(
+        cloud.points,
+        cloud.grey if colour else None,
+        grid.fine_voxel,
+        grid.levels,
+        grid.neighbours,
+        grid.search_radius,
+    )
     progress(1, 3, "point features")
     tensors = by_node(pyramid, network if isinstance(network, Diff2I2P) else None)
     progress(2, 3, "appearance index")
     dense = DenseMap.build(cloud, colour)
     dense = replace(dense, normals=seen_sides(dense.points, up))
-    tensors |= {f"dense.{name}": torch.from_numpy(array) for name, array in vars(dense).items() if isinstance(array, np.ndarray)}
+    tensors |= {
+        f"dense.{name}": torch.from_numpy(array)
+        for name, array in vars(dense).items()
+        if isinstance(array, np.ndarray)
+    }
     if isinstance(network, GeometryNetwork):
         index = build_geometry_index(dense, up, network, config.geometry, progress)
         tensors |= {f"geometry.{name}": torch.from_numpy(array) for name, array in index.items()}
@@ -59,7 +70,11 @@ def compile_map(
         looks = {"appearance": build_appearance(dense, up, config.appearance, progress)}
         if photographs:
             looks["photographs"] = build_photographs(photographs, dense, config, progress)
-        tensors |= {f"{group}.{name}": torch.from_numpy(array) for group, index in looks.items() for name, array in index.items()}
+        tensors |= {
+            f"{group}.{name}": torch.from_numpy(array)
+            for group, index in looks.items()
+            for name, array in index.items()
+        }
     header = {
         "format": FORMAT, "cloud_sha256": _fingerprint(cloud), "weights_sha256": weights_sha256, "frame_id": frame_id.lstrip("/") or "map",
         "up": list(map(float, up)), "colour": colour, "voxel": config.map.fine_voxel, "levels": config.map.levels,
@@ -77,7 +92,11 @@ def by_node(pyramid: Pyramid, network: Diff2I2P | None) -> dict[str, torch.Tenso
     owners = pyramid.owners[0]
     order = torch.argsort(owners, stable=True)
     starts = torch.searchsorted(owners[order], torch.arange(len(pyramid.nodes) + 1))
-    tensors = {"points": pyramid.points[0][order], "node_points": pyramid.nodes, "node_starts": starts}
+    tensors = {
+        "points": pyramid.points[0][order],
+        "node_points": pyramid.nodes,
+        "node_starts": starts,
+    }
     if pyramid.grey is not None:
         tensors["grey"] = pyramid.grey[order]
     if network is not None:

@@ -75,7 +75,9 @@ class CompiledMap:
         """Open an .i2pmap. Raises MapError when it is missing, truncated, foreign or of another version."""
         path = Path(path)
         if not path.is_file():
-            raise MapError(f"there is no map {path}: make it with 'diff2i2p compile-map CLOUD -o {path}'")
+            raise MapError(
+                f"there is no map {path}: make it with 'diff2i2p compile-map CLOUD -o {path}'"
+            )
         try:
             with safe_open(path, "pt") as file:
                 header = json.loads((file.metadata() or {}).get("header", "{}"))
@@ -92,8 +94,14 @@ class CompiledMap:
         """Write the file; a reader never sees half of it."""
         partial = self.path.with_name(self.path.name + ".part")
         try:
-            save_file({name: tensor.contiguous() for name, tensor in self.tensors.items()}, partial, {"header": json.dumps(self.header)})
-            os.chmod(partial, 0o644)  # safetensors lets nobody else read what it writes, and a node is another user than who compiles
+            save_file(
+                {name: tensor.contiguous() for name, tensor in self.tensors.items()},
+                partial,
+                {"header": json.dumps(self.header)},
+            )
+            os.chmod(
+                partial, 0o644
+            )  # safetensors lets nobody else read what it writes, and a node is another user than who compiles
             os.replace(partial, self.path)
         except (OSError, SafetensorError) as error:
             raise MapError(f"cannot write {self.path}: {error}") from error
@@ -144,7 +152,10 @@ class CompiledMap:
     @cached_property
     def dense(self) -> DenseMap:
         """The map as dense as it was measured."""
-        arrays = {name: self.tensors[f"dense.{name}"].numpy() for name in ("points", "normals", "centres", "starts")}
+        arrays = {
+            name: self.tensors[f"dense.{name}"].numpy()
+            for name in ("points", "normals", "centres", "starts")
+        }
         shades = self.tensors["dense.shades"].numpy() if "dense.shades" in self.tensors else None
         return DenseMap(**arrays, shades=shades, spacing=self.header["spacing"])
 
@@ -172,17 +183,27 @@ class CompiledMap:
     def geometry(self) -> dict[str, np.ndarray]:
         """The arrays of `build_geometry_index`; none where the map was compiled without weights that read geometry."""
         names = LAYOUT["geometry"]
-        return {name.removeprefix("geometry."): self.tensors[name].numpy() for name in names if name in self.tensors}
+        return {
+            name.removeprefix("geometry."): self.tensors[name].numpy()
+            for name in names
+            if name in self.tensors
+        }
 
     def _features(self, group: str) -> dict[str, np.ndarray]:
-        return {name: self.tensors[f"{group}.{name}"].numpy() for name in FEATURES if f"{group}.{name}" in self.tensors}
+        return {
+            name: self.tensors[f"{group}.{name}"].numpy()
+            for name in FEATURES
+            if f"{group}.{name}" in self.tensors
+        }
 
     def require_weights(self, weights_sha256: str) -> None:
         """Raise MapError unless the map holds features computed with these weights."""
         if self.header.get("weights_sha256") is None:
             raise MapError(f"{self.path} was compiled without weights: {REMEDY} and --weights")
         if self.header["weights_sha256"] != weights_sha256:
-            raise MapError(f"{self.path} was compiled with other weights: {REMEDY} and the weights you run with")
+            raise MapError(
+                f"{self.path} was compiled with other weights: {REMEDY} and the weights you run with"
+            )
 
 
 def _problem(header: dict, tensors: dict[str, torch.Tensor]) -> str:
@@ -199,7 +220,11 @@ def _problem(header: dict, tensors: dict[str, torch.Tensor]) -> str:
             return f"array '{missing[0]}' is missing"
     for name, tensor in tensors.items():
         kind, width = known[name]
-        flat = tensor.ndim == 1 if width == 1 else tensor.ndim == 2 and width in (None, tensor.shape[1])
+        flat = (
+            tensor.ndim == 1
+            if width == 1
+            else tensor.ndim == 2 and width in (None, tensor.shape[1])
+        )
         if tensor.dtype != kind or not flat:
             return f"array '{name}' is {str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
     return _mismatch(tensors) or _nonsense(header, tensors)
@@ -211,7 +236,9 @@ def _mismatch(tensors: dict[str, torch.Tensor]) -> str:
         if len({len(tensors[name]) for name in names if name in tensors}) > 1:
             return f"arrays {', '.join(names)} differ in length"
     for starts, rows, owners in OWNERS:
-        if starts in tensors and not _are_starts(tensors[starts], len(tensors[rows]), len(tensors[owners]) if owners else None):
+        if starts in tensors and not _are_starts(
+            tensors[starts], len(tensors[rows]), len(tensors[owners]) if owners else None
+        ):
             return f"array '{starts}' does not divide '{rows}'"
     return ""
 
@@ -235,9 +262,15 @@ def _nonsense(header: dict, tensors: dict[str, torch.Tensor]) -> str:
     up = [value for value in header["up"] if isinstance(value, float)]
     if len(header["up"]) != 3 or not abs(np.linalg.norm(up) - 1) < 1e-3:
         return "'up' in its header is no unit vector"
-    if not header["frame_id"] or not all(0 < header[name] < math.inf for name in ("voxel", "spacing")):
+    if not header["frame_id"] or not all(
+        0 < header[name] < math.inf for name in ("voxel", "spacing")
+    ):
         return "its header names no frame, or no positive voxel and spacing"
-    if not len(tensors["points"]) or any(len(tensors.get(f"{group}.grain", [0])) != 1 for group in LOOKS):
+    if not len(tensors["points"]) or any(
+        len(tensors.get(f"{group}.grain", [0])) != 1 for group in LOOKS
+    ):
         return "it has no points, or not one grain"
-    broken = (name for name in FINITE if name in tensors and not torch.isfinite(tensors[name]).all())
+    broken = (
+        name for name in FINITE if name in tensors and not torch.isfinite(tensors[name]).all()
+    )
     return f"array '{name}' holds values that are no numbers" if (name := next(broken, "")) else ""

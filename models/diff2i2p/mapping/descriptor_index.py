@@ -30,10 +30,14 @@ class Features:
     points: np.ndarray  # (M, 3) float32, map frame, metres
     angles: np.ndarray  # (M,) uint8, orientation in the view, 1/256 turns
     octaves: np.ndarray  # (M,) float16, log2 of the diameter in radians
-    grains: np.ndarray  # (M,) float32, spacing of the map as a rendered view shows it, radians; 0 in a photograph
+    grains: (
+        np.ndarray
+    )  # (M,) float32, spacing of the map as a rendered view shows it, radians; 0 in a photograph
 
 
-def build_appearance(dense: DenseMap, up: np.ndarray, config: AppearanceConfig, progress=None) -> dict[str, np.ndarray]:
+def build_appearance(
+    dense: DenseMap, up: np.ndarray, config: AppearanceConfig, progress=None
+) -> dict[str, np.ndarray]:
     """Index of how the map looks: the arrays of `Features` over all views; view v owns rows starts[v]:starts[v + 1].
 
     up: (3,) unit vector against gravity. Viewpoints are sampled in the free space of the map. grain (1,) is the median of
@@ -47,7 +51,11 @@ def build_appearance(dense: DenseMap, up: np.ndarray, config: AppearanceConfig, 
         def features(number: int) -> list[Features]:
             poses = look_around(places[number], level, config.headings, number)
             renderings = ((dense.render(EYE, T), T) for T in poses)
-            return [_rendered(*seen, dense.spacing, config.features) for seen in renderings if (seen[0].depth > 0).mean() > SEEN]
+            return [
+                _rendered(*seen, dense.spacing, config.features)
+                for seen in renderings
+                if (seen[0].depth > 0).mean() > SEEN
+            ]
 
         with ThreadPoolExecutor() as pool:  # numpy and OpenCV leave the interpreter free
             for number, found in enumerate(pool.map(features, range(len(places)))):
@@ -67,23 +75,41 @@ def keypoint_arrays(keypoints, camera: Camera):
     """Pixels (M, 2), angles (M,) uint8 in 1/256 turns, octaves (M,) float32 as log2 of radians, strengths (M,)."""
     pixels = np.array([k.pt for k in keypoints]).reshape(-1, 2)
     rest = np.array([(k.angle, k.size, k.response) for k in keypoints], np.float32).reshape(-1, 3)
-    return pixels, (rest[:, 0] * (256 / 360)).astype(int).astype(np.uint8), np.log2(rest[:, 1] / camera.K[0]), rest[:, 2]
+    return (
+        pixels,
+        (rest[:, 0] * (256 / 360)).astype(int).astype(np.uint8),
+        np.log2(rest[:, 1] / camera.K[0]),
+        rest[:, 2],
+    )
 
 
 def index(views: list[Features]) -> dict[str, np.ndarray]:
     """All views in one, at most MAX_FEATURES rows, the strongest of each view."""
     counts = np.array([len(view.points) for view in views], int)
-    limit = next(limit for limit in range(counts.max(initial=0), -1, -1) if counts.clip(max=limit).sum() <= MAX_FEATURES)
+    limit = next(
+        limit
+        for limit in range(counts.max(initial=0), -1, -1)
+        if counts.clip(max=limit).sum() <= MAX_FEATURES
+    )
     empty = Features(
         np.zeros((0, 128), np.uint8), np.zeros((0, 3), np.float32), *(np.zeros(0, kind) for kind in (np.uint8, np.float16, np.float32))
     )  # fmt: skip
-    joined = {name: np.concatenate([getattr(view, name)[:limit] for view in (empty, *views)]) for name in vars(empty)}
+    joined = {
+        name: np.concatenate([getattr(view, name)[:limit] for view in (empty, *views)])
+        for name in vars(empty)
+    }
     grains = joined.pop("grains")
     starts = np.concatenate([[0], np.cumsum(counts.clip(max=limit))])
-    return {**joined, "starts": starts, "grain": np.array([np.median(grains) if len(grains) else 0], np.float32)}
+    return {
+        **joined,
+        "starts": starts,
+        "grain": np.array([np.median(grains) if len(grains) else 0], np.float32),
+    }
 
 
-def _rendered(rendering: Rendering, T_map_camera: np.ndarray, spacing: float, limit: int) -> Features:
+def _rendered(
+    rendering: Rendering, T_map_camera: np.ndarray, spacing: float, limit: int
+) -> Features:
     """Features of a rendered view, none finer than its splats."""
     surfaces = close_cracks(rendering)
     image = _smooth(surfaces.image, BLUR * EYE.K[0] * spacing / np.maximum(surfaces.depth, 0.1))
@@ -98,11 +124,15 @@ def describe(
     spacing: metres between the points that the image is made of, where it is a rendering: what is finer is left out.
     """
     trusted = np.where(surfaces.doubtful, 0, 255).astype(np.uint8)
-    keypoints, descriptors = cv2.SIFT_create(contrastThreshold=contrast).detectAndCompute(image, trusted)
+    keypoints, descriptors = cv2.SIFT_create(contrastThreshold=contrast).detectAndCompute(
+        image, trusted
+    )
     pixels, angles, octaves, strengths = keypoint_arrays(keypoints, camera)
     z = at_pixels(surfaces.depth, pixels)
     strongest = np.argsort(-strengths)  # OpenCV's own limit would count what the mask leaves out
-    chosen = strongest[(z[strongest] > 0) & (2 ** octaves[strongest] > FINEST * spacing / z[strongest].clip(1e-6))][:limit]
+    chosen = strongest[
+        (z[strongest] > 0) & (2 ** octaves[strongest] > FINEST * spacing / z[strongest].clip(1e-6))
+    ][:limit]
     descriptors = np.zeros((0, 128), np.float32) if descriptors is None else descriptors
     lifted = lift(pixels[chosen], z[chosen], camera, T_map_camera)
     return Features(

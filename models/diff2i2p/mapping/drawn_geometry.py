@@ -10,10 +10,17 @@ from diff2i2p.render import Surfaces
 # defined: how the network is shown a map; its weights hold for these numbers alone
 CHANNELS = 8  # normal (3), inverse depth, its local part, depth edges, known, grey
 NEAREST = 0.2  # metres; what is nearer counts as this near
-BILATERAL = 5, 0.1, 2.0  # diameter in pixels, metres and pixels: smooths the noise of a scan and leaves its steps
+BILATERAL = (
+    5,
+    0.1,
+    2.0,
+)  # diameter in pixels, metres and pixels: smooths the noise of a scan and leaves its steps
 LOCAL = 4.0  # pixels around, beyond which inverse depth is no local shape
 INVERSE_DEPTH = -2.0, 3.0  # range of inverse depth over its median, minus 1
-LOCAL_GAIN, GREY_RANGE = 3.0, 3.0  # what makes the local part as large as the rest; standard deviations of grey that count
+LOCAL_GAIN, GREY_RANGE = (
+    3.0,
+    3.0,
+)  # what makes the local part as large as the rest; standard deviations of grey that count
 FLAT = 1.0  # grey levels of standard deviation below which the map has no looks here
 
 
@@ -28,7 +35,9 @@ def draw_geometry(surfaces: Surfaces, camera: Camera) -> np.ndarray:
     local = LOCAL_GAIN * (inverse - cv2.GaussianBlur(inverse, (0, 0), LOCAL)).clip(-1, 1)
     normals = np.where((known & ~surfaces.edges)[..., None], _normals(depth, camera), 0)
     grey = _normalised(surfaces.image.astype(np.float32), known)
-    return np.stack([*np.moveaxis(normals, 2, 0), inverse, local, surfaces.edges, known, grey]).astype(np.float32)
+    return np.stack(
+        [*np.moveaxis(normals, 2, 0), inverse, local, surfaces.edges, known, grey]
+    ).astype(np.float32)
 
 
 def _inverse_depth(depth: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -43,7 +52,9 @@ def _normals(depth: np.ndarray, camera: Camera) -> np.ndarray:
     v, u = np.indices(depth.shape, np.float32)
     fx, fy, cx, cy = np.float32(camera.K)
     smooth = cv2.bilateralFilter(depth, *BILATERAL)
-    points = cv2.blur(np.stack([(u - cx) / fx * smooth, (v - cy) / fy * smooth, smooth], -1), (3, 3))
+    points = cv2.blur(
+        np.stack([(u - cx) / fx * smooth, (v - cy) / fy * smooth, smooth], -1), (3, 3)
+    )
     right, down = np.zeros_like(points), np.zeros_like(points)
     right[:, 1:-1] = points[:, 2:] - points[:, :-2]
     down[1:-1] = points[2:] - points[:-2]

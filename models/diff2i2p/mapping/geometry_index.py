@@ -32,8 +32,15 @@ def build_geometry_index(
     """
     level = level_axes(up)
     local = dense.points @ level.T.astype(np.float32)
-    places = spread(viewpoints(local, config.spacing, CANDIDATES), local, config.step, config.places) @ level
-    poses = [T for number, place in enumerate(places) for T in look_around(place, level, config.headings, number)]
+    places = (
+        spread(viewpoints(local, config.spacing, CANDIDATES), local, config.step, config.places)
+        @ level
+    )
+    poses = [
+        T
+        for number, place in enumerate(places)
+        for T in look_around(place, level, config.headings, number)
+    ]
     descriptors, points = [], []
     for number, batch in enumerate(_drawn(dense, poses, config.seen)):
         for found, lifted in _described(network, batch, config.features):
@@ -50,7 +57,9 @@ def build_geometry_index(
     }
 
 
-def trusted_cells(surfaces: Surfaces, camera: Camera, T_map_camera: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def trusted_cells(
+    surfaces: Surfaces, camera: Camera, T_map_camera: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Cells (N,) of a view whose surface is known, away from edges and holes, and their points (N, 3) float64 of the map."""
     middles = cell_middles(*surfaces.depth.shape).numpy()
     depth, doubtful = (at_pixels(image, middles) for image in (surfaces.depth, surfaces.doubtful))
@@ -70,16 +79,24 @@ def _drawn(dense: DenseMap, poses: list[np.ndarray], seen: float) -> Iterator[li
 
     with ThreadPoolExecutor() as pool:  # numpy and OpenCV leave the interpreter free
         for begin in range(0, len(poses), BATCH):
-            yield [view for view in pool.map(draw, poses[begin : begin + BATCH]) if view is not None and len(view[1]) >= FEWEST]
+            yield [
+                view
+                for view in pool.map(draw, poses[begin : begin + BATCH])
+                if view is not None and len(view[1]) >= FEWEST
+            ]
 
 
 @torch.inference_mode()
-def _described(network: GeometryNetwork, batch: list[tuple], limit: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _described(
+    network: GeometryNetwork, batch: list[tuple], limit: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Descriptors (n, D) int8 and points (n, 3) float32 of each view, the most reliable first."""
     if not batch:
         return
     device = next(network.parameters()).device
-    found = network.encode_geometry(torch.from_numpy(np.stack([drawing for drawing, *_ in batch])).to(device))
+    found = network.encode_geometry(
+        torch.from_numpy(np.stack([drawing for drawing, *_ in batch])).to(device)
+    )
     for image, (_, cells, points) in enumerate(batch):
         features, reliability = (array.cpu().numpy() for array in found.flat(image))
         best = np.argsort(-reliability[cells])[:limit]

@@ -17,7 +17,10 @@ from diff2i2p.mapping.descriptor_index import FAINT, describe, index
 from diff2i2p.render import close_cracks, render_cloud
 
 NOTHING_SEEN = "the posed images show nothing of the cloud: give them poses T_map_camera in its frame, in metres"
-APART, TURNED = 0.3, np.cos(np.radians(15))  # metres, cosine: a photograph from nearer than both shows nothing new
+APART, TURNED = (
+    0.3,
+    np.cos(np.radians(15)),
+)  # metres, cosine: a photograph from nearer than both shows nothing new
 
 
 class Photograph(NamedTuple):
@@ -37,7 +40,11 @@ class Photograph(NamedTuple):
 
 def photographs_of(sequence) -> list[Photograph]:
     """The images of an `datasets.sequences.Sequence` that have a pose."""
-    return [Photograph(f.image, f.camera or sequence.camera, f.T_map_camera) for f in sequence if f.T_map_camera is not None]
+    return [
+        Photograph(f.image, f.camera or sequence.camera, f.T_map_camera)
+        for f in sequence
+        if f.T_map_camera is not None
+    ]
 
 
 def keyframes(photographs: Iterable[Photograph]) -> list[Photograph]:
@@ -53,7 +60,9 @@ def keyframes(photographs: Iterable[Photograph]) -> list[Photograph]:
     return chosen
 
 
-def build_photographs(photographs: list[Photograph], dense: DenseMap, config: Config, progress=None) -> dict[str, np.ndarray]:
+def build_photographs(
+    photographs: list[Photograph], dense: DenseMap, config: Config, progress=None
+) -> dict[str, np.ndarray]:
     """Index of the SIFT features of photographs, lifted by the map's depth: the arrays that `build_appearance` makes of rendered views.
 
     progress: called as progress(done, total, what). Raises MapError when they show nothing of the map.
@@ -62,7 +71,16 @@ def build_photographs(photographs: list[Photograph], dense: DenseMap, config: Co
     for number, photograph in enumerate(photographs):
         view = photograph.view(config)
         surfaces = close_cracks(dense.render(view.camera, photograph.T_map_camera))
-        views.append(describe(view.grey, surfaces, view.camera, photograph.T_map_camera, config.appearance.features, FAINT))
+        views.append(
+            describe(
+                view.grey,
+                surfaces,
+                view.camera,
+                photograph.T_map_camera,
+                config.appearance.features,
+                FAINT,
+            )
+        )
         if progress:
             progress(number + 1, len(photographs), "photographs")
     if not any(len(features.points) for features in views):
@@ -78,7 +96,9 @@ def painted(cloud: PointCloud, photographs: list[Photograph], config: Config) ->
         view = photograph.view(config)
         near = dense.in_view(view.camera, photograph.T_map_camera)
         numbers = np.arange(1, len(near) + 1, dtype=np.int32)
-        shown = render_cloud(dense.points[near], numbers, view.camera, photograph.T_map_camera, dense.spacing).image
+        shown = render_cloud(
+            dense.points[near], numbers, view.camera, photograph.T_map_camera, dense.spacing
+        ).image
         seen = near[shown[shown > 0] - 1]
         np.add.at(sums, seen, view.grey[shown > 0])
         np.add.at(counts, seen, 1)

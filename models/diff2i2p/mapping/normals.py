@@ -32,11 +32,17 @@ def seen_sides(points: np.ndarray, up: np.ndarray) -> np.ndarray:
     decided = (np.abs(votes).sum(1) >= LOOKS) & (votes.max(1) >= MAJORITY * votes.sum(1))
     sign = np.where(votes[:, 0] > votes[:, 1], 1, -1) * decided
     sides = np.empty((len(points), 3), np.int8)
-    sides[order] = np.repeat(np.rint(127 * sign[:, None] * normals).astype(np.int8), np.diff(starts, append=len(points)), 0)
+    sides[order] = np.repeat(
+        np.rint(127 * sign[:, None] * normals).astype(np.int8),
+        np.diff(starts, append=len(points)),
+        0,
+    )
     return sides
 
 
-def _planes(points: np.ndarray, order: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _planes(
+    points: np.ndarray, order: np.ndarray, starts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Of each cube the middle (C, 3) float32 of its points and the unit normal (C, 3) of their plane, 0 where they are not flat."""
     counts = np.diff(starts, append=len(points))
     first = points[order[starts]]
@@ -44,7 +50,9 @@ def _planes(points: np.ndarray, order: np.ndarray, starts: np.ndarray) -> tuple[
     mean = np.stack([np.add.reduceat(axis, starts) for axis in local], 1) / counts[:, None]
     square = np.empty((len(starts), 3, 3))
     for i, j in ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)):
-        square[:, i, j] = square[:, j, i] = np.add.reduceat(local[i] * local[j], starts) / counts - mean[:, i] * mean[:, j]
+        square[:, i, j] = square[:, j, i] = (
+            np.add.reduceat(local[i] * local[j], starts) / counts - mean[:, i] * mean[:, j]
+        )
     flat = np.flatnonzero(counts >= FEW)
     variance, axes = np.linalg.eigh(square[flat])
     normals = np.zeros((len(starts), 3))
@@ -67,7 +75,11 @@ def _votes(centres: np.ndarray, normals: np.ndarray, up: np.ndarray) -> np.ndarr
 
 def _seen_from(place: np.ndarray, centres: np.ndarray, level: np.ndarray) -> np.ndarray:
     """Indices of the cubes that are seen from a place; none where it does not stand on anything."""
-    near = np.flatnonzero(np.logical_and.reduce([np.abs(axis - x) < RANGE for axis, x in zip(centres.T, place, strict=True)]))
+    near = np.flatnonzero(
+        np.logical_and.reduce(
+            [np.abs(axis - x) < RANGE for axis, x in zip(centres.T, place, strict=True)]
+        )
+    )
     points = centres[near]
     down = _index_image(points, place, level.T @ _DOWN)
     if (down[STANDING] == 0).mean() > 0.5:
@@ -80,7 +92,9 @@ def _index_image(points: np.ndarray, place: np.ndarray, R_map_camera: np.ndarray
     """(48, 48) one more than the index of the point that is seen there, 0 where none is."""
     T = np.eye(4)
     T[:3, :3], T[:3, 3] = R_map_camera, place
-    return render_cloud(points, np.arange(1, len(points) + 1, dtype=np.int32), WALL_OF_A_CUBE, T, 1.2 * CELL).image
+    return render_cloud(
+        points, np.arange(1, len(points) + 1, dtype=np.int32), WALL_OF_A_CUBE, T, 1.2 * CELL
+    ).image
 
 
 def _looking(forward: tuple, down: tuple) -> np.ndarray:
@@ -89,4 +103,7 @@ def _looking(forward: tuple, down: tuple) -> np.ndarray:
 
 
 _DOWN = _looking((0, 0, -1), (0, 1, 0))
-_AROUND = [_looking((0, 0, 1), (0, 1, 0)), *(_looking(forward, (0, 0, -1)) for forward in ((1, 0, 0), (0, 1, 0), (-1, 0, 0), (0, -1, 0)))]
+_AROUND = [
+    _looking((0, 0, 1), (0, 1, 0)),
+    *(_looking(forward, (0, 0, -1)) for forward in ((1, 0, 0), (0, 1, 0), (-1, 0, 0), (0, -1, 0))),
+]

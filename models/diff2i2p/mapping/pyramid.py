@@ -45,7 +45,14 @@ class Pyramid:
         )
 
 
-def build_pyramid(points: np.ndarray, grey: np.ndarray | None, voxel: float, levels: int, neighbours: int, radius: float = 0.0) -> Pyramid:
+def build_pyramid(
+    points: np.ndarray,
+    grey: np.ndarray | None,
+    voxel: float,
+    levels: int,
+    neighbours: int,
+    radius: float = 0.0,
+) -> Pyramid:
     """Thin `points` (N, 3) to one per voxel, and on by doubling; `grey` (N,) in [0, 1] is averaged along.
 
     With a `radius` in voxels of the finer level only neighbours within it count, and a point rises from all within twice that.
@@ -68,7 +75,9 @@ def build_pyramid(points: np.ndarray, grey: np.ndarray | None, voxel: float, lev
     )  # fmt: skip
 
 
-def voxel_mean(points: np.ndarray, grey: np.ndarray | None, voxel: float) -> tuple[np.ndarray, np.ndarray | None]:
+def voxel_mean(
+    points: np.ndarray, grey: np.ndarray | None, voxel: float
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Mean point (and shade) of every occupied voxel, in a fixed order."""
     cells = np.floor((points - points.min(0)) / voxel).astype(np.int64)
     size = cells.max(0) + 1
@@ -82,7 +91,9 @@ def voxel_mean(points: np.ndarray, grey: np.ndarray | None, voxel: float) -> tup
 
 
 def _nearest(tree: cKDTree, queries: np.ndarray, k: int, reach: float = np.inf) -> torch.Tensor:
-    index = tree.query(queries, k, distance_upper_bound=reach, workers=-1)[1]  # missing neighbours come back as tree.n: the padding index
+    index = tree.query(queries, k, distance_upper_bound=reach, workers=-1)[
+        1
+    ]  # missing neighbours come back as tree.n: the padding index
     return torch.from_numpy(np.asarray(index, np.int64).reshape(len(queries), k))
 
 

@@ -31,11 +31,17 @@ class NodeIndex:
 
     def alike(self, patches: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Similarity and index (P, VOTES_PER_PATCH) of the nodes most like each of `patches` (P, C), unit vectors."""
-        return (patches @ self.nodes.T).topk(VOTES_PER_PATCH, 1) if self.lists is None else self.lists.search(patches)
+        return (
+            (patches @ self.nodes.T).topk(VOTES_PER_PATCH, 1)
+            if self.lists is None
+            else self.lists.search(patches)
+        )
 
     def around(self, place: np.ndarray, count: int) -> torch.Tensor:
         """(count,) indices of the nodes nearest to `place` (3,), nearest first."""
-        return torch.from_numpy(np.atleast_1d(self.places.query(place, min(count, len(self)))[1])).to(self.nodes.device)
+        return torch.from_numpy(
+            np.atleast_1d(self.places.query(place, min(count, len(self)))[1])
+        ).to(self.nodes.device)
 
 
 class _Lists:
@@ -47,11 +53,17 @@ class _Lists:
         centres = sample[:: len(sample) // count][:count]
         for _ in range(ROUNDS):
             sums = torch.zeros_like(centres).index_add_(0, _nearest(sample, centres), sample)
-            centres = torch.where(sums.norm(dim=1, keepdim=True) > 0, torch.nn.functional.normalize(sums, dim=1), centres)
+            centres = torch.where(
+                sums.norm(dim=1, keepdim=True) > 0,
+                torch.nn.functional.normalize(sums, dim=1),
+                centres,
+            )
         owner = _nearest(vectors, centres)
         self.centres, self.order = centres, torch.argsort(owner, stable=True)
         self.vectors = vectors[self.order]
-        self.starts = torch.searchsorted(owner[self.order], torch.arange(count + 1, device=owner.device)).tolist()
+        self.starts = torch.searchsorted(
+            owner[self.order], torch.arange(count + 1, device=owner.device)
+        ).tolist()
 
     def search(self, queries: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Similarity and index (P, VOTES_PER_PATCH) of the vectors most like `queries` (P, C) in the lists nearest to them."""
@@ -62,7 +74,9 @@ class _Lists:
         visited, counts = torch.unique_consecutive(probed[by_list], return_counts=True)
         for chosen, rows in zip(visited.tolist(), by_list.split(counts.tolist()), strict=True):
             start, end = self.starts[chosen], self.starts[chosen + 1]
-            best = (queries[rows // LISTS_PROBED] @ self.vectors[start:end].T).topk(min(VOTES_PER_PATCH, end - start), 1)
+            best = (queries[rows // LISTS_PROBED] @ self.vectors[start:end].T).topk(
+                min(VOTES_PER_PATCH, end - start), 1
+            )
             similarity[rows, : best.values.shape[1]] = best.values
             found[rows, : best.values.shape[1]] = self.order[start + best.indices]
         best = similarity.view(len(queries), -1).topk(VOTES_PER_PATCH, 1)
@@ -78,13 +92,17 @@ def retrieve(patches: torch.Tensor, index: NodeIndex, config: RetrievalConfig) -
         return torch.arange(len(index), device=index.nodes.device)[None]
     similarity, voted = index.alike(patches)
     heard, member = torch.unique(voted.flatten(), return_inverse=True)
-    votes = torch.zeros(len(heard), device=patches.device).index_add_(0, member, torch.softmax(10 * similarity, 1).flatten())
+    votes = torch.zeros(len(heard), device=patches.device).index_add_(
+        0, member, torch.softmax(10 * similarity, 1).flatten()
+    )
     votes, heard = votes.cpu().numpy(), heard.cpu().numpy()
     places = index.places.data[heard]
     pairs = cKDTree(places).query_pairs(REACH, output_type="ndarray")
     candidates = []
     while len(candidates) < config.candidates and votes.any():
-        support = votes + sum(np.bincount(pairs[:, a], votes[pairs[:, b]], len(votes)) for a, b in ((0, 1), (1, 0)))
+        support = votes + sum(
+            np.bincount(pairs[:, a], votes[pairs[:, b]], len(votes)) for a, b in ((0, 1), (1, 0))
+        )
         centre = np.where(votes > 0, support, 0).argmax()
         candidates.append(index.around(places[centre], config.nodes))
         votes[np.isin(heard, candidates[-1].cpu().numpy())] = 0

@@ -12,7 +12,10 @@ GROUND, TILE = 3.0, 0.8  # metres around a viewpoint in which its ground is look
 STOREY, HEADROOM = 2.2, 1.6  # metres between two floors at least, and free above a floor
 FLOOR_TILES = 12  # tiles that make a storey
 PITCHES = (0.0, -35.0)  # degrees, upwards
-VOXEL, FARTHEST = 0.25, 12.0  # metres; how far one sees from a place is measured in such steps, up to there
+VOXEL, FARTHEST = (
+    0.25,
+    12.0,
+)  # metres; how far one sees from a place is measured in such steps, up to there
 RAYS, DOWN = 32, 25.0  # rays around a place, and degrees by which every second one looks down
 CROWD = 2.0  # metres around a place within which the map's voxels are counted
 WIDER = 1.15  # times the distance between places that are too many
@@ -34,9 +37,16 @@ def viewpoints(local: np.ndarray, spacing: float, most: int = MAX_PLACES) -> np.
     grounds = _grounds(local, low, np.ceil((high - low) / TILE).astype(int))
     area = TILE**2 * sum(np.isfinite(ground).sum() for ground in grounds)
     spacing = max(spacing, float(np.sqrt(len(HEIGHTS) * area / most)))
-    x, y = np.meshgrid(*(np.arange(a + spacing / 2, b, spacing) for a, b in zip(low, high, strict=True)), indexing="ij")
+    x, y = np.meshgrid(
+        *(np.arange(a + spacing / 2, b, spacing) for a, b in zip(low, high, strict=True)),
+        indexing="ij",
+    )
     tile = tuple(((axis - edge) / TILE).astype(int) for axis, edge in zip((x, y), low, strict=True))
-    stack = (np.stack([x, y, ground[tile] + height], -1).reshape(-1, 3) for ground in grounds for height in HEIGHTS)
+    stack = (
+        np.stack([x, y, ground[tile] + height], -1).reshape(-1, 3)
+        for ground in grounds
+        for height in HEIGHTS
+    )
     places = np.concatenate(list(stack))
     places = places[np.isfinite(places[:, 2])]
     return places[np.isinf(cKDTree(local).query(places, distance_upper_bound=CLEARANCE)[0])]
@@ -49,7 +59,10 @@ def spread(places: np.ndarray, local: np.ndarray, share: float, most: int) -> np
     nearer than where it was carried, and a camera will be carried there, too.
     """
     voxels = _voxels(local)
-    sight, crowd = _sight(places, voxels), cKDTree(voxels * VOXEL).query_ball_point(places, CROWD, return_length=True)
+    sight, crowd = (
+        _sight(places, voxels),
+        cKDTree(voxels * VOXEL).query_ball_point(places, CROWD, return_length=True),
+    )
     order = np.argsort(-crowd, kind="stable")
     tree = cKDTree(places)
     while True:
@@ -74,7 +87,9 @@ def _sight(places: np.ndarray, voxels: np.ndarray) -> np.ndarray:
     shape = voxels.max(0) - low + 2
     filled = np.sort((voxels - low) @ np.array([shape[1] * shape[2], shape[2], 1]))
     angles, down = 2 * np.pi * np.arange(RAYS) / RAYS, np.radians(DOWN) * (np.arange(RAYS) % 2)
-    rays = np.stack([np.cos(angles) * np.cos(down), np.sin(angles) * np.cos(down), -np.sin(down)], 1)
+    rays = np.stack(
+        [np.cos(angles) * np.cos(down), np.sin(angles) * np.cos(down), -np.sin(down)], 1
+    )
     sight = np.full((len(places), RAYS), np.nan)
     for distance in np.arange(FARTHEST, 0, -VOXEL):  # the nearest hit is written last
         at = np.floor((places[:, None] + distance * rays) / VOXEL).astype(np.int64) - low
@@ -87,12 +102,16 @@ def _sight(places: np.ndarray, voxels: np.ndarray) -> np.ndarray:
     return np.nanmedian(sight, axis=1)
 
 
-def look_around(place: np.ndarray, level: np.ndarray, headings: int, number: int = 0) -> list[np.ndarray]:
+def look_around(
+    place: np.ndarray, level: np.ndarray, headings: int, number: int = 0
+) -> list[np.ndarray]:
     """T_map_camera (4, 4) of a camera at `place` (3,) that looks around and down; every second `number` looks between the headings."""
     poses = []
     for heading in 2 * np.pi * (np.arange(headings) + 0.5 * (number % 2)) / headings:
         for pitch in np.radians(PITCHES):
-            forward = np.array([np.cos(pitch) * np.cos(heading), np.cos(pitch) * np.sin(heading), np.sin(pitch)])
+            forward = np.array(
+                [np.cos(pitch) * np.cos(heading), np.cos(pitch) * np.sin(heading), np.sin(pitch)]
+            )
             right = np.array([np.sin(heading), -np.cos(heading), 0.0])
             T = np.eye(4)
             T[:3, :3] = level.T @ np.stack([right, np.cross(forward, right), forward], 1)

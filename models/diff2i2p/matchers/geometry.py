@@ -30,7 +30,11 @@ class GeometryMatcher:
         if config.threads:
             torch.set_num_threads(config.threads)
         index = site.geometry
-        self.descriptors, self.points, self.starts = index["descriptors"], index["points"], index["starts"]
+        self.descriptors, self.points, self.starts = (
+            index["descriptors"],
+            index["points"],
+            index["starts"],
+        )
         self.voters = self._voters()
         if config.runtime == "torch":
             self.backend = TorchCells(network)
@@ -72,15 +76,23 @@ class GeometryMatcher:
         """The views most like the photo, best first."""
         features, reliability = photo.flat()
         telling = reliability.topk(min(self.config.coarse_cells, len(reliability))).indices
-        return vote(features[telling], self.voters).topk(min(self.config.views, len(self.voters))).indices.tolist()
+        return (
+            vote(features[telling], self.voters)
+            .topk(min(self.config.views, len(self.voters)))
+            .indices.tolist()
+        )
 
     def _of_view(self, view: int) -> tuple[torch.Tensor, np.ndarray]:
         """Features (N, D) and points (N, 3) of a view."""
         rows = slice(self.starts[view], self.starts[view + 1])
-        return torch.from_numpy(self.descriptors[rows]).to(self.device).float() / UNIT, self.points[rows]
+        return torch.from_numpy(self.descriptors[rows]).to(self.device).float() / UNIT, self.points[
+            rows
+        ]
 
     @torch.inference_mode()
-    def match_drawn(self, photo: Cells, camera: Camera, T_map_camera: np.ndarray, surfaces: Surfaces) -> Correspondences:
+    def match_drawn(
+        self, photo: Cells, camera: Camera, T_map_camera: np.ndarray, surfaces: Surfaces
+    ) -> Correspondences:
         """Matches to the map drawn at a pose: what the rendering there shows."""
         cells, points = trusted_cells(surfaces, camera, T_map_camera)
         if len(cells) < FEWEST:

@@ -38,7 +38,9 @@ def match_cells(photo: torch.Tensor, drawn: torch.Tensor) -> CellMatches:
     """Mutual nearest neighbours of unit features (Q, D) and (N, D)."""
     similarity = photo @ drawn.T
     best, nearest = similarity.max(1)
-    mutual = torch.nonzero(similarity.argmax(0)[nearest] == torch.arange(len(photo), device=photo.device))[:, 0]
+    mutual = torch.nonzero(
+        similarity.argmax(0)[nearest] == torch.arange(len(photo), device=photo.device)
+    )[:, 0]
     order = mutual[best[mutual].argsort(descending=True)]
     return CellMatches(order, nearest[order], best[order])
 

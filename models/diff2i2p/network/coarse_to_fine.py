@@ -51,12 +51,16 @@ def match_patches(
     parts, first = [], 0
     for level in levels:
         own = (patch >= first) & (patch < first + len(level))
-        parts.append(match_fine(cells, points, level[patch[own] - first], members[node[own]], config))
+        parts.append(
+            match_fine(cells, points, level[patch[own] - first], members[node[own]], config)
+        )
         first += len(level)
     return (patch, node), gather_matches(parts, len(points), config)
 
 
-def match_coarse(patches: torch.Tensor, nodes: torch.Tensor, config: MatchingConfig) -> tuple[torch.Tensor, torch.Tensor]:
+def match_coarse(
+    patches: torch.Tensor, nodes: torch.Tensor, config: MatchingConfig
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Pairs (patch, node) of unit vectors (P, C), (N, C) that each rank high with the other and are near, or the nearest of them."""
     similarity = patches @ nodes.T
     chosen = torch.zeros_like(similarity, dtype=torch.bool)
@@ -74,7 +78,11 @@ def match_coarse(patches: torch.Tensor, nodes: torch.Tensor, config: MatchingCon
 
 
 def match_fine(
-    cells: torch.Tensor, points: torch.Tensor, patch_cells: torch.Tensor, node_points: torch.Tensor, config: MatchingConfig
+    cells: torch.Tensor,
+    points: torch.Tensor,
+    patch_cells: torch.Tensor,
+    node_points: torch.Tensor,
+    config: MatchingConfig,
 ) -> PixelMatches:
     """Pixels and points that rank high with each other inside each of the K coarse pairs.
 
@@ -82,28 +90,45 @@ def match_fine(
     sides, padded with G and, at the end, with N.
     """
     sizes = (node_points < len(points)).sum(1)
-    order = sizes.argsort()  # nodes of one size together need little padding, and a few pairs at a time stay in the cache
+    order = (
+        sizes.argsort()
+    )  # nodes of one size together need little padding, and a few pairs at a time stay in the cache
     parts = []
-    for part in order.split(max(1, AT_ONCE // (max(patch_cells.shape[1], node_points.shape[1]) * points.shape[1]))):
+    for part in order.split(
+        max(1, AT_ONCE // (max(patch_cells.shape[1], node_points.shape[1]) * points.shape[1]))
+    ):
         most = max([config.partners, *sizes[part].tolist()])
-        parts.append(_match_pairs(cells, points, patch_cells[part], node_points[part, :most], config))
+        parts.append(
+            _match_pairs(cells, points, patch_cells[part], node_points[part, :most], config)
+        )
     return _joined(parts)
 
 
 def _match_pairs(cells, points, patch_cells, node_points, config: MatchingConfig) -> PixelMatches:
-    pixels, candidates = gather(cells, patch_cells.clamp(max=len(cells) - 1)), gather(points, node_points.clamp(max=len(points) - 1))
+    pixels, candidates = (
+        gather(cells, patch_cells.clamp(max=len(cells) - 1)),
+        gather(points, node_points.clamp(max=len(points) - 1)),
+    )
     similarity = pixels @ candidates.transpose(1, 2)  # (K, A, B)
-    similarity.masked_fill_((patch_cells == len(cells))[:, :, None] | (node_points == len(points))[:, None], -2)
+    similarity.masked_fill_(
+        (patch_cells == len(cells))[:, :, None] | (node_points == len(points))[:, None], -2
+    )
     alone = config.partners == 1  # several times faster than a rank
-    best, partner = similarity.max(2, keepdim=True) if alone else similarity.topk(config.partners, 2)  # (K, A, partners)
+    best, partner = (
+        similarity.max(2, keepdim=True) if alone else similarity.topk(config.partners, 2)
+    )  # (K, A, partners)
     # (K, B): what a pixel must reach for the point to want it
     rival = similarity.amax(1) if alone else similarity.topk(config.partners, 1).values[:, -1]
     keep = (best >= rival.gather(1, partner.flatten(1)).view_as(best)) & (best >= config.min_score)
     matched_points = node_points.gather(1, partner.flatten(1)).view_as(partner)
-    return PixelMatches(patch_cells[..., None].expand_as(partner)[keep], matched_points[keep], best[keep])
+    return PixelMatches(
+        patch_cells[..., None].expand_as(partner)[keep], matched_points[keep], best[keep]
+    )
 
 
-def match_around(cells: torch.Tensor, width: int, points: torch.Tensor, expected: torch.Tensor) -> PixelMatches:
+def match_around(
+    cells: torch.Tensor, width: int, points: torch.Tensor, expected: torch.Tensor
+) -> PixelMatches:
     """Every point with the cell most like it, within WINDOW of where it is expected.
 
     cells (G, C), points (N, C): unit fine features, of a grid `width` columns wide; expected (N, 2): column and row of a cell.
@@ -112,9 +137,16 @@ def match_around(cells: torch.Tensor, width: int, points: torch.Tensor, expected
     near = expected[:, None] + torch.cartesian_prod(steps, steps)  # (N, cells of the window, 2)
     inside = ((near >= 0) & (near < near.new_tensor([width, len(cells) // width]))).all(2)
     index = torch.where(inside, near[..., 1] * width + near[..., 0], len(cells))
-    similarity = in_parts(lambda padded, point, cell: (gather(padded, cell) @ point[:, :, None])[..., 0], cells, points, index)
+    similarity = in_parts(
+        lambda padded, point, cell: (gather(padded, cell) @ point[:, :, None])[..., 0],
+        cells,
+        points,
+        index,
+    )
     scores, best = similarity.masked_fill(~inside, -OPPOSITE).max(1)
-    return PixelMatches(index.gather(1, best[:, None])[:, 0], torch.arange(len(points), device=cells.device), scores)
+    return PixelMatches(
+        index.gather(1, best[:, None])[:, 0], torch.arange(len(points), device=cells.device), scores
+    )
 
 
 def gather_matches(parts: list[PixelMatches], points: int, config: MatchingConfig) -> PixelMatches:
@@ -132,7 +164,12 @@ def gather_matches(parts: list[PixelMatches], points: int, config: MatchingConfi
 
 
 def _joined(parts: list[PixelMatches]) -> PixelMatches:
-    return PixelMatches(*(torch.cat([getattr(part, name) for part in parts]) for name in ("cells", "points", "scores")))
+    return PixelMatches(
+        *(
+            torch.cat([getattr(part, name) for part in parts])
+            for name in ("cells", "points", "scores")
+        )
+    )
 
 
 def patch_cells(grid, fine_grid, levels: int) -> list[torch.Tensor]:
@@ -144,8 +181,16 @@ def patch_cells(grid, fine_grid, levels: int) -> list[torch.Tensor]:
     size, found = -(-height // grid[0]), []
     for level in range(levels):
         step = size * 2**level
-        rows = torch.arange(0, height, step)[:, None, None, None] + torch.arange(step)[None, None, :, None]
-        columns = torch.arange(0, width, step)[None, :, None, None] + torch.arange(step)[None, None, None, :]
-        cells = torch.where((rows < height) & (columns < width), rows * width + columns, height * width)
+        rows = (
+            torch.arange(0, height, step)[:, None, None, None]
+            + torch.arange(step)[None, None, :, None]
+        )
+        columns = (
+            torch.arange(0, width, step)[None, :, None, None]
+            + torch.arange(step)[None, None, None, :]
+        )
+        cells = torch.where(
+            (rows < height) & (columns < width), rows * width + columns, height * width
+        )
         found.append(cells.flatten(2).flatten(0, 1))
     return found

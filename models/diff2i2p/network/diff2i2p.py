@@ -46,7 +46,9 @@ class Diff2I2P(nn.Module):
         self.fusion = Fusion(network)
         self.patches = PatchPyramid(network)
         self.tuning = CorrespondenceTuning(network, config.map.fine_voxel)
-        self.log_sharpness = nn.Parameter(torch.tensor([3.0, 2.5, 2.5]))  # of fine, fused and pre-fusion similarities
+        self.log_sharpness = nn.Parameter(
+            torch.tensor([3.0, 2.5, 2.5])
+        )  # of fine, fused and pre-fusion similarities
 
     def encode_image(self, image: torch.Tensor) -> ImageFeatures:
         """image (B, 1, H, W) in [0, 1]; in mode rgbd (B, 4, H, W), the other channels the camera-frame xyz of the pixels in metres."""
@@ -60,7 +62,9 @@ class Diff2I2P(nn.Module):
         fine, coarse = self.point_backbone(pyramid)
         return MapFeatures(F.normalize(fine, dim=1), self.point_proj(coarse))
 
-    def fuse(self, tokens: torch.Tensor, nodes: torch.Tensor, node_points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def fuse(
+        self, tokens: torch.Tensor, nodes: torch.Tensor, node_points: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """tokens (B or 1, C, h, w), nodes (B, M, C) at node_points (B, M, 3) -> unit vectors of patches (B, P, C) and nodes (B, M, C)."""
         fused, nodes = self.fusion(tokens, nodes, node_points)
         return self.patches(fused), F.normalize(nodes, dim=-1)

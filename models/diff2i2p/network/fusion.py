@@ -15,14 +15,21 @@ class AttentionLayer(nn.Module):
     def __init__(self, dim: int, heads: int):
         super().__init__()
         self.heads = heads
-        self.query, self.key, self.value = nn.Linear(dim, dim), nn.Linear(dim, dim), nn.Linear(dim, dim)
+        self.query, self.key, self.value = (
+            nn.Linear(dim, dim),
+            nn.Linear(dim, dim),
+            nn.Linear(dim, dim),
+        )
         self.linear = nn.Linear(dim, dim)
         self.norm1, self.norm2 = nn.LayerNorm(dim), nn.LayerNorm(dim)
         self.expand, self.squeeze = nn.Linear(dim, 2 * dim), nn.Linear(2 * dim, dim)
 
     def forward(self, tokens: torch.Tensor, memory: torch.Tensor) -> torch.Tensor:
         """tokens (B, N, C), memory (B, M, C) -> (B, N, C)."""
-        split = [x.unflatten(2, (self.heads, -1)).transpose(1, 2) for x in (self.query(tokens), self.key(memory), self.value(memory))]
+        split = [
+            x.unflatten(2, (self.heads, -1)).transpose(1, 2)
+            for x in (self.query(tokens), self.key(memory), self.value(memory))
+        ]
         message = F.scaled_dot_product_attention(*split).transpose(1, 2).flatten(2)
         tokens = self.norm1(tokens + self.linear(message))
         return self.norm2(tokens + self.squeeze(F.relu(self.expand(tokens))))
@@ -37,16 +44,22 @@ class Fusion(nn.Module):
         self.octaves = config.position_octaves
         self.image_embedding = nn.Linear(2 * (1 + 2 * self.octaves), dim)
         self.point_embedding = nn.Linear(3 * (1 + 2 * self.octaves), dim)
-        self.layers = nn.ModuleList(AttentionLayer(dim, config.fusion_heads) for _ in range(2 * config.fusion_blocks))
+        self.layers = nn.ModuleList(
+            AttentionLayer(dim, config.fusion_heads) for _ in range(2 * config.fusion_blocks)
+        )
         self.out_proj = nn.Linear(dim, dim)
 
-    def forward(self, image: torch.Tensor, nodes: torch.Tensor, node_points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(
+        self, image: torch.Tensor, nodes: torch.Tensor, node_points: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """image (B, C, h, w), nodes (B, M, C) at node_points (B, M, 3) -> fused tokens (B, C, h, w), fused nodes (B, M, C).
 
         One image (1, C, h, w) may meet B views of the map: what does not depend on them is computed once.
         """
         height, width = image.shape[-2:]
-        tokens = image.flatten(2).transpose(1, 2) + self.image_embedding(fourier(self._grid(image), self.octaves))
+        tokens = image.flatten(2).transpose(1, 2) + self.image_embedding(
+            fourier(self._grid(image), self.octaves)
+        )
         centred = node_points - node_points.mean(1, keepdim=True)
         nodes = nodes + self.point_embedding(fourier(centred, self.octaves))
         for self_layer, cross_layer in zip(self.layers[::2], self.layers[1::2], strict=True):

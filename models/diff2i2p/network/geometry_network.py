@@ -60,20 +60,29 @@ class CellTuning(nn.Module):
         super().__init__()
         self.log_sharpness = nn.Parameter(torch.tensor(2.5))
         self.layers = nn.Sequential(
-            nn.Linear(2 * DIM + len(NEIGHBOURS), width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 2)
+            nn.Linear(2 * DIM + len(NEIGHBOURS), width),
+            nn.ReLU(),
+            nn.Linear(width, width),
+            nn.ReLU(),
+            nn.Linear(width, 2),
         )
         nn.init.zeros_(self.layers[-1].weight)
         nn.init.zeros_(self.layers[-1].bias)
         steps = torch.tensor([(column, row) for row, column in NEIGHBOURS], dtype=torch.float32)
         self.register_buffer("steps", steps, persistent=False)
 
-    def forward(self, photo: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, photo: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor, features: torch.Tensor
+    ) -> torch.Tensor:
         """Offsets (M, 2) in pixels, (u, v), from the middles of the photo's cells.
 
         photo (DIM, h, w): unit features; rows, columns (M,): the cells; features (M, DIM): what is matched to them.
         """
         padded, width = F.pad(photo, (1, 1, 1, 1)).flatten(1), photo.shape[-1] + 2
-        around = [padded[:, (rows + 1 + down) * width + columns + 1 + right].T for down, right in NEIGHBOURS]
+        around = [
+            padded[:, (rows + 1 + down) * width + columns + 1 + right].T
+            for down, right in NEIGHBOURS
+        ]
         similarity = torch.stack([(cell * features).sum(1) for cell in around], 1)
         likeliest = torch.softmax(self.log_sharpness.exp() * similarity, 1) @ self.steps
         own = around[len(NEIGHBOURS) // 2]

@@ -24,7 +24,9 @@ class Rung(nn.Module):
         """The features at the size of `skip`, or brought to `size` (height, width) before they are smoothed."""
         return self.smooth(self._merged(coarse, skip, size))
 
-    def every_nth(self, step: int, after: nn.Conv2d, coarse: torch.Tensor, skip: torch.Tensor, size=None) -> torch.Tensor:
+    def every_nth(
+        self, step: int, after: nn.Conv2d, coarse: torch.Tensor, skip: torch.Tensor, size=None
+    ) -> torch.Tensor:
         """What `after`, a 1x1 convolution, makes of every n-th row and column of `forward`: one strided convolution does both."""
         last = self.smooth[1]
         weight = torch.einsum("oi,ihkl->ohkl", after.weight[..., 0, 0], last.weight)
@@ -55,7 +57,9 @@ class ImageBackbone(nn.Module):
         )
         self.top = nn.Conv2d(channels[-1], channels[-1], 1)
         rungs = list(zip(channels[:-1], channels[1:], strict=True))[self._stages_below(config) :]
-        self.rungs = nn.ModuleList(Rung(fine, coarse, config.thin_decoder) for fine, coarse in reversed(rungs))
+        self.rungs = nn.ModuleList(
+            Rung(fine, coarse, config.thin_decoder) for fine, coarse in reversed(rungs)
+        )
         self.out_proj = nn.Conv2d(rungs[0][0], config.fine_dim, 1)
 
     @staticmethod

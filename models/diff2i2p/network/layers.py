@@ -21,7 +21,9 @@ class ConvNorm(nn.Sequential):
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, act: bool = True):
         super().__init__(
-            Conv3x3(inputs, outputs) if (kernel, stride) == (3, 1) else nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2),
+            Conv3x3(inputs, outputs)
+            if (kernel, stride) == (3, 1)
+            else nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2),
             nn.GroupNorm(group_count(outputs), outputs),
             nn.LeakyReLU(0.2, inplace=True) if act else nn.Identity(),
         )
@@ -34,7 +36,11 @@ class BasicBlock(nn.Module):
         super().__init__()
         self.conv1 = ConvNorm(inputs, outputs, 3, stride)
         self.conv2 = ConvNorm(outputs, outputs, 3, act=False)
-        self.shortcut = nn.Identity() if stride == 1 and inputs == outputs else ConvNorm(inputs, outputs, 3, stride, act=False)
+        self.shortcut = (
+            nn.Identity()
+            if stride == 1 and inputs == outputs
+            else ConvNorm(inputs, outputs, 3, stride, act=False)
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return F.leaky_relu(self.conv2(self.conv1(x)) + self.shortcut(x), 0.2)

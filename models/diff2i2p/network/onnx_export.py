@@ -48,7 +48,9 @@ class Matching(nn.Module):
         self.register_buffer("inside", cells < fine_grid[0] * fine_grid[1])
         self.register_buffer("patch_cells", cells.clamp(max=fine_grid[0] * fine_grid[1] - 1))
 
-    def forward(self, tokens, cells, nodes, node_points, members, filled) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(
+        self, tokens, cells, nodes, node_points, members, filled
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """tokens (1, C, h, w), cells (G, D); of every view nodes (V, M, C) at node_points (V, M, 3), their members' features
         (V, M, B, D), filled (V, M, B) bool.
 
@@ -59,10 +61,15 @@ class Matching(nn.Module):
         pixels = cells[self.patch_cells.flatten()].unflatten(0, self.patch_cells.shape)  # (P, A, D)
         # one more channel holds the padding down: cheaper than a mask over every similarity
         pixels = torch.cat([pixels, torch.ones_like(pixels[..., :1])], 2)
-        members = torch.cat([members, 2 * NO_MATCH * (1 - filled.to(members))[..., None]], 3).transpose(2, 3)  # (V, M, D + 1, B)
+        members = torch.cat(
+            [members, 2 * NO_MATCH * (1 - filled.to(members))[..., None]], 3
+        ).transpose(2, 3)  # (V, M, D + 1, B)
         node = node + len(nodes[0]) * torch.arange(len(nodes), device=node.device)[:, None, None]
         # view by view: the similarities of all at once are hundreds of megabytes, and slower on a CPU
-        found = (self._fine(pixels, members.flatten(0, 1), *view) for view in zip(node, wanted, strict=True))
+        found = (
+            self._fine(pixels, members.flatten(0, 1), *view)
+            for view in zip(node, wanted, strict=True)
+        )
         scores, choices = zip(*found, strict=True)
         return torch.stack(scores), torch.stack(choices)
 
@@ -70,13 +77,23 @@ class Matching(nn.Module):
         """Score and choice (P, A) of one view: pixels (P, A, D + 1), members of all nodes (V * M, D + 1, B), node and wanted (P, K)."""
         similarity = pixels[:, None] @ members[node]  # (P, K, A, B)
         best, partner = similarity.max(3)  # (P, K, A)
-        rival = (similarity if self.inside.all() else torch.where(self.inside[:, None, :, None], similarity, NO_MATCH)).amax(2)  # (P, K, B)
-        scores = torch.where((best >= rival.gather(2, partner)) & wanted[..., None] & self.inside[:, None], best, NO_MATCH)
+        rival = (
+            similarity
+            if self.inside.all()
+            else torch.where(self.inside[:, None, :, None], similarity, NO_MATCH)
+        ).amax(2)  # (P, K, B)
+        scores = torch.where(
+            (best >= rival.gather(2, partner)) & wanted[..., None] & self.inside[:, None],
+            best,
+            NO_MATCH,
+        )
         score, rank = scores.max(1, keepdim=True)  # (P, 1, A)
         choice = node[..., None] * members.shape[2] + partner
         return score[:, 0], choice.gather(1, rank)[:, 0]
 
-    def _coarse(self, similarity: torch.Tensor, filled: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _coarse(
+        self, similarity: torch.Tensor, filled: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Of similarities (V, P, M): the nodes each patch likes best (V, P, K), and whether the node wants the patch."""
         if self.config.min_node_points:
             enough = filled.to(similarity).sum(2) >= self.config.min_node_points
@@ -102,7 +119,9 @@ def require_exportable(config: Config) -> None:
 
 
 @torch.no_grad()
-def export_image_side(network: Diff2I2P, config: MatchingConfig, shapes: Shapes, path: Path) -> None:
+def export_image_side(
+    network: Diff2I2P, config: MatchingConfig, shapes: Shapes, path: Path
+) -> None:
     """Write the graph of the image side, which no matching setting changes."""
     inputs = {"image": torch.zeros(1, 1, shapes.height, shapes.width)}
     write_graph(ImageSide(network), inputs, ("fine", "tokens", "votes"), path)
@@ -120,4 +139,9 @@ def export_matching(network: Diff2I2P, config: MatchingConfig, shapes: Shapes, p
         "members": torch.randn(shapes.views, shapes.nodes, shapes.members, fine.shape[1]),
         "filled": torch.ones(shapes.views, shapes.nodes, shapes.members, dtype=torch.bool),
     }
-    write_graph(Matching(network, config, tokens.shape[-2:], fine.shape[-2:]), inputs, ("scores", "choices"), path)
+    write_graph(
+        Matching(network, config, tokens.shape[-2:], fine.shape[-2:]),
+        inputs,
+        ("scores", "choices"),
+        path,
+    )

@@ -13,8 +13,14 @@ from diff2i2p.mapping.pyramid import Pyramid
 from diff2i2p.network.layers import group_count
 
 KERNEL_POINTS = 15
-RADIUS, SIGMA, SHELL = 2.5, 2.0, 0.66  # convolution radius and influence in voxels; where the kernel points sit in the radius
-AT_ONCE = 2**20  # gathered values held at once where no gradient is wanted: they stay in the cache, and any map fits in memory
+RADIUS, SIGMA, SHELL = (
+    2.5,
+    2.0,
+    0.66,
+)  # convolution radius and influence in voxels; where the kernel points sit in the radius
+AT_ONCE = (
+    2**20
+)  # gathered values held at once where no gradient is wanted: they stay in the cache, and any map fits in memory
 
 
 def kernel_disposition() -> np.ndarray:
@@ -22,7 +28,9 @@ def kernel_disposition() -> np.ndarray:
     turn = math.pi * (3 - math.sqrt(5))
     z = 1 - (np.arange(KERNEL_POINTS - 1) + 0.5) * 2 / (KERNEL_POINTS - 1)
     ring = np.sqrt(1 - z**2)
-    sphere = np.stack([ring * np.cos(turn * np.arange(len(z))), ring * np.sin(turn * np.arange(len(z))), z], 1)
+    sphere = np.stack(
+        [ring * np.cos(turn * np.arange(len(z))), ring * np.sin(turn * np.arange(len(z))), z], 1
+    )
     for _ in range(200):
         gaps = sphere[:, None] - sphere
         distance = np.linalg.norm(gaps, axis=2) + np.eye(len(sphere))
@@ -36,7 +44,9 @@ def gather(padded: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     return padded.index_select(0, index.reshape(-1)).view(*index.shape, padded.shape[1])
 
 
-def in_parts(function, features: torch.Tensor, queries: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+def in_parts(
+    function, features: torch.Tensor, queries: torch.Tensor, index: torch.Tensor
+) -> torch.Tensor:
     """function(padded, queries (M, 3), index (M, K)) -> (M, ...) with `padded` the features (N, C) and a row of zeros for the padding.
 
     Where no gradient is wanted, the queries are taken part by part.
@@ -45,7 +55,12 @@ def in_parts(function, features: torch.Tensor, queries: torch.Tensor, index: tor
     if torch.is_grad_enabled():
         return function(padded, queries, index)
     rows = max(1, AT_ONCE // (index.shape[1] * features.shape[1]))
-    return torch.cat([function(padded, *part) for part in zip(queries.split(rows), index.split(rows), strict=True)])
+    return torch.cat(
+        [
+            function(padded, *part)
+            for part in zip(queries.split(rows), index.split(rows), strict=True)
+        ]
+    )
 
 
 class PointNorm(nn.GroupNorm):
@@ -72,20 +87,36 @@ class KernelPointConvolution(nn.Module):
         super().__init__()
         self.weights = nn.Parameter(torch.empty(KERNEL_POINTS, inputs, outputs))
         self.bias = nn.Parameter(torch.zeros(outputs))
-        self.register_buffer("kernel_points", torch.from_numpy(kernel_disposition() * SHELL * RADIUS).float())  # in voxels
+        self.register_buffer(
+            "kernel_points", torch.from_numpy(kernel_disposition() * SHELL * RADIUS).float()
+        )  # in voxels
         self.voxel = voxel
         nn.init.kaiming_uniform_(self.weights.view(-1, outputs), a=math.sqrt(5))
 
-    def forward(self, features: torch.Tensor, queries: torch.Tensor, support: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self,
+        features: torch.Tensor,
+        queries: torch.Tensor,
+        support: torch.Tensor,
+        index: torch.Tensor,
+    ) -> torch.Tensor:
         """features (N, C) on support (N, 3), gathered by index (M, K) around queries (M, 3) -> (M, C')."""
         support = torch.cat([support, support.new_full((1, 3), 1e6)])
         filled = F.pad(features.sum(1) > 0, (0, 1))
 
         def convolve(padded, queries, index):
             offsets = (support[index] - queries[:, None]) / self.voxel  # (M, K, 3)
-            influence = (1 - torch.cdist(offsets, self.kernel_points.expand(len(queries), -1, -1)) / SIGMA).clamp(min=0)
-            weighted = torch.bmm(influence.transpose(1, 2), gather(padded, index))  # (M, kernel points, C)
-            return weighted.flatten(1) @ self.weights.flatten(0, 1) / filled[index].sum(1, keepdim=True).clamp(min=1)
+            influence = (
+                1 - torch.cdist(offsets, self.kernel_points.expand(len(queries), -1, -1)) / SIGMA
+            ).clamp(min=0)
+            weighted = torch.bmm(
+                influence.transpose(1, 2), gather(padded, index)
+            )  # (M, kernel points, C)
+            return (
+                weighted.flatten(1)
+                @ self.weights.flatten(0, 1)
+                / filled[index].sum(1, keepdim=True).clamp(min=1)
+            )
 
         return in_parts(convolve, features, queries, index) + self.bias
 
@@ -106,7 +137,11 @@ class Unary(nn.Sequential):
     """Linear, norm and, unless told otherwise, LeakyReLU(0.2)."""
 
     def __init__(self, inputs: int, outputs: int, norm: str, act: bool = True):
-        super().__init__(nn.Linear(inputs, outputs), PointNorm(outputs, norm), nn.LeakyReLU(0.2) if act else nn.Identity())
+        super().__init__(
+            nn.Linear(inputs, outputs),
+            PointNorm(outputs, norm),
+            nn.LeakyReLU(0.2) if act else nn.Identity(),
+        )
 
 
 class ResidualBlock(nn.Module):
@@ -118,11 +153,17 @@ class ResidualBlock(nn.Module):
         self.unary1 = Unary(inputs, outputs // 4, norm)
         self.conv = ConvolutionBlock(outputs // 4, outputs // 4, voxel, norm)
         self.unary2 = Unary(outputs // 4, outputs, norm, act=False)
-        self.shortcut = nn.Identity() if inputs == outputs else Unary(inputs, outputs, norm, act=False)
+        self.shortcut = (
+            nn.Identity() if inputs == outputs else Unary(inputs, outputs, norm, act=False)
+        )
 
     def forward(self, features, queries, support, index):
         out = self.unary2(self.conv(self.unary1(features), queries, support, index))
-        kept = in_parts(lambda padded, _, near: gather(padded, near).amax(1), features, queries, index) if self.strided else features
+        kept = (
+            in_parts(lambda padded, _, near: gather(padded, near).amax(1), features, queries, index)
+            if self.strided
+            else features
+        )
         return F.leaky_relu(out + self.shortcut(kept), 0.2)
 
 
@@ -132,7 +173,9 @@ class Rise(Unary):
     def forward(self, coarse, fine, support, queries, index):
         linear, *rest = self
         above, beside = linear.weight.split([coarse.shape[1], fine.shape[1]], 1)
-        out = interpolate(coarse @ above.T, support, queries, index) + F.linear(fine, beside, linear.bias)
+        out = interpolate(coarse @ above.T, support, queries, index) + F.linear(
+            fine, beside, linear.bias
+        )
         for layer in rest:
             out = layer(out)
         return out
@@ -148,13 +191,20 @@ class PointBackbone(nn.Module):
         widths = [config.point_width * 2 ** (level + 1) for level in range(map_config.levels)]
         norm = config.point_norm
         self.stem = ConvolutionBlock(self.input_dim(config), config.point_width, voxel, norm)
-        self.downs = nn.ModuleList(ResidualBlock(w, w, voxel * 2**i, norm, strided=True) for i, w in enumerate(widths[:-1]))
+        self.downs = nn.ModuleList(
+            ResidualBlock(w, w, voxel * 2**i, norm, strided=True) for i, w in enumerate(widths[:-1])
+        )
         self.stages = nn.ModuleList()
         for level, width in enumerate(widths):
             repeats = config.point_repeats if level else 1
             inputs = [width // 2] + [width] * (repeats - 1)
-            self.stages.append(nn.ModuleList(ResidualBlock(w, width, voxel * 2**level, norm) for w in inputs))
-        self.rises = nn.ModuleList(Rise(coarse + fine, fine, norm) for fine, coarse in zip(widths[:-1], widths[1:], strict=True))
+            self.stages.append(
+                nn.ModuleList(ResidualBlock(w, width, voxel * 2**level, norm) for w in inputs)
+            )
+        self.rises = nn.ModuleList(
+            Rise(coarse + fine, fine, norm)
+            for fine, coarse in zip(widths[:-1], widths[1:], strict=True)
+        )
         self.out_proj = nn.Linear(widths[0], config.fine_dim)
 
     @staticmethod
@@ -179,17 +229,23 @@ class PointBackbone(nn.Module):
         skips = []
         for level, stage in enumerate(self.stages):
             if level:
-                x = self.downs[level - 1](x, points[level], points[level - 1], pyramid.pools[level - 1])
+                x = self.downs[level - 1](
+                    x, points[level], points[level - 1], pyramid.pools[level - 1]
+                )
             for block in stage:
                 x = block(x, points[level], points[level], pyramid.neighbours[level])
             skips.append(x)
         coarse = skips.pop()
         for level in reversed(range(len(self.rises))):
-            x = self.rises[level](x, skips.pop(), points[level + 1], points[level], pyramid.rises[level])
+            x = self.rises[level](
+                x, skips.pop(), points[level + 1], points[level], pyramid.rises[level]
+            )
         return self.out_proj(x), coarse
 
 
-def interpolate(features: torch.Tensor, support: torch.Tensor, queries: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+def interpolate(
+    features: torch.Tensor, support: torch.Tensor, queries: torch.Tensor, index: torch.Tensor
+) -> torch.Tensor:
     """Inverse squared distance interpolation of `features` (N, C) over the neighbours in `index` (M, K)."""
     support = torch.cat([support, support.new_full((1, 3), 1e6)])
 

@@ -19,7 +19,11 @@ class CorrespondenceTuning(nn.Module):
         nn.init.zeros_(self.layers[-1].bias)
 
     def forward(
-        self, pixel_features: torch.Tensor, point_features: torch.Tensor, *positions: torch.Tensor, extent: torch.Tensor | None = None
+        self,
+        pixel_features: torch.Tensor,
+        point_features: torch.Tensor,
+        *positions: torch.Tensor,
+        extent: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Unit features (M, C) of pixels and of points -> offsets (M, 3) in metres, map frame.
 

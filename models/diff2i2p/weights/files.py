@@ -21,24 +21,34 @@ from diff2i2p.parameters import override
 Network = Diff2I2P | GeometryNetwork
 FORMAT = "diff2i2p-weights-1"
 _HERE = Path(__file__).resolve()
-_PLACES = _HERE.parents[2] / "weights", _HERE.parents[5] / "share" / "diff2i2p" / "weights"  # in a checkout, installed
+_PLACES = (
+    _HERE.parents[2] / "weights",
+    _HERE.parents[5] / "share" / "diff2i2p" / "weights",
+)  # in a checkout, installed
 SHIPPED = next((place for place in _PLACES if place.is_dir()), _PLACES[0])
 GENERIC = "generic"  # the shipped weights that know no site
-TRAINED = ("network", "map")  # the groups of the configuration that belong to the weights of the paper's network
+TRAINED = (
+    "network",
+    "map",
+)  # the groups of the configuration that belong to the weights of the paper's network
 
 
 class WeightsError(ValueError):
     """A weights file that cannot be used: says why and what to do."""
 
 
-def save_weights(path: Path | str, network: Network, card: dict, precision: torch.dtype = torch.float16) -> None:
+def save_weights(
+    path: Path | str, network: Network, card: dict, precision: torch.dtype = torch.float16
+) -> None:
     """Write weights with their configuration and `card` (data, licence, commit, score), atomically. Raises WeightsError."""
     path = Path(path)
     metadata = {"format": FORMAT, "card": json.dumps(card)}
     if isinstance(network, Diff2I2P):  # the other network has nothing to configure
         config = dataclasses.asdict(network.config)
         metadata["config"] = json.dumps({key: config[key] for key in TRAINED})
-    tensors = {name: tensor.to(precision).contiguous() for name, tensor in network.state_dict().items()}
+    tensors = {
+        name: tensor.to(precision).contiguous() for name, tensor in network.state_dict().items()
+    }
     partial = path.with_name(path.name + ".part")
     try:
         save_file(tensors, partial, metadata)
@@ -65,17 +75,25 @@ def load_weights(
             tensors = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{path} cannot be read as weights ({error}): copy it again") from error
-    if broken := next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), ""):
-        raise WeightsError(f"{path} is damaged, '{broken}' holds values that are no numbers: copy it again")
+    if broken := next(
+        (name for name, tensor in tensors.items() if not tensor.isfinite().all()), ""
+    ):
+        raise WeightsError(
+            f"{path} is damaged, '{broken}' holds values that are no numbers: copy it again"
+        )
     if metadata.get("format") != FORMAT:
-        raise WeightsError(f"{path} is not a diff2i2p weights file; released checkpoints go through 'diff2i2p convert-checkpoint' first")
+        raise WeightsError(
+            f"{path} is not a diff2i2p weights file; released checkpoints go through 'diff2i2p convert-checkpoint' first"
+        )
     try:
         if "config" in metadata:
             network = _network_of(metadata["config"], tensors, config)
         else:
             network = _geometry_network(tensors, trainable)
     except (KeyError, ValueError, RecursionError, RuntimeError) as error:
-        raise WeightsError(f"{path} was made by another version of diff2i2p: {str(error).splitlines()[0]:.200}") from error
+        raise WeightsError(
+            f"{path} was made by another version of diff2i2p: {str(error).splitlines()[0]:.200}"
+        ) from error
     return network.eval().to(device), sha256(path)
 
 
@@ -87,8 +105,13 @@ def _network_of(trained: str, tensors: dict[str, torch.Tensor], config: Config) 
     config = override(config, changes)
     with torch.device("meta"):  # shapes are compared before memory is taken for them
         planned = {name: tensor.shape for name, tensor in Diff2I2P(config).state_dict().items()}
-    if different := planned.items() ^ {name: tensor.shape for name, tensor in tensors.items()}.items():
-        raise ValueError(f"its tensors are not those of its configuration, '{min(different)[0]}' for one")
+    if (
+        different := planned.items()
+        ^ {name: tensor.shape for name, tensor in tensors.items()}.items()
+    ):
+        raise ValueError(
+            f"its tensors are not those of its configuration, '{min(different)[0]}' for one"
+        )
     network = Diff2I2P(config)
     network.load_state_dict(tensors)
     return network
@@ -109,10 +132,14 @@ def find_weights(name: Path | str) -> Path:
         return Path(name)
     rows = shipped_weights()
     if str(name) not in rows:
-        raise WeightsError(f"no weights file '{name}', and no shipped weights of that name; shipped are: {', '.join(rows) or 'none'}")
+        raise WeightsError(
+            f"no weights file '{name}', and no shipped weights of that name; shipped are: {', '.join(rows) or 'none'}"
+        )
     path = SHIPPED / rows[str(name)]["file"]
     if not path.is_file() or sha256(path) != rows[str(name)]["sha256"]:
-        raise WeightsError(f"the shipped weights {path} are missing or damaged: install diff2i2p again")
+        raise WeightsError(
+            f"the shipped weights {path} are missing or damaged: install diff2i2p again"
+        )
     return path
 
 

@@ -6,15 +6,41 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from diff2i2p_sim.description import Item, Light, Primitive, Room, Texture
-from diff2i2p_sim.office.primitives import QUARTER, WHITE, Style, box, front, pick, picture, plain, rounded, seed, sheet
+from diff2i2p_sim.office.primitives import (
+    QUARTER,
+    WHITE,
+    Style,
+    box,
+    front,
+    pick,
+    picture,
+    plain,
+    rounded,
+    seed,
+    sheet,
+)
 
 HEIGHT = 2.7  # metres, floor to ceiling
 LINING = 0.06  # half a wall: each room owns the half that faces it
 CORRIDOR = 1.75  # metres wide
 DOOR_WIDTH, DOOR_HEIGHT = 1.0, 2.06
 KINDS = ("office", "meeting", "kitchen", "lab", "office", "lounge", "office", "storage")
-FLOORS = {"office": "carpet", "meeting": "planks", "kitchen": "tiles", "lounge": "planks"}  # terrazzo elsewhere
-TILE = {"carpet": 2.0, "planks": 2.0, "terrazzo": 1.2, "tiles": 1.6, "paint": 2.5, "wallpaper": 1.2, "brick": 1.8, "panelling": 1.2}
+FLOORS = {
+    "office": "carpet",
+    "meeting": "planks",
+    "kitchen": "tiles",
+    "lounge": "planks",
+}  # terrazzo elsewhere
+TILE = {
+    "carpet": 2.0,
+    "planks": 2.0,
+    "terrazzo": 1.2,
+    "tiles": 1.6,
+    "paint": 2.5,
+    "wallpaper": 1.2,
+    "brick": 1.8,
+    "panelling": 1.2,
+}
 
 
 @dataclass(frozen=True)
@@ -33,7 +59,9 @@ class Side:
     yaw: float
     length: float
     openings: list[Opening] = field(default_factory=list)
-    taken: list[tuple[float, float]] = field(default_factory=list)  # stretches that have something on them at eye height
+    taken: list[tuple[float, float]] = field(
+        default_factory=list
+    )  # stretches that have something on them at eye height
 
     def place(self, parts: list[Primitive], at: float, off: float = 0.0) -> list[Primitive]:
         """Move parts built around the origin to `at` along the wall, `off` metres away from it."""
@@ -46,7 +74,9 @@ class Side:
 
     def along(self, x: float, y: float) -> float:
         """Local x of a point of the map."""
-        return float((x - self.middle[0]) * np.cos(self.yaw) + (y - self.middle[1]) * np.sin(self.yaw))
+        return float(
+            (x - self.middle[0]) * np.cos(self.yaw) + (y - self.middle[1]) * np.sin(self.yaw)
+        )
 
     def cut(self, opening: Opening) -> None:
         self.openings.append(opening)
@@ -57,11 +87,16 @@ class Side:
 
     def free(self, at: float, width: float) -> bool:
         low, high = at - width / 2, at + width / 2
-        return max(-low, high) < self.length / 2 - 0.05 and all(high < start or low > end for start, end in self.taken)
+        return max(-low, high) < self.length / 2 - 0.05 and all(
+            high < start or low > end for start, end in self.taken
+        )
 
     def covers(self, at: float, width: float, kind: str) -> bool:
         """Whether a stretch of wall has an opening of this kind."""
-        return any(opening.kind == kind and abs(opening.at - at) < (opening.width + width) / 2 for opening in self.openings)
+        return any(
+            opening.kind == kind and abs(opening.at - at) < (opening.width + width) / 2
+            for opening in self.openings
+        )
 
 
 @dataclass(frozen=True)
@@ -79,7 +114,9 @@ def make_shells(rng: np.random.Generator, rooms: int) -> list[Shell]:
     corridor = _shell("corridor", 0, 0, length, CORRIDOR)
     for side in ("w", "e"):
         corridor.sides[side].cut(Opening(0.0, 1.1, "window"))
-    kinds = [str(kind) for _ in range(0, rooms, len(KINDS)) for kind in rng.permutation(KINDS)][:rooms]
+    kinds = [str(kind) for _ in range(0, rooms, len(KINDS)) for kind in rng.permutation(KINDS)][
+        :rooms
+    ]
     above, below = kinds[:upper], kinds[upper:]
     depths = rng.uniform(3.5, 3.9, 2)
     near, far = CORRIDOR + 2 * LINING, -2 * LINING
@@ -132,8 +169,13 @@ def build_shell(style: Style, index: int, shell: Shell) -> tuple[list[Item], lis
     """Floor, ceiling, walls, doors, windows and lamps of one room."""
     room, rng, items, lights = shell.room, style.rng, [], []
     floor, wall, accent = _materials(rng, room.kind)
-    size, ceiling = np.subtract(room.high, room.low) + 2 * LINING, Texture("acoustic", index, (0.88, 0.88, 0.86), 2.4)
-    overhead = Primitive("plane", rounded(*room.centre, HEIGHT, 2 * QUARTER, 0, 0), rounded(*size, 0), ceiling)
+    size, ceiling = (
+        np.subtract(room.high, room.low) + 2 * LINING,
+        Texture("acoustic", index, (0.88, 0.88, 0.86), 2.4),
+    )
+    overhead = Primitive(
+        "plane", rounded(*room.centre, HEIGHT, 2 * QUARTER, 0, 0), rounded(*size, 0), ceiling
+    )
     items.append(Item(f"shell_{index}", (sheet(*room.centre, 0, *size, floor), overhead)))
     feature = "" if room.kind == "corridor" else rng.choice(list(shell.sides))
     for name, side in shell.sides.items():
@@ -141,8 +183,15 @@ def build_shell(style: Style, index: int, shell: Shell) -> tuple[list[Item], lis
         items.append(Item(f"wall_{index}{name}", tuple(side.place(parts, 0.0))))
         for k, opening in enumerate(side.openings):
             build = _door if opening.kind == "door" else _window
-            items.append(Item(f"{opening.kind}_{index}{name}{k}", tuple(side.place(build(style, opening), opening.at))))
-        lights += [_daylight(side, opening) for opening in side.openings if opening.kind == "window"]
+            items.append(
+                Item(
+                    f"{opening.kind}_{index}{name}{k}",
+                    tuple(side.place(build(style, opening), opening.at)),
+                )
+            )
+        lights += [
+            _daylight(side, opening) for opening in side.openings if opening.kind == "window"
+        ]
     for k, (x, y) in enumerate(_lamp_places(room)):
         panel = box(x, y, HEIGHT - 0.04, 0.6, 0.6, 0.04, Texture("lamp", 0, (1.0, 1.0, 1.0)))
         items.append(Item(f"panel_{index}_{k}", (panel,)))
@@ -164,25 +213,48 @@ def _materials(rng, kind) -> tuple[Texture, Texture, Texture]:
 
 def _wall(side: Side, texture: Texture, trim: Texture) -> list[Primitive]:
     """Boxes between and above the doors, with skirting boards. Windows are panes upon the wall."""
-    doors = sorted((opening for opening in side.openings if opening.kind == "door"), key=lambda door: door.at)
-    edges = [-side.length / 2 - LINING, *(door.at + end * door.width / 2 for door in doors for end in (-1, 1)), side.length / 2 + LINING]
+    doors = sorted(
+        (opening for opening in side.openings if opening.kind == "door"), key=lambda door: door.at
+    )
+    edges = [
+        -side.length / 2 - LINING,
+        *(door.at + end * door.width / 2 for door in doors for end in (-1, 1)),
+        side.length / 2 + LINING,
+    ]
     parts = []
     for start, end in zip(edges[::2], edges[1::2], strict=True):
         parts.append(box((start + end) / 2, LINING / 2, 0, end - start, LINING, HEIGHT, texture))
         parts.append(box((start + end) / 2, -0.006, 0, end - start - 0.1, 0.012, 0.09, trim))
-    lintels = (box(door.at, LINING / 2, DOOR_HEIGHT, door.width, LINING, HEIGHT - DOOR_HEIGHT, texture) for door in doors)
+    lintels = (
+        box(door.at, LINING / 2, DOOR_HEIGHT, door.width, LINING, HEIGHT - DOOR_HEIGHT, texture)
+        for door in doors
+    )
     return [*parts, *lintels]
 
 
 def _door(style: Style, opening: Opening) -> list[Primitive]:
     """A frame, and the leaf if it opens into this room."""
     w, depth, rng = opening.width, LINING + 0.02, style.rng
-    parts = [box(side * (w / 2 + 0.02), depth / 2 - 0.02, 0, 0.08, depth, DOOR_HEIGHT, style.trim) for side in (-1, 1)]
+    parts = [
+        box(side * (w / 2 + 0.02), depth / 2 - 0.02, 0, 0.08, depth, DOOR_HEIGHT, style.trim)
+        for side in (-1, 1)
+    ]
     parts.append(box(0, depth / 2 - 0.02, DOOR_HEIGHT - 0.02, w + 0.12, depth, 0.08, style.trim))
     if opening.leaf:
         hinge = 1 if opening.at > 0 else -1
         leaf = picture("door", rng, pick(rng, "door"))
-        parts.append(box(hinge * (w / 2 + 0.03), -0.47, 0.01, 0.04, 0.9, DOOR_HEIGHT - 0.04, leaf, hinge * rng.uniform(0.0, 0.15)))
+        parts.append(
+            box(
+                hinge * (w / 2 + 0.03),
+                -0.47,
+                0.01,
+                0.04,
+                0.9,
+                DOOR_HEIGHT - 0.04,
+                leaf,
+                hinge * rng.uniform(0.0, 0.15),
+            )
+        )
     return parts
 
 
@@ -192,7 +264,9 @@ def _window(style: Style, opening: Opening) -> list[Primitive]:
     parts = [front(0, -0.008, (z0 + z1) / 2, w, z1 - z0, picture("window", style.rng))]
     parts += [box(x, -0.025, z0, 0.06, 0.05, z1 - z0, frame) for x in (-w / 2, 0, w / 2)]
     parts += [box(0, -0.025, z, w + 0.06, 0.05, 0.06, frame) for z in (z0 - 0.03, z1 - 0.03)]
-    radiator = box(0, -0.06, 0.15, min(w, 1.2), 0.1, 0.55, Texture("radiator", 0, (0.88, 0.88, 0.86)))
+    radiator = box(
+        0, -0.06, 0.15, min(w, 1.2), 0.1, 0.55, Texture("radiator", 0, (0.88, 0.88, 0.86))
+    )
     return [*parts, box(0, -0.09, z0 - 0.06, w + 0.2, 0.18, 0.03, style.trim), radiator]
 
 
@@ -200,11 +274,18 @@ def _daylight(side: Side, opening: Opening) -> Light:
     """Light that falls in through a window, a little downwards."""
     inwards = 0.95 * np.sin(side.yaw), -0.95 * np.cos(side.yaw)
     return Light(
-        "window", rounded(*side.point(opening.at, -0.2), 1.65, digits=4), rounded(*inwards, -0.31225), round(1.4 * opening.width, 3)
+        "window",
+        rounded(*side.point(opening.at, -0.2), 1.65, digits=4),
+        rounded(*inwards, -0.31225),
+        round(1.4 * opening.width, 3),
     )
 
 
 def _lamp_places(room: Room) -> list[tuple[float, float]]:
     size = np.subtract(room.high, room.low)
     nx, ny = np.maximum(np.round(size / 2.6).astype(int), 1)
-    return [rounded(*(room.low + size * ((i + 0.5) / nx, (j + 0.5) / ny)), digits=4) for i in range(nx) for j in range(ny)]
+    return [
+        rounded(*(room.low + size * ((i + 0.5) / nx, (j + 0.5) / ny)), digits=4)
+        for i in range(nx)
+        for j in range(ny)
+    ]

@@ -61,13 +61,22 @@ class Furnisher:
     style: Style
     counts: dict[str, int]  # of the whole office, for names
     items: list[Item] = field(default_factory=list)
-    taken: list[np.ndarray] = field(default_factory=list)  # (2, 2) floor rectangles, low and high corner
+    taken: list[np.ndarray] = field(
+        default_factory=list
+    )  # (2, 2) floor rectangles, low and high corner
 
     def furnish(self) -> None:
         """Tables in the middle first, then everything that stands against walls, then what hangs there."""
         kind = self.shell.room.kind
-        doors = [(side, opening) for side in self.shell.sides.values() for opening in side.openings if opening.kind == "door"]
-        self.taken += [_footprint(side, opening.at, opening.width + 0.3, 1.15) for side, opening in doors]
+        doors = [
+            (side, opening)
+            for side in self.shell.sides.values()
+            for opening in side.openings
+            if opening.kind == "door"
+        ]
+        self.taken += [
+            _footprint(side, opening.at, opening.width + 0.3, 1.15) for side, opening in doors
+        ]
         if kind == "meeting":
             self._table(f.meeting_table, f.office_chair, 2.0, 1.0, 4)
         if kind == "lounge":
@@ -97,20 +106,29 @@ class Furnisher:
             self.taken.append(area)
             if piece.tall:
                 side.take(at, piece.width)
-            self._add(kind, side.place(piece.build(self.style), at, off + piece.depth / 2), piece.movable)
+            self._add(
+                kind, side.place(piece.build(self.style), at, off + piece.depth / 2), piece.movable
+            )
             if kind == "desk":
                 self._seat(side, at, off + piece.depth)
             return
 
     def _fits(self, area: np.ndarray) -> bool:
         room = self.shell.room
-        inside = (area[0] >= np.array(room.low) - 0.01).all() and (area[1] <= np.array(room.high) + 0.01).all()
-        return inside and not any((area[0] < other[1]).all() and (area[1] > other[0]).all() for other in self.taken)
+        inside = (area[0] >= np.array(room.low) - 0.01).all() and (
+            area[1] <= np.array(room.high) + 0.01
+        ).all()
+        return inside and not any(
+            (area[0] < other[1]).all() and (area[1] > other[0]).all() for other in self.taken
+        )
 
     def _seat(self, side: Side, at: float, edge: float) -> None:
         """A chair before a desk."""
         rng = self.style.rng
-        turned = [part.moved(0, 0, 0, np.pi + rng.uniform(-0.6, 0.6)) for part in f.office_chair(self.style)]
+        turned = [
+            part.moved(0, 0, 0, np.pi + rng.uniform(-0.6, 0.6))
+            for part in f.office_chair(self.style)
+        ]
         self._add("chair", side.place(turned, at + rng.uniform(-0.2, 0.2), edge + 0.18))
 
     def _table(self, table, chair, width: float, depth: float, chairs: int) -> None:
@@ -125,12 +143,16 @@ class Furnisher:
         for k in range(chairs):
             side, at = (1 if k % 2 else -1), (k // 2 + 0.5) * width / (chairs / 2) - width / 2
             heading = (0 if side > 0 else np.pi) + rng.uniform(-0.3, 0.3)
-            placed = [part.moved(at, side * (depth / 2 + 0.12), 0, heading) for part in chair(self.style)]
+            placed = [
+                part.moved(at, side * (depth / 2 + 0.12), 0, heading) for part in chair(self.style)
+            ]
             self._add("chair", [part.moved(x, y, 0, yaw) for part in placed])
 
     def _rug(self) -> None:
         x, y = self.shell.room.centre
-        self._add("rug", [box(x, y, 0, 2.0, 1.5, 0.012, picture("rug", self.style.rng))], movable=False)
+        self._add(
+            "rug", [box(x, y, 0, 2.0, 1.5, 0.012, picture("rug", self.style.rng))], movable=False
+        )
         self._add("table", [part.moved(x, y, 0, 0) for part in f.coffee_table(self.style)])
         self.taken.append(np.array([[x - 0.4, y - 0.4], [x + 0.4, y + 0.4]]))
 
@@ -140,10 +162,17 @@ class Furnisher:
         for opening in side.openings:
             at = opening.at + (opening.width / 2 + 0.22) * rng.choice([-1, 1])
             if opening.kind == "door" and abs(at) < side.length / 2 - 0.1:
-                self._add("switch", side.place(wall_objects.switch(self.style, corridor), at), movable=False)
+                self._add(
+                    "switch",
+                    side.place(wall_objects.switch(self.style, corridor), at),
+                    movable=False,
+                )
         if corridor and side.length < 3:
             self._add("exit", side.place(wall_objects.exit_sign(self.style)[1], 0.0), movable=False)
-        wanted = [wall_objects.hang(self.style, self.shell.room.kind) for _ in range(int(side.length * (2.0 if corridor else 1.4)))]
+        wanted = [
+            wall_objects.hang(self.style, self.shell.room.kind)
+            for _ in range(int(side.length * (2.0 if corridor else 1.4)))
+        ]
         if corridor and side.length > 3:
             wanted.insert(0, wall_objects.extinguisher(self.style))
         for kind, parts, width in wanted:
@@ -160,11 +189,15 @@ class Furnisher:
 
 def _footprint(side: Side, at: float, width: float, depth: float) -> np.ndarray:
     """(2, 2) low and high corner of the floor before a stretch of wall."""
-    corners = np.array([side.point(at + x, y) for x in (-width / 2, width / 2) for y in (0.0, -depth)])
+    corners = np.array(
+        [side.point(at + x, y) for x in (-width / 2, width / 2) for y in (0.0, -depth)]
+    )
     return np.stack([corners.min(0), corners.max(0)])
 
 
-def build_office(seed: int, rooms: int) -> tuple[tuple[Item, ...], tuple[Light, ...], tuple[Room, ...]]:
+def build_office(
+    seed: int, rooms: int
+) -> tuple[tuple[Item, ...], tuple[Light, ...], tuple[Room, ...]]:
     """Items, lights and floor plan of a furnished office."""
     rng = np.random.default_rng([seed, 7])
     shells, style, counts = make_shells(rng, rooms), Style.of(rng), {}

@@ -45,14 +45,22 @@ def monitor(rng, x, y, z, yaw=0.0) -> Parts:
 
 
 def laptop(rng, x, y, z) -> Parts:
-    lid = [box(x, y + 0.12, z + 0.02, 0.34, 0.012, 0.22, plain(DARK)), front(x, y + 0.112, z + 0.13, 0.32, 0.2, picture("screen", rng))]
+    lid = [
+        box(x, y + 0.12, z + 0.02, 0.34, 0.012, 0.22, plain(DARK)),
+        front(x, y + 0.112, z + 0.13, 0.32, 0.2, picture("screen", rng)),
+    ]
     return [box(x, y, z, 0.34, 0.24, 0.02, plain(DARK)), *lid]
 
 
 def papers(rng, count, width, depth, z) -> Parts:
     """A4 sheets strewn over a table of that size."""
     xy = rng.uniform(-0.4, 0.4, (count, 2)) * (width, depth)
-    return [sheet(x, y, z + 0.003 + 0.002 * k, 0.21, 0.297, picture("paper", rng), rng.uniform(-0.6, 0.6)) for k, (x, y) in enumerate(xy)]
+    return [
+        sheet(
+            x, y, z + 0.003 + 0.002 * k, 0.21, 0.297, picture("paper", rng), rng.uniform(-0.6, 0.6)
+        )
+        for k, (x, y) in enumerate(xy)
+    ]
 
 
 def book_stack(rng, x, y, z) -> Parts:
@@ -75,7 +83,11 @@ def pile(rng, count, z, low, high, spread=0.0) -> Parts:
 
 def table(style, width, depth, height) -> Parts:
     top = box(0, 0, height - 0.03, width, depth, 0.03, style.wood)
-    legs = [box(x * (width / 2 - 0.05), y * (depth / 2 - 0.05), 0, 0.05, 0.05, height - 0.03, metal()) for x in (-1, 1) for y in (-1, 1)]
+    legs = [
+        box(x * (width / 2 - 0.05), y * (depth / 2 - 0.05), 0, 0.05, 0.05, height - 0.03, metal())
+        for x in (-1, 1)
+        for y in (-1, 1)
+    ]
     return [top, *legs]
 
 
@@ -85,11 +97,18 @@ def desk(style: Style) -> Parts:
     side = rng.choice([-1, 1])
     parts = [*table(style, w, d, h), box(0, d / 2 - 0.03, 0.3, w - 0.14, 0.02, 0.4, plain(GREY))]
     parts.append(box(side * (w / 2 - 0.3), 0.02, 0.04, 0.42, 0.6, 0.56, plain(style.cabinet)))
-    parts.append(front(side * (w / 2 - 0.3), -0.283, 0.32, 0.41, 0.55, picture("drawers", rng, style.cabinet)))
+    parts.append(
+        front(
+            side * (w / 2 - 0.3), -0.283, 0.32, 0.41, 0.55, picture("drawers", rng, style.cabinet)
+        )
+    )
     parts += monitor(rng, rng.uniform(-0.2, 0.1), 0.2, h, rng.uniform(-0.25, 0.25))
     if rng.random() < 0.4:
         parts += monitor(rng, -side * 0.5, 0.15, h, side * 0.4)
-    parts += [box(-0.03, -0.12, h, 0.44, 0.14, 0.02, Texture("keyboard", 0, DARK)), box(0.28, -0.12, h, 0.06, 0.1, 0.03, plain(DARK))]
+    parts += [
+        box(-0.03, -0.12, h, 0.44, 0.14, 0.02, Texture("keyboard", 0, DARK)),
+        box(0.28, -0.12, h, 0.06, 0.1, 0.03, plain(DARK)),
+    ]
     parts += papers(rng, int(rng.integers(1, 5)), w, d, h)
     parts.append(mug(rng, -side * rng.uniform(0.35, 0.6), rng.uniform(-0.2, 0.0), h))
     if rng.random() < 0.6:
@@ -101,18 +120,31 @@ def desk(style: Style) -> Parts:
 
 def office_chair(style: Style) -> Parts:
     """Its back towards +y."""
-    parts = [box(0, 0, 0.43, 0.48, 0.47, 0.07, style.seat), box(0, 0.24, 0.56, 0.44, 0.06, 0.5, style.seat, roll=-0.12)]
+    parts = [
+        box(0, 0, 0.43, 0.48, 0.47, 0.07, style.seat),
+        box(0, 0.24, 0.56, 0.44, 0.06, 0.5, style.seat, roll=-0.12),
+    ]
     parts.append(cylinder(0, 0, 0.08, 0.03, 0.35, plain(DARK)))
-    parts += [box(0, 0, 0.05, 0.58, 0.06, 0.04, plain(DARK), angle) for angle in (0.3, 0.3 + QUARTER)]
+    parts += [
+        box(0, 0, 0.05, 0.58, 0.06, 0.04, plain(DARK), angle) for angle in (0.3, 0.3 + QUARTER)
+    ]
     for side in (-0.27, 0.27):
-        parts += [box(side, 0.02, 0.64, 0.05, 0.26, 0.03, plain(DARK)), box(side, 0.08, 0.46, 0.03, 0.05, 0.18, plain(DARK))]
+        parts += [
+            box(side, 0.02, 0.64, 0.05, 0.26, 0.03, plain(DARK)),
+            box(side, 0.08, 0.46, 0.03, 0.05, 0.18, plain(DARK)),
+        ]
     return parts
 
 
 def visitor_chair(style: Style) -> Parts:
-    parts = [box(0, 0, 0.43, 0.45, 0.45, 0.04, style.seat), box(0, 0.22, 0.5, 0.45, 0.03, 0.38, style.seat)]
+    parts = [
+        box(0, 0, 0.43, 0.45, 0.45, 0.04, style.seat),
+        box(0, 0.22, 0.5, 0.45, 0.03, 0.38, style.seat),
+    ]
     for x in (-0.2, 0.2):
-        parts += [box(x, y, 0, 0.03, 0.03, height, metal()) for y, height in ((-0.2, 0.43), (0.2, 0.85))]
+        parts += [
+            box(x, y, 0, 0.03, 0.03, height, metal()) for y, height in ((-0.2, 0.43), (0.2, 0.85))
+        ]
     return parts
 
 
@@ -120,9 +152,14 @@ def bookcase(style: Style, width: float = 0.9, height: float = 1.95) -> Parts:
     """Shelves with rows of books, binders, boxes and gaps."""
     depth, levels = 0.32, round(height / 0.38)
     pitch = (height - 0.065) / levels
-    parts = [box(side * (width / 2 - 0.012), 0, 0, 0.024, depth, height, style.wood) for side in (-1, 1)]
+    parts = [
+        box(side * (width / 2 - 0.012), 0, 0, 0.024, depth, height, style.wood) for side in (-1, 1)
+    ]
     parts.append(box(0, depth / 2 - 0.01, 0, width - 0.05, 0.012, height, style.wood))
-    parts += [box(0, 0, 0.04 + level * pitch, width - 0.05, depth - 0.01, 0.024, style.wood) for level in range(levels + 1)]
+    parts += [
+        box(0, 0, 0.04 + level * pitch, width - 0.05, depth - 0.01, 0.024, style.wood)
+        for level in range(levels + 1)
+    ]
     for level in range(levels):
         parts += shelf_load(style.rng, width - 0.07, depth, 0.064 + level * pitch, pitch - 0.024)
     return parts
@@ -139,7 +176,17 @@ def shelf_load(rng, width, depth, z, room) -> Parts:
             texture = picture("books" if kind < 0.5 else "binders", rng)
             parts.append(box(middle, 0.02, z, wide - 0.01, depth - 0.1, height, texture))
         elif kind < 0.87:
-            parts.append(box(middle, 0, z, min(wide, 0.36) - 0.02, depth - 0.08, height * 0.8, picture("cardboard", rng)))
+            parts.append(
+                box(
+                    middle,
+                    0,
+                    z,
+                    min(wide, 0.36) - 0.02,
+                    depth - 0.08,
+                    height * 0.8,
+                    picture("cardboard", rng),
+                )
+            )
         elif kind < 0.93:
             parts.append(cylinder(middle, 0, z, 0.06, 0.17, random_paint(rng)))
         x += wide
@@ -150,8 +197,17 @@ def cupboard(style: Style, width: float = 0.85, height: float = 1.2) -> Parts:
     """A cabinet with boxes on top."""
     rng, depth = style.rng, 0.44
     kind = "locker" if height > 1.6 and rng.random() < 0.5 else "cabinet"
-    doors = front(0, -depth / 2 - 0.004, height / 2, width - 0.01, height - 0.02, picture(kind, rng, style.cabinet))
-    stack = pile(rng, int(rng.integers(0, 3)), height, (0.2, 0.2, 0.12), (0.38, 0.34, 0.3), spread=0.2)
+    doors = front(
+        0,
+        -depth / 2 - 0.004,
+        height / 2,
+        width - 0.01,
+        height - 0.02,
+        picture(kind, rng, style.cabinet),
+    )
+    stack = pile(
+        rng, int(rng.integers(0, 3)), height, (0.2, 0.2, 0.12), (0.38, 0.34, 0.3), spread=0.2
+    )
     return [box(0, 0, 0, width, depth, height, plain(style.cabinet)), doors, *stack]
 
 
@@ -167,12 +223,27 @@ def boxes(style: Style) -> Parts:
 def plant(style: Style) -> Parts:
     """A pot with leaves, about 1.3 m high."""
     rng = style.rng
-    parts = [cylinder(0, 0, 0, 0.17, 0.36, plain(pick(rng, "accent"))), cylinder(0, 0, 0.36, 0.02, 0.5, plain((0.35, 0.26, 0.16)))]
+    parts = [
+        cylinder(0, 0, 0, 0.17, 0.36, plain(pick(rng, "accent"))),
+        cylinder(0, 0, 0.36, 0.02, 0.5, plain((0.35, 0.26, 0.16))),
+    ]
     green = (0.2, round(float(rng.uniform(0.35, 0.5)), 3), 0.16)
     for k in range(14):
         angle, reach = rng.uniform(0, 2 * np.pi), rng.uniform(0.1, 0.2)
         x, y, z = reach * np.cos(angle), reach * np.sin(angle), rng.uniform(0.55, 1.25)
-        parts.append(box(x, y, z, 0.36, 0.12, 0.006, Texture("foliage", k % 5, green), angle, rng.uniform(-1.1, -0.3)))
+        parts.append(
+            box(
+                x,
+                y,
+                z,
+                0.36,
+                0.12,
+                0.006,
+                Texture("foliage", k % 5, green),
+                angle,
+                rng.uniform(-1.1, -0.3),
+            )
+        )
     return parts
 
 
@@ -191,7 +262,10 @@ def copier(style: Style) -> Parts:
 
 
 def server_rack(style: Style) -> Parts:
-    return [box(0, 0, 0, 0.6, 0.7, 1.95, plain(DARK)), front(0, -0.354, 0.97, 0.56, 1.86, picture("rack", style.rng))]
+    return [
+        box(0, 0, 0, 0.6, 0.7, 1.95, plain(DARK)),
+        front(0, -0.354, 0.97, 0.56, 1.86, picture("rack", style.rng)),
+    ]
 
 
 def workbench(style: Style) -> Parts:
@@ -212,11 +286,20 @@ def meeting_table(style: Style) -> Parts:
     rng, h = style.rng, 0.74
     parts = [box(0, 0, h - 0.04, 2.0, 1.0, 0.04, style.wood)]
     parts += [box(x, 0, 0, 0.1, 0.6, h - 0.04, plain(DARK)) for x in (-0.5, 0.5)]
-    return [*parts, *papers(rng, 4, 2.0, 0.8, h), mug(rng, rng.uniform(-0.6, 0.6), 0.1, h), *laptop(rng, -0.4, -0.2, h)]
+    return [
+        *parts,
+        *papers(rng, 4, 2.0, 0.8, h),
+        mug(rng, rng.uniform(-0.6, 0.6), 0.1, h),
+        *laptop(rng, -0.4, -0.2, h),
+    ]
 
 
 def coffee_table(style: Style) -> Parts:
-    parts = [cylinder(0, 0, 0.4, 0.36, 0.03, style.wood), cylinder(0, 0, 0, 0.04, 0.4, metal()), cylinder(0, 0, 0, 0.22, 0.02, metal())]
+    parts = [
+        cylinder(0, 0, 0.4, 0.36, 0.03, style.wood),
+        cylinder(0, 0, 0, 0.04, 0.4, metal()),
+        cylinder(0, 0, 0, 0.22, 0.02, metal()),
+    ]
     return [*parts, mug(style.rng, 0.1, 0.1, 0.43), *book_stack(style.rng, -0.12, 0, 0.43)]
 
 
@@ -224,8 +307,16 @@ def sofa(style: Style) -> Parts:
     rng, cloth = style.rng, Texture("fabric", 1, pick(style.rng, "accent"), 0.25)
     parts = [box(0, 0, 0.1, 1.7, 0.78, 0.32, cloth), box(0, 0.32, 0.42, 1.7, 0.16, 0.42, cloth)]
     parts += [box(side * 0.79, -0.02, 0.42, 0.14, 0.74, 0.18, cloth) for side in (-1, 1)]
-    cushions = (Texture("wallpaper", int(rng.integers(50)), pick(rng, "accent"), 0.4) for _ in range(2))
-    return [*parts, *(box(x, 0.17, 0.42, 0.42, 0.14, 0.36, cushion, roll=-0.25) for x, cushion in zip((-0.42, 0.4), cushions, strict=True))]
+    cushions = (
+        Texture("wallpaper", int(rng.integers(50)), pick(rng, "accent"), 0.4) for _ in range(2)
+    )
+    return [
+        *parts,
+        *(
+            box(x, 0.17, 0.42, 0.42, 0.14, 0.36, cushion, roll=-0.25)
+            for x, cushion in zip((-0.42, 0.4), cushions, strict=True)
+        ),
+    ]
 
 
 def kitchenette(style: Style) -> Parts:
@@ -240,21 +331,46 @@ def kitchenette(style: Style) -> Parts:
     ]
     for k in range(3):
         x = x0 + (k + 0.5) * unit
-        parts.append(front(x, -d / 2 - 0.004, 0.46, unit - 0.02, 0.74, picture("drawers" if k % 2 else "cabinet", rng, style.cabinet)))
-        parts.append(front(x, d / 2 - 0.344, 1.8, unit - 0.02, 0.58, picture("cabinet", rng, style.cabinet)))
+        parts.append(
+            front(
+                x,
+                -d / 2 - 0.004,
+                0.46,
+                unit - 0.02,
+                0.74,
+                picture("drawers" if k % 2 else "cabinet", rng, style.cabinet),
+            )
+        )
+        parts.append(
+            front(x, d / 2 - 0.344, 1.8, unit - 0.02, 0.58, picture("cabinet", rng, style.cabinet))
+        )
     parts += [
         box(-0.75, 0.05, 0.9, 0.46, 0.34, 0.28, plain(GREY)),
         front(-0.75, -0.124, 1.04, 0.45, 0.27, picture("appliance", rng, STEEL)),
     ]
-    parts += [box(-0.3, 0.1, 0.9, 0.24, 0.36, 0.36, plain(DARK)), cylinder(0.1, 0.05, 0.9, 0.08, 0.2, metal())]
+    parts += [
+        box(-0.3, 0.1, 0.9, 0.24, 0.36, 0.36, plain(DARK)),
+        cylinder(0.1, 0.05, 0.9, 0.08, 0.2, metal()),
+    ]
     parts += [mug(rng, rng.uniform(-0.4, 0.25), rng.uniform(-0.25, -0.12), 0.9) for _ in range(3)]
-    return [*parts, box(0.7, 0, 0, 0.6, 0.62, 1.75, plain(WHITE)), front(0.7, -0.314, 0.88, 0.58, 1.7, picture("fridge", rng, WHITE))]
+    return [
+        *parts,
+        box(0.7, 0, 0, 0.6, 0.62, 1.75, plain(WHITE)),
+        front(0.7, -0.314, 0.88, 0.58, 1.7, picture("fridge", rng, WHITE)),
+    ]
 
 
 def bench(style: Style) -> Parts:
-    return [box(0, 0, 0.4, 1.2, 0.34, 0.05, style.wood), *(box(x, 0, 0, 0.05, 0.3, 0.4, metal()) for x in (-0.5, 0.5))]
+    return [
+        box(0, 0, 0.4, 1.2, 0.34, 0.05, style.wood),
+        *(box(x, 0, 0, 0.05, 0.3, 0.4, metal()) for x in (-0.5, 0.5)),
+    ]
 
 
 def floor_lamp(style: Style) -> Parts:
     shade = Texture("fabric", 2, (0.93, 0.86, 0.7), 0.25)
-    return [cylinder(0, 0, 0, 0.14, 0.02, metal()), cylinder(0, 0, 0.02, 0.012, 1.4, metal()), cylinder(0, 0, 1.4, 0.17, 0.26, shade)]
+    return [
+        cylinder(0, 0, 0, 0.14, 0.02, metal()),
+        cylinder(0, 0, 0.02, 0.012, 1.4, metal()),
+        cylinder(0, 0, 1.4, 0.17, 0.26, shade),
+    ]

@@ -66,7 +66,9 @@ class Stage:
             self._sheets[lighting] = self.bake.sheet(lighting)
         return self._sheets[lighting]
 
-    def render(self, camera: Camera, T_map_camera: np.ndarray, lighting: Lighting) -> tuple[np.ndarray, np.ndarray]:
+    def render(
+        self, camera: Camera, T_map_camera: np.ndarray, lighting: Lighting
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Image (H, W, 3) uint8 RGB and depth (H, W) float32 metres; outlines are sampled four times a pixel."""
         seen, samples, edges = self._sample(camera, T_map_camera)
         hits = self.shade(seen, *samples, 1 / camera.K[0], lighting)
@@ -81,17 +83,33 @@ class Stage:
     def _sample(self, camera, T_map_camera):
         """Cast at twice the resolution; keep pixel centres inside faces, and all four subpixels on outlines."""
         fx, fy, cx, cy = camera.K
-        double = Pinhole(2 * camera.width, 2 * camera.height, 2 * fx, 2 * fy, 2 * cx + 0.5, 2 * cy + 0.5)
+        double = Pinhole(
+            2 * camera.width, 2 * camera.height, 2 * fx, 2 * fy, 2 * cx + 0.5, 2 * cy + 0.5
+        )
         first, _, seen = cast(self.faces, double, T_map_camera)
         quarters = [first[j::2, i::2] for j in (0, 1) for i in (0, 1)]
-        edges = (quarters[0] != quarters[1]) | (quarters[0] != quarters[2]) | (quarters[0] != quarters[3])
+        edges = (
+            (quarters[0] != quarters[1])
+            | (quarters[0] != quarters[2])
+            | (quarters[0] != quarters[3])
+        )
         x, y = np.meshgrid(*double.axes)
         inner_x, inner_y = ((grid[::2, ::2] + grid[1::2, 1::2])[~edges] / 2 for grid in (x, y))
         parts = [(quarters[0][~edges], inner_x, inner_y)]
-        parts += [tuple(grid[j::2, i::2][edges] for grid in (first, x, y)) for j in (0, 1) for i in (0, 1)]
+        parts += [
+            tuple(grid[j::2, i::2][edges] for grid in (first, x, y)) for j in (0, 1) for i in (0, 1)
+        ]
         return seen, tuple(np.concatenate(part) for part in zip(*parts, strict=True)), edges
 
-    def shade(self, seen: Seen, face: np.ndarray, x: np.ndarray, y: np.ndarray, pixel: float, lighting: Lighting) -> Hits:
+    def shade(
+        self,
+        seen: Seen,
+        face: np.ndarray,
+        x: np.ndarray,
+        y: np.ndarray,
+        pixel: float,
+        lighting: Lighting,
+    ) -> Hits:
         """Texture, light, depth where rays (x, y, 1) hit the faces (N,); `pixel` is the slope between neighbouring pixels."""
         nothing = face < 0
         face = np.where(nothing, 0, face)
@@ -115,7 +133,11 @@ class Stage:
         if not len(at):
             return
         f, d = face[at], np.stack([x[at], y[at], np.ones(len(at), np.float32)], 1)
-        (right, axis, normal), centre, half = seen.axes[f].transpose(1, 0, 2), seen.centre[f], self.faces.half[f]
+        (right, axis, normal), centre, half = (
+            seen.axes[f].transpose(1, 0, 2),
+            seen.centre[f],
+            self.faces.half[f],
+        )
         along, dot = np.einsum("nk,nk->n", axis, centre), np.einsum("nk,nk->n", axis, d)
         across, flat = centre - along[:, None] * axis, d - dot[:, None] * axis
         b, a = np.einsum("nk,nk->n", flat, across), np.einsum("nk,nk->n", flat, flat)
@@ -136,12 +158,18 @@ class Stage:
         row = self.faces.texture[face] * LEVELS + level
         s, t = s * repeat[:, 0], (1 - t) * repeat[:, 1]
         s, t = s - np.floor(s * 0.999999), t - np.floor(t * 0.999999)
-        return _remap(atlas.image, atlas.x[row] + s * atlas.width[row] - 0.5, atlas.y[row] + t * atlas.height[row] - 0.5)
+        return _remap(
+            atlas.image,
+            atlas.x[row] + s * atlas.width[row] - 0.5,
+            atlas.y[row] + t * atlas.height[row] - 0.5,
+        )
 
     def _light(self, face, s, t, lighting) -> np.ndarray:
         corner, shape = self.bake.corners[face], self.bake.texels.shape[face] - 1
         s, t = np.clip(s, 0, 1), np.clip(1 - t, 0, 1)
-        return _remap(self.sheet(lighting), corner[:, 0] + s * shape[:, 0], corner[:, 1] + t * shape[:, 1])
+        return _remap(
+            self.sheet(lighting), corner[:, 0] + s * shape[:, 0], corner[:, 1] + t * shape[:, 1]
+        )
 
 
 def _linear(table, face, x, y):
@@ -153,5 +181,8 @@ def _remap(image: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Bilinear samples (N, C) of an image."""
     count = len(x)
     rows = -(-count // ROW)
-    maps = [np.pad(axis.astype(np.float32), (0, rows * ROW - count)).reshape(rows, ROW) for axis in (x, y)]
+    maps = [
+        np.pad(axis.astype(np.float32), (0, rows * ROW - count)).reshape(rows, ROW)
+        for axis in (x, y)
+    ]
     return cv2.remap(image, *maps, cv2.INTER_LINEAR).reshape(-1, 3)[:count]

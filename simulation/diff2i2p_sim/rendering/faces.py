@@ -54,7 +54,11 @@ class Faces:
     def larger_than(self, radius: float) -> "Faces":
         """The same faces; those of no more than `radius` metres are made points, which hide nothing."""
         small = self.radius <= radius
-        return self if not small.any() else replace(self, half=np.where(small[:, None], 1e-6, self.half).astype(np.float32))
+        return (
+            self
+            if not small.any()
+            else replace(self, half=np.where(small[:, None], 1e-6, self.half).astype(np.float32))
+        )
 
     @property
     def extent(self) -> np.ndarray:
@@ -65,9 +69,14 @@ class Faces:
 
 def compile_faces(primitives: tuple[Primitive, ...]) -> tuple[Faces, list[Texture]]:
     """The faces that can be seen, and the textures that they index."""
-    textures = {texture: row for row, texture in enumerate(dict.fromkeys(primitive.texture for primitive in primitives))}
+    textures = {
+        texture: row
+        for row, texture in enumerate(dict.fromkeys(primitive.texture for primitive in primitives))
+    }
     rows = [(*face, primitive.texture) for primitive in primitives for face in _faces(primitive)]
-    rows = [row for row in rows if not (row[2][2][2] < -0.99 and row[1][2] < 0.02)]  # nobody sees what stands on the floor from below
+    rows = [
+        row for row in rows if not (row[2][2][2] < -0.99 and row[1][2] < 0.02)
+    ]  # nobody sees what stands on the floor from below
     tile = np.array([texture.tile for *_, texture in rows], np.float32)[:, None]
     kinds = [texture.kind for *_, texture in rows]
     faces = Faces(

@@ -17,7 +17,11 @@ TONE = 0.42  # exponent of the camera's tone curve
 RANGE = 12.0  # metres that light travels
 FREE = -1  # face of a point in the air
 BOUNCE = 0.8  # share of the light that comes back from the walls
-SUN, OPEN, SHADOW = 10, 60.0, 640  # sun: distance in sizes of the place; metres; pixels of its depth image
+SUN, OPEN, SHADOW = (
+    10,
+    60.0,
+    640,
+)  # sun: distance in sizes of the place; metres; pixels of its depth image
 MOST_TEXELS = 400  # along a side of a face
 CUBE = Pinhole(64, 64, 32.0, 32.0, 31.5, 31.5)
 CUBE_AXES = [  # columns: x right, y down, z forward of the six views from a point
@@ -76,7 +80,9 @@ class Bake:
         """(H, W, 3) float32 factor on the pixels of the textures, all blocks packed."""
         gains = light_gains(self.lights, lighting)  # (L, 3)
         bounced = BOUNCE * (self.transport @ gains + 0.004)
-        radiance = self.direct.T.astype(np.float32) @ gains + self.bounce.T.astype(np.float32) @ bounced
+        radiance = (
+            self.direct.T.astype(np.float32) @ gains + self.bounce.T.astype(np.float32) @ bounced
+        )
         lit = self.emission[self.texels.face] == 0
         bright = np.quantile(radiance[lit].mean(1), 0.9)
         factor = lighting.level * (radiance / max(bright, 1e-6)) ** TONE
@@ -84,7 +90,9 @@ class Bake:
         sheet = np.zeros((*self.shape, 3), np.float32)
         ends = np.cumsum(self.texels.shape.prod(1))
         for (x, y), (w, h), end in zip(self.corners, self.texels.shape, ends, strict=True):
-            sheet[y : y + h, x : x + w] = np.minimum(factor[end - w * h : end], 1.8).reshape(h, w, 3)
+            sheet[y : y + h, x : x + w] = np.minimum(factor[end - w * h : end], 1.8).reshape(
+                h, w, 3
+            )
         return sheet
 
     def _emission(self, lighting):
@@ -159,7 +167,12 @@ def _texels(faces: Faces, spacing: float) -> Texels:
 def _with_free(texels: Texels, points: np.ndarray) -> Texels:
     """The texels, then points in the air, which have no face and no normal."""
     face = np.concatenate([texels.face, np.full(len(points), FREE)])
-    return Texels(face, np.concatenate([texels.position, points]), np.concatenate([texels.normal, np.zeros_like(points)]), texels.shape)
+    return Texels(
+        face,
+        np.concatenate([texels.position, points]),
+        np.concatenate([texels.normal, np.zeros_like(points)]),
+        texels.shape,
+    )
 
 
 def _bounce_points(rooms, primitives, spacing: float) -> np.ndarray:
@@ -224,7 +237,9 @@ def _facing(direction: np.ndarray) -> np.ndarray:
     return np.stack([right, np.cross(direction, right), direction], 1)
 
 
-def _irradiance(faces: Faces, blockers: Faces, targets: Texels, source: np.ndarray, light: Light | None) -> np.ndarray:
+def _irradiance(
+    faces: Faces, blockers: Faces, targets: Texels, source: np.ndarray, light: Light | None
+) -> np.ndarray:
     """(N,) light arriving at the targets from a lamp or window, or, without one, from a bounce point."""
     source = source.astype(np.float32)
     near = np.flatnonzero(_may_reach(faces, source)[targets.face] | (targets.face == FREE))
@@ -237,7 +252,9 @@ def _irradiance(faces: Faces, blockers: Faces, targets: Texels, source: np.ndarr
         strength *= 0.9 * lobe + (0.1 if light.kind == "lamp" else 0.02)  # a little goes sideways
     reached = np.flatnonzero((strength > 1e-4) & (distance < RANGE))
     arriving = np.zeros(len(targets.face), np.float32)
-    arriving[near[reached]] = strength[reached] * _visibility(blockers, source, ray[reached], face[reached])
+    arriving[near[reached]] = strength[reached] * _visibility(
+        blockers, source, ray[reached], face[reached]
+    )
     return arriving
 
 
@@ -262,7 +279,10 @@ def _visibility(blockers, source, ray, face) -> np.ndarray:
         u, v = CUBE.fx * x / z + CUBE.cx, CUBE.fy * y / z + CUBE.cy
         left, top = np.floor(u).astype(int), np.floor(v).astype(int)
         for dx, dy in ((0, 0), (1, 0), (0, 1), (1, 1)):
-            column, row = np.clip(left + dx, 0, CUBE.width - 1), np.clip(top + dy, 0, CUBE.height - 1)
+            column, row = (
+                np.clip(left + dx, 0, CUBE.width - 1),
+                np.clip(top + dy, 0, CUBE.height - 1),
+            )
             seen = (first[row, column] == face[chosen]) | (inverse[row, column] * (z - 0.05) < 1)
             share[chosen] += seen * (1 - np.abs(u - left - dx)) * (1 - np.abs(v - top - dy))
     return share

@@ -50,7 +50,9 @@ class Seen:
     nearest: np.ndarray  # (F,) float32 largest inverse depth
 
 
-def cast(faces: Faces, view: Pinhole, T_map_camera: np.ndarray, max_range: float = np.inf) -> tuple[np.ndarray, np.ndarray, Seen]:
+def cast(
+    faces: Faces, view: Pinhole, T_map_camera: np.ndarray, max_range: float = np.inf
+) -> tuple[np.ndarray, np.ndarray, Seen]:
     """First face (H, W) int32 per pixel, -1 for none, and its inverse depth (H, W) float32."""
     seen = project(faces, view, T_map_camera, max_range)
     us, vs = view.axes
@@ -61,7 +63,13 @@ def cast(faces: Faces, view: Pinhole, T_map_camera: np.ndarray, max_range: float
         near = inverse[top:bottom, left:right]
         if near.min() >= seen.nearest[face]:
             continue
-        test = _hit_shell if faces.kind[face] == SHELL else _hit_disk if faces.kind[face] == DISK else _hit_rectangle
+        test = (
+            _hit_shell
+            if faces.kind[face] == SHELL
+            else _hit_disk
+            if faces.kind[face] == DISK
+            else _hit_rectangle
+        )
         w, hit = test(faces, seen, face, us[left:right], vs[top:bottom, None])
         hit &= w > near
         np.copyto(near, w, where=hit)
@@ -70,7 +78,9 @@ def cast(faces: Faces, view: Pinhole, T_map_camera: np.ndarray, max_range: float
 
 
 def _hit_rectangle(faces, seen, face, x, y):
-    w, s, t = (k[0] * x + (k[1] * y + k[2]) for k in (seen.inverse[face], seen.s[face], seen.t[face]))
+    w, s, t = (
+        k[0] * x + (k[1] * y + k[2]) for k in (seen.inverse[face], seen.s[face], seen.t[face])
+    )
     hit = s >= 0
     hit &= s <= w
     hit &= t >= 0
@@ -79,7 +89,9 @@ def _hit_rectangle(faces, seen, face, x, y):
 
 
 def _hit_disk(faces, seen, face, x, y):
-    w, s, t = (k[0] * x + (k[1] * y + k[2]) for k in (seen.inverse[face], seen.s[face], seen.t[face]))
+    w, s, t = (
+        k[0] * x + (k[1] * y + k[2]) for k in (seen.inverse[face], seen.s[face], seen.t[face])
+    )
     return w, (2 * s - w) ** 2 + (2 * t - w) ** 2 <= w * w
 
 
@@ -110,7 +122,9 @@ def project(faces: Faces, view: Pinhole, T_map_camera: np.ndarray, max_range: fl
     boxes, nearest = _bounds(view, centre, axes, half, flat)
     shown = np.flatnonzero((boxes[:, 0] < boxes[:, 1]) & (boxes[:, 2] < boxes[:, 3]))
     order = near[shown[np.argsort(-nearest[shown], kind="stable")]]
-    return Seen(order, *(_spread(part, near, F) for part in (inverse, s, t, centre, axes, boxes, nearest)))
+    return Seen(
+        order, *(_spread(part, near, F) for part in (inverse, s, t, centre, axes, boxes, nearest))
+    )
 
 
 def _maybe_visible(faces, view, offset, centre, max_range) -> np.ndarray:
@@ -118,11 +132,15 @@ def _maybe_visible(faces, view, offset, centre, max_range) -> np.ndarray:
     towards = np.einsum("fk,fk->f", faces.normal, offset) < -1e-6
     radius = faces.radius
     visible = (
-        (towards | (faces.kind == SHELL)) & (centre[:, 2] > -radius) & (np.einsum("fk,fk->f", offset, offset) < (max_range + radius) ** 2)
+        (towards | (faces.kind == SHELL))
+        & (centre[:, 2] > -radius)
+        & (np.einsum("fk,fk->f", offset, offset) < (max_range + radius) ** 2)
     )
     (left, right), (top, bottom) = ((slopes[0], slopes[-1]) for slopes in view.axes)
     for axis, slope, side in ((0, left, -1), (0, right, 1), (1, top, -1), (1, bottom, 1)):
-        visible &= side * (centre[:, axis] - slope * centre[:, 2]) < radius * np.float32(np.hypot(1, slope))
+        visible &= side * (centre[:, axis] - slope * centre[:, 2]) < radius * np.float32(
+            np.hypot(1, slope)
+        )
     return visible
 
 
@@ -145,7 +163,14 @@ def _bounds(view, centre, axes, half, flat):
     square = centre[:, None] + np.stack([-a - b, a - b, a + b, b - a], 1)
     corners = np.concatenate([square - depth, square + depth], 1)  # (F, 8, 3)
     ring = [1, 2, 3, 0, 5, 6, 7, 4]
-    points = np.concatenate([corners, _crossings(corners, corners[:, ring]), _crossings(corners[:, :4], corners[:, 4:])], 1)
+    points = np.concatenate(
+        [
+            corners,
+            _crossings(corners, corners[:, ring]),
+            _crossings(corners[:, :4], corners[:, 4:]),
+        ],
+        1,
+    )
     front = points[..., 2] >= NEAR * 0.999
     w = 1 / np.maximum(points[..., 2], NEAR)
     columns = _span(points[..., 0] * w * view.fx + view.cx, front, view.width)
@@ -165,4 +190,6 @@ def _span(pixels, front, size):
     """First and past-last pixel that the visible corners enclose."""
     low = np.where(front, pixels, np.inf).min(1)
     high = np.where(front, pixels, -np.inf).max(1)
-    return np.clip(np.ceil(low - 0.01), 0, size).astype(np.int32), np.clip(np.floor(high + 0.01) + 1, 0, size).astype(np.int32)
+    return np.clip(np.ceil(low - 0.01), 0, size).astype(np.int32), np.clip(
+        np.floor(high + 0.01) + 1, 0, size
+    ).astype(np.int32)

@@ -47,13 +47,20 @@ def survey(items: tuple[Item, ...], rooms: tuple[Room, ...]) -> Floor:
     columns, rows = np.ceil((high - low) / CELL).astype(int) * 4
     free = np.zeros((rows, columns), np.uint8)
     for room in rooms:
-        a, b = (np.round((np.array(corner) - low) / fine).astype(int) for corner in (room.low, room.high))
+        a, b = (
+            np.round((np.array(corner) - low) / fine).astype(int)
+            for corner in (room.low, room.high)
+        )
         cv2.rectangle(free, (a - 3).tolist(), (b + 3).tolist(), 1, -1)
     for item in items:
         for primitive in item.primitives:
             corners = box_corners(primitive)
             if corners[:, 2].min() < TALL and corners[:, 2].max() > 0.03:
-                outline = cv2.convexHull(((corners[:, :2] - low) / fine).astype(np.float32)).round().astype(np.int32)
+                outline = (
+                    cv2.convexHull(((corners[:, :2] - low) / fine).astype(np.float32))
+                    .round()
+                    .astype(np.int32)
+                )
                 cv2.fillConvexPoly(free, outline, 0)
     clearance = cv2.distanceTransform(free, cv2.DIST_L2, 5) * fine
     clearance = np.ascontiguousarray(clearance[2::4, 2::4])
@@ -62,7 +69,9 @@ def survey(items: tuple[Item, ...], rooms: tuple[Room, ...]) -> Floor:
     return Floor(low + 2 * fine, clearance, np.argwhere(labels == largest))
 
 
-def drive(items, rooms, seed: int, frames: int, rate: float, cover: bool, height: float) -> tuple[np.ndarray, np.ndarray]:
+def drive(
+    items, rooms, seed: int, frames: int, rate: float, cover: bool, height: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Stamps (F,) and camera poses T_map_camera (F, 4, 4); see World.drive."""
     rng = np.random.default_rng([seed, 11])
     floor = survey(items, rooms)
@@ -83,7 +92,9 @@ class Router:
         self.floor, self.rng = floor, rng
         index = np.full(floor.clearance.shape, -1)
         index[tuple(floor.cells.T)] = np.arange(len(floor.cells))
-        whim = gaussian_filter1d(gaussian_filter1d(rng.standard_normal(floor.clearance.shape), 5, 0), 5, 1)
+        whim = gaussian_filter1d(
+            gaussian_filter1d(rng.standard_normal(floor.clearance.shape), 5, 0), 5, 1
+        )
         cost = (1 + (0.3 / np.maximum(floor.clearance, 0.1)) ** 2) * np.exp(6 * whim)
         edges = [self._edges(index, cost, dy, dx) for dy, dx in ((0, 1), (1, 0), (1, 1), (1, -1))]
         a, b, weight = (np.concatenate(column) for column in zip(*edges, strict=True))
@@ -114,7 +125,11 @@ class Router:
         """Cells of a room, far from each other and off the walls."""
         points = self.floor.points
         inside = np.flatnonzero(((points > room.low) & (points < room.high)).all(1))
-        inside = inside[self.clearance[inside] >= np.median(self.clearance[inside])] if len(inside) else inside
+        inside = (
+            inside[self.clearance[inside] >= np.median(self.clearance[inside])]
+            if len(inside)
+            else inside
+        )
         chosen = [int(self.rng.choice(inside))] if len(inside) else []
         area = float(np.prod(np.subtract(room.high, room.low)))
         count = min(max(2, round(area / 5)), MOST_GOALS)
@@ -131,8 +146,15 @@ class Router:
 
     def anywhere(self, off: int = 0) -> int:
         """A random cell with room around it, rather far from cell `off`."""
-        cells = self.rng.choice(np.flatnonzero(self.clearance > np.quantile(self.clearance, 0.6)), 6)
-        return int(max(cells, key=lambda cell: np.linalg.norm(self.floor.points[cell] - self.floor.points[off])))
+        cells = self.rng.choice(
+            np.flatnonzero(self.clearance > np.quantile(self.clearance, 0.6)), 6
+        )
+        return int(
+            max(
+                cells,
+                key=lambda cell: np.linalg.norm(self.floor.points[cell] - self.floor.points[off]),
+            )
+        )
 
     def path(self, start: int, goal: int) -> np.ndarray:
         """(M, 2) smooth path between two cells, a point every SPACING, clear of obstacles."""
@@ -161,7 +183,9 @@ def _smoothed(line: np.ndarray, sigma: float) -> np.ndarray:
     reach = int(4 * sigma + 0.5)  # where the filter ends, too
     if reach < 1:
         return line
-    padded = np.concatenate([2 * line[0] - line[reach:0:-1], line, 2 * line[-1] - line[-2 : -reach - 2 : -1]])
+    padded = np.concatenate(
+        [2 * line[0] - line[reach:0:-1], line, 2 * line[-1] - line[-2 : -reach - 2 : -1]]
+    )
     return gaussian_filter1d(padded, sigma, axis=0, mode="nearest")[reach : reach + len(line)]
 
 
@@ -181,7 +205,9 @@ def simulate(router: Router, rng, targets: list[int], duration: float, spins: bo
             _turn(states, states[-1][2] + rng.choice([-1, 1]) * rng.uniform(1.5, 4.5))
         cell = goal
     track = np.array(states)
-    return np.stack([*track[:, :2].T, gaussian_filter1d(np.unwrap(track[:, 2]), 8, mode="nearest")], 1)
+    return np.stack(
+        [*track[:, :2].T, gaussian_filter1d(np.unwrap(track[:, 2]), 8, mode="nearest")], 1
+    )
 
 
 def _follow(states, path, speed) -> None:
@@ -225,5 +251,8 @@ def _poses(rng, stamps, x, y, yaw, height) -> np.ndarray:
 
 def _wobble(rng, stamps, period) -> np.ndarray:
     """(F,) smooth aperiodic motion of about unit size."""
-    waves = [np.sin(2 * np.pi * (stamps / (period * scale) + rng.random())) for scale in (1.0, 0.61, 0.37)]
+    waves = [
+        np.sin(2 * np.pi * (stamps / (period * scale) + rng.random()))
+        for scale in (1.0, 0.61, 0.37)
+    ]
     return (waves[0] + 0.6 * waves[1] + 0.3 * waves[2]) / 1.3

@@ -37,8 +37,14 @@ class Robot:
         """Read a model like launch/worlds/robot.sdf. Raises RobotError naming the file."""
         try:
             model = ET.parse(path).getroot().find("model")
-            link, sensor = next((link, sensor) for link in model.iterfind("link") for sensor in link.iterfind("sensor[@type='camera']"))
-            drive = next(plugin for plugin in model.iterfind("plugin") if plugin.get("name") == DRIVE)
+            link, sensor = next(
+                (link, sensor)
+                for link in model.iterfind("link")
+                for sensor in link.iterfind("sensor[@type='camera']")
+            )
+            drive = next(
+                plugin for plugin in model.iterfind("plugin") if plugin.get("name") == DRIVE
+            )
             return cls(
                 _camera(sensor.find("camera")),
                 _pose(link) @ _pose(sensor) @ T_BODY_OPTICAL,
@@ -49,15 +55,25 @@ class Robot:
                 *(_text(*place) for place in ((drive, "frame_id"), (drive, "child_frame_id"), (sensor, "gz_frame_id"))),
             )  # fmt: skip
         except StopIteration:
-            raise RobotError(f"{path}: a robot needs a link with a camera sensor, and the plugin {DRIVE}") from None
+            raise RobotError(
+                f"{path}: a robot needs a link with a camera sensor, and the plugin {DRIVE}"
+            ) from None
         except (OSError, ET.ParseError, AttributeError, ValueError) as error:
-            raise RobotError(f"{path} is not the SDF model of a robot with a camera: {error}") from error
+            raise RobotError(
+                f"{path} is not the SDF model of a robot with a camera: {error}"
+            ) from error
 
     @property
     def mount(self) -> dict[str, float]:
         """The camera in the base as tf2_ros' static_transform_publisher takes it: x y z, qx qy qz qw."""
         quaternion = Rotation.from_matrix(self.T_base_camera[:3, :3]).as_quat()
-        return dict(zip(("x", "y", "z", "qx", "qy", "qz", "qw"), map(float, (*self.T_base_camera[:3, 3], *quaternion)), strict=True))
+        return dict(
+            zip(
+                ("x", "y", "z", "qx", "qy", "qz", "qw"),
+                map(float, (*self.T_base_camera[:3, 3], *quaternion)),
+                strict=True,
+            )
+        )
 
 
 def _camera(element) -> Camera:

@@ -8,7 +8,10 @@ import numpy as np
 from diff2i2p_sim.robot.drive import SPACING, SPEED, Floor, Router
 from diff2i2p_sim.robot.simulation import Place
 
-AHEAD, THERE = 0.4, 0.1  # metres: how far ahead on the path it steers to, how near to a goal it stops
+AHEAD, THERE = (
+    0.4,
+    0.1,
+)  # metres: how far ahead on the path it steers to, how near to a goal it stops
 STEER = 2.5  # turn rate per radian of heading error, 1/s
 
 

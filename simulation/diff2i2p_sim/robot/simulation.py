@@ -24,9 +24,15 @@ class SimulationError(ValueError):
 
 @dataclass(frozen=True)
 class OdometryConfig:
-    drift: float = parameter(0.02, "Share by which odometry overestimates every distance.", "", -0.5, 0.5)
-    turn_drift: float = parameter(0.02, "Share by which odometry overestimates every turn.", "", -0.5, 0.5)
-    noise: float = parameter(0.005, "Standard deviation of its error over one metre, and over one radian.", "m", 0, 1)
+    drift: float = parameter(
+        0.02, "Share by which odometry overestimates every distance.", "", -0.5, 0.5
+    )
+    turn_drift: float = parameter(
+        0.02, "Share by which odometry overestimates every turn.", "", -0.5, 0.5
+    )
+    noise: float = parameter(
+        0.005, "Standard deviation of its error over one metre, and over one radian.", "m", 0, 1
+    )
     tf: bool = parameter(True, "Publish odometry in TF as well as on the topic odometry.")
     lag: float = parameter(0.0, "How much later than measured odometry comes to TF.", "s", 0, 60)
 
@@ -42,7 +48,11 @@ class Place:
     def moved(self, distance: float, angle: float) -> "Place":
         """After `distance` along an arc that turns by `angle`."""
         heading = self.yaw + angle / 2
-        return Place(self.x + distance * np.cos(heading), self.y + distance * np.sin(heading), self.yaw + angle)
+        return Place(
+            self.x + distance * np.cos(heading),
+            self.y + distance * np.sin(heading),
+            self.yaw + angle,
+        )
 
     @property
     def matrix(self) -> np.ndarray:
@@ -73,11 +83,15 @@ class Simulation:
             distance = 0.0
         self.place = self.place.moved(distance, angle)
         noise = error.noise * np.sqrt(np.abs([distance, angle])) * self._rng.standard_normal(2)
-        self.odometry = self.odometry.moved(distance * (1 + error.drift) + noise[0], angle * (1 + error.turn_drift) + noise[1])
+        self.odometry = self.odometry.moved(
+            distance * (1 + error.drift) + noise[0], angle * (1 + error.turn_drift) + noise[1]
+        )
 
     def _is_blocked(self, place: Place) -> bool:
         """Whether the body would touch something there; out of a place that is too narrow there is always a way."""
-        here, there = self.floor.clearance_at(np.array([[self.place.x, self.place.y], [place.x, place.y]]))
+        here, there = self.floor.clearance_at(
+            np.array([[self.place.x, self.place.y], [place.x, place.y]])
+        )
         return there < min(BODY, here)
 
     def shoot(self, camera: Camera, lighting: str, noise: float) -> tuple[np.ndarray, np.ndarray]:
@@ -85,7 +99,9 @@ class Simulation:
 
         `noise` is the standard deviation of the colour's, grey values; depth is exact, and there in the dark, too.
         """
-        images, depths = self.world.render(camera, self.T_map_camera, None if lighting in (AS_IT_IS, OUT) else lighting)
+        images, depths = self.world.render(
+            camera, self.T_map_camera, None if lighting in (AS_IT_IS, OUT) else lighting
+        )
         clean = images[0] * np.float32(lighting != OUT)
         grain = noise * self._rng.standard_normal(clean.shape, np.float32)
         return (clean + grain).round().clip(0, 255).astype(np.uint8), depths[0]
@@ -106,7 +122,9 @@ def numbers(text: str, count: int, name: str) -> tuple[float, ...]:
     except ValueError:
         found = ()
     if len(found) != count or not np.isfinite(found).all():
-        raise SimulationError(f"the parameter {name} takes {count} numbers apart by spaces, not '{text}'")
+        raise SimulationError(
+            f"the parameter {name} takes {count} numbers apart by spaces, not '{text}'"
+        )
     return found
 
 
@@ -114,10 +132,14 @@ def _clearance(floor: Floor) -> np.ndarray:
     return floor.clearance[tuple(floor.cells.T)]
 
 
-def open_simulation(open_world, world: str, robot: str, day: int, start: str, seed: int) -> Simulation:
+def open_simulation(
+    open_world, world: str, robot: str, day: int, start: str, seed: int
+) -> Simulation:
     """The simulation of an SDF world and an SDF robot, as the parameters name them. Raises SimulationError, WorldError, RobotError."""
     if not world or not robot:
-        raise SimulationError("name what to simulate: the parameters `world` and `robot` are SDF files, of launch/worlds for a start")
+        raise SimulationError(
+            "name what to simulate: the parameters `world` and `robot` are SDF files, of launch/worlds for a start"
+        )
     place = open_world(Path(world))
     place = place.changed(day) if day else place
     return Simulation(place, Robot.from_sdf(robot), place_of(start, place), seed)

@@ -9,13 +9,19 @@ from diff2i2p_sim.textures.pictures import WORDS, canvas, hue, text_block, word
 
 
 def outline(image, low, high, colour, thick: int = 2) -> None:
-    cv2.rectangle(image, tuple(map(int, low)), tuple(map(int, high)), np.asarray(colour).tolist(), thick)
+    cv2.rectangle(
+        image, tuple(map(int, low)), tuple(map(int, high)), np.asarray(colour).tolist(), thick
+    )
 
 
 @painter
 def window(rng, colour):
     """Sky over a town or trees, half behind a blind; the frame is geometry."""
-    image = canvas(192, 256, (1, 1, 1)) * np.linspace(1.0, 0.86, 192)[:, None, None] * np.array([0.8, 0.9, 1.0])
+    image = (
+        canvas(192, 256, (1, 1, 1))
+        * np.linspace(1.0, 0.86, 192)[:, None, None]
+        * np.array([0.8, 0.9, 1.0])
+    )
     image += 0.06 * noise(rng, (192, 256), 1.9)[..., None]
     x = 0
     while x < 256:
@@ -26,7 +32,9 @@ def window(rng, colour):
                 image[y : y + 5, pane : pane + 5] *= rng.uniform(0.5, 1.35)
         x += width
     trees = np.arange(192)[:, None] > 160 + 9 * noise(rng, (2, 256), 1.0)[0]
-    image[trees] = (np.array([0.25, 0.38, 0.2]) * (1 + 0.3 * noise(rng, (192, 256), 0.8)[..., None]))[trees]
+    image[trees] = (
+        np.array([0.25, 0.38, 0.2]) * (1 + 0.3 * noise(rng, (192, 256), 0.8)[..., None])
+    )[trees]
     blind = int(rng.choice([0, 24, 60, 96]))
     image[:blind] = 0.9 - 0.28 * (np.arange(blind) % 8 < 2)[:, None, None]
     return image
@@ -185,7 +193,9 @@ def fridge(rng, colour):
 @painter
 def cardboard(rng, colour):
     """The side of a removal box: tape, print, label."""
-    image = tint(np.array([0.68, 0.52, 0.35]) * rng.uniform(0.8, 1.1), 0.04 * noise(rng, (64, 80), 0.8))
+    image = tint(
+        np.array([0.68, 0.52, 0.35]) * rng.uniform(0.8, 1.1), 0.04 * noise(rng, (64, 80), 0.8)
+    )
     image[:, 34:46] = np.array([0.78, 0.68, 0.5])
     if rng.random() < 0.7:
         word(image, str(rng.choice(WORDS)), (4, 54), 0.6, hue(rng, 0.7, 0.3), 2)
@@ -224,7 +234,13 @@ def rug(rng, colour):
     half = np.concatenate([quarter, quarter[:, ::-1]], 1)
     image = np.ascontiguousarray(np.concatenate([half, half[::-1]], 0))
     for border in range(3):
-        outline(image, (8 * border, 8 * border), (255 - 8 * border, 191 - 8 * border), accents[border], 5)
+        outline(
+            image,
+            (8 * border, 8 * border),
+            (255 - 8 * border, 191 - 8 * border),
+            accents[border],
+            5,
+        )
     return image * (1 + 0.08 * noise(rng, (192, 256), 0.4)[..., None])
 
 
@@ -246,5 +262,7 @@ def pegboard(rng, colour):
         outline(image, at, at + [5, size[1] + 10], metal, -1)
         outline(image, at - [3, 0], at + [8, -10], grip, -1)
         if rng.random() < 0.4:
-            cv2.circle(image, (at + [2, size[1]]).tolist(), int(size[0] // 2 + 4), metal.tolist(), 4)
+            cv2.circle(
+                image, (at + [2, size[1]]).tolist(), int(size[0] // 2 + 4), metal.tolist(), 4
+            )
     return image

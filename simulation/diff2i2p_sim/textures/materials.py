@@ -45,7 +45,9 @@ def planks(rng, colour):
         start = int(rng.integers(256))
         for column in (start, start + 256):
             board = np.arange(column, column + 256) % 512
-            image[row * 32 : row * 32 + 32, board] *= rng.uniform(0.78, 1.12) * rng.uniform(0.97, 1.03, 3)
+            image[row * 32 : row * 32 + 32, board] *= rng.uniform(0.78, 1.12) * rng.uniform(
+                0.97, 1.03, 3
+            )
             image[row * 32 : row * 32 + 32, board[:2]] *= 0.55
         image[row * 32 : row * 32 + 2] *= 0.6
     return image
@@ -71,7 +73,14 @@ def terrazzo(rng, colour):
         for dx in (-256, 0, 256):  # drawn thrice each way so that the tile closes
             for dy in (-256, 0, 256):
                 cv2.ellipse(
-                    image, (int(centre[0]) + dx, int(centre[1]) + dy), axes.tolist(), float(rng.integers(180)), 0, 360, chip.tolist(), -1
+                    image,
+                    (int(centre[0]) + dx, int(centre[1]) + dy),
+                    axes.tolist(),
+                    float(rng.integers(180)),
+                    0,
+                    360,
+                    chip.tolist(),
+                    -1,
                 )
     return image
 
@@ -79,7 +88,9 @@ def terrazzo(rng, colour):
 @painter
 def tiles(rng, colour):
     """Ceramic tiles of 20 cm on a tile of 1.6 m."""
-    shade = rng.uniform(-0.07, 0.05, (8, 8)).repeat(32, 0).repeat(32, 1) + 0.02 * noise(rng, (256, 256), 1.2)
+    shade = rng.uniform(-0.07, 0.05, (8, 8)).repeat(32, 0).repeat(32, 1) + 0.02 * noise(
+        rng, (256, 256), 1.2
+    )
     image = tint(colour, shade)
     image[::32] *= 0.7
     image[:, ::32] *= 0.7
@@ -90,7 +101,9 @@ def tiles(rng, colour):
 def acoustic(rng, colour):
     """Ceiling panels of 60 cm on a tile of 2.4 m."""
     dots = noise(rng, (256, 256), 0.2)
-    image = tint(colour, rng.uniform(-0.02, 0.02, (4, 4)).repeat(64, 0).repeat(64, 1) - 0.1 * (dots > 1.6))
+    image = tint(
+        colour, rng.uniform(-0.02, 0.02, (4, 4)).repeat(64, 0).repeat(64, 1) - 0.1 * (dots > 1.6)
+    )
     for line in (0, 1):
         image[line::64] *= 0.82
         image[:, line::64] *= 0.82
@@ -103,7 +116,9 @@ def brick(rng, colour):
     for row in range(16):
         for column in range(8):
             x = np.arange(column * 32 + 16 * (row % 2) + 1, column * 32 + 16 * (row % 2) + 31) % 256
-            image[row * 16 + 1 : row * 16 + 15, x] = colour * rng.uniform(0.7, 1.2) * rng.uniform(0.95, 1.05, 3)
+            image[row * 16 + 1 : row * 16 + 15, x] = (
+                colour * rng.uniform(0.7, 1.2) * rng.uniform(0.95, 1.05, 3)
+            )
     return image * (1 + 0.07 * noise(rng, (256, 256), 0.7)[..., None])
 
 
@@ -119,7 +134,16 @@ def wallpaper(rng, colour):
     for y in range(32, 256, 64):
         for x in range(32, 256, 64):
             shift = 32 * (y // 64 % 2)
-            cv2.ellipse(image, ((x + shift) % 256, y), (22, 10), 45.0 * ((x + y) // 64 % 4), 0, 360, accent.tolist(), 3)
+            cv2.ellipse(
+                image,
+                ((x + shift) % 256, y),
+                (22, 10),
+                45.0 * ((x + y) // 64 % 4),
+                0,
+                360,
+                accent.tolist(),
+                3,
+            )
             cv2.circle(image, (x - shift, y), 7, accent.tolist(), -1)
     return image
 

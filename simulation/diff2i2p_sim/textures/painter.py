@@ -29,12 +29,18 @@ def bitmap(texture: Texture) -> np.ndarray:
 
 
 def noise(
-    rng: np.random.Generator, shape: tuple[int, int], roughness: float = 1.0, stretch: tuple[float, float] = (1.0, 1.0)
+    rng: np.random.Generator,
+    shape: tuple[int, int],
+    roughness: float = 1.0,
+    stretch: tuple[float, float] = (1.0, 1.0),
 ) -> np.ndarray:
     """(H, W) seamless noise with spectrum 1/f^roughness, zero mean, unit deviation; `stretch` draws it out along rows, columns."""
     fy = np.fft.fftfreq(shape[0])[:, None] * stretch[0]
     fx = np.fft.rfftfreq(shape[1])[None] * stretch[1]
-    spectrum = np.fft.rfft2(rng.standard_normal(shape)) / (np.hypot(fx, fy) + 1.0 / max(shape)) ** roughness
+    spectrum = (
+        np.fft.rfft2(rng.standard_normal(shape))
+        / (np.hypot(fx, fy) + 1.0 / max(shape)) ** roughness
+    )
     field = np.fft.irfft2(spectrum, shape)
     field -= field.mean()
     return (field / field.std()).astype(np.float32)

@@ -21,8 +21,19 @@ def canvas(height: int, width: int, colour) -> np.ndarray:
     return np.broadcast_to(np.asarray(colour, np.float32), (height, width, 3)).copy()
 
 
-def word(image: np.ndarray, text: str, at: tuple[int, int], size: float, colour, thick: int = 2) -> None:
-    cv2.putText(image, text, at, cv2.FONT_HERSHEY_DUPLEX, size, np.asarray(colour).tolist(), thick, cv2.LINE_AA)
+def word(
+    image: np.ndarray, text: str, at: tuple[int, int], size: float, colour, thick: int = 2
+) -> None:
+    cv2.putText(
+        image,
+        text,
+        at,
+        cv2.FONT_HERSHEY_DUPLEX,
+        size,
+        np.asarray(colour).tolist(),
+        thick,
+        cv2.LINE_AA,
+    )
 
 
 def text_block(rng, image, low, high, colour, step: int = 8) -> None:
@@ -41,33 +52,65 @@ def poster(rng, colour):
     draw = (_landscape, _geometry, _typography, _chart)[rng.integers(4)]
     image = draw(rng, canvas(256, 192, hue(rng, 0.4, rng.uniform(0.75, 1.0))))
     if rng.random() < 0.6:
-        cv2.rectangle(image, (0, 0), (191, 255), (hue(rng, 0.3, rng.choice([0.15, 0.9]))).tolist(), int(rng.integers(3, 10)))
+        cv2.rectangle(
+            image,
+            (0, 0),
+            (191, 255),
+            (hue(rng, 0.3, rng.choice([0.15, 0.9]))).tolist(),
+            int(rng.integers(3, 10)),
+        )
     return image
 
 
 def _landscape(rng, image):
-    image[:] = np.linspace(0, 1, 256)[:, None, None] * hue(rng, 0.6, 0.9) + np.linspace(1, 0, 256)[:, None, None] * hue(rng, 0.7, 0.8)
-    cv2.circle(image, rng.integers(30, 160, 2).tolist(), int(rng.integers(12, 36)), hue(rng, 0.5, 1.0).tolist(), -1, cv2.LINE_AA)
+    image[:] = np.linspace(0, 1, 256)[:, None, None] * hue(rng, 0.6, 0.9) + np.linspace(1, 0, 256)[
+        :, None, None
+    ] * hue(rng, 0.7, 0.8)
+    cv2.circle(
+        image,
+        rng.integers(30, 160, 2).tolist(),
+        int(rng.integers(12, 36)),
+        hue(rng, 0.5, 1.0).tolist(),
+        -1,
+        cv2.LINE_AA,
+    )
     for layer in range(4):
         ridge = 90 + 38 * layer + rng.uniform(8, 22) * noise(rng, (2, 192), 1.7)[0]
         below = np.arange(256)[:, None] > ridge
-        image[below] = (hue(rng, 0.6, 0.75 - 0.16 * layer) * (1 + 0.12 * noise(rng, (256, 192), 0.9)[..., None]))[below]
+        image[below] = (
+            hue(rng, 0.6, 0.75 - 0.16 * layer) * (1 + 0.12 * noise(rng, (256, 192), 0.9)[..., None])
+        )[below]
     return image
 
 
 def _geometry(rng, image):
     for _ in range(int(rng.integers(6, 14))):
-        colour, centre, radius = hue(rng).tolist(), rng.integers([0, 0], [192, 256]), int(rng.integers(14, 70))
+        colour, centre, radius = (
+            hue(rng).tolist(),
+            rng.integers([0, 0], [192, 256]),
+            int(rng.integers(14, 70)),
+        )
         kind = rng.integers(3)
         if kind == 0:
-            cv2.circle(image, centre.tolist(), radius, colour, -1 if rng.random() < 0.6 else 8, cv2.LINE_AA)
+            cv2.circle(
+                image, centre.tolist(), radius, colour, -1 if rng.random() < 0.6 else 8, cv2.LINE_AA
+            )
         elif kind == 1:
             corners = cv2.boxPoints(
-                (centre.astype(float).tolist(), (1.6 * radius, float(rng.uniform(0.3, 1.6) * radius)), float(rng.uniform(0, 90)))
+                (
+                    centre.astype(float).tolist(),
+                    (1.6 * radius, float(rng.uniform(0.3, 1.6) * radius)),
+                    float(rng.uniform(0, 90)),
+                )
             )
             cv2.fillConvexPoly(image, corners.astype(np.int32), colour, cv2.LINE_AA)
         else:
-            cv2.fillConvexPoly(image, (centre + rng.integers(-radius, radius, (3, 2))).astype(np.int32), colour, cv2.LINE_AA)
+            cv2.fillConvexPoly(
+                image,
+                (centre + rng.integers(-radius, radius, (3, 2))).astype(np.int32),
+                colour,
+                cv2.LINE_AA,
+            )
     return image
 
 
@@ -76,7 +119,14 @@ def _typography(rng, image):
     y = int(rng.integers(40, 70))
     while y < 250:
         size = rng.uniform(0.9, 2.3)
-        word(image, str(rng.choice(WORDS)), (int(rng.integers(4, 24)), y), size, hue(rng, 0.6, rng.choice([0.1, 1.0])), int(2 + 2 * size))
+        word(
+            image,
+            str(rng.choice(WORDS)),
+            (int(rng.integers(4, 24)), y),
+            size,
+            hue(rng, 0.6, rng.choice([0.1, 1.0])),
+            int(2 + 2 * size),
+        )
         y += int(26 * size) + 14
     text_block(rng, image, (12, 226), (150, 250), hue(rng, 0.2, rng.choice([0.1, 0.95])))
     return image
@@ -90,11 +140,26 @@ def _chart(rng, image):
         if rng.random() < 0.5:
             for bar in range(6):
                 height = int(rng.integers(10, 76))
-                cv2.rectangle(image, (16 + 14 * bar, top + 82 - height), (26 + 14 * bar, top + 82), hue(rng).tolist(), -1)
+                cv2.rectangle(
+                    image,
+                    (16 + 14 * bar, top + 82 - height),
+                    (26 + 14 * bar, top + 82),
+                    hue(rng).tolist(),
+                    -1,
+                )
         else:
             for _ in range(3):
-                curve = np.stack([np.linspace(14, 96, 20), top + 42 + 16 * noise(rng, (2, 20), 1.5)[0]], 1)
-                cv2.polylines(image, [curve.astype(np.int32)], False, hue(rng, 0.9, 0.6).tolist(), 3, cv2.LINE_AA)
+                curve = np.stack(
+                    [np.linspace(14, 96, 20), top + 42 + 16 * noise(rng, (2, 20), 1.5)[0]], 1
+                )
+                cv2.polylines(
+                    image,
+                    [curve.astype(np.int32)],
+                    False,
+                    hue(rng, 0.9, 0.6).tolist(),
+                    3,
+                    cv2.LINE_AA,
+                )
         text_block(rng, image, (108, top + 4), (184, top + 84), (0.2, 0.2, 0.2))
     return image
 
@@ -106,7 +171,9 @@ def books(rng, colour):
     while x < 256:
         width, top = int(rng.integers(6, 20)), int(rng.integers(0, 26))
         spine = hue(rng, rng.uniform(0.1, 0.9))
-        image[top:, x : x + width] = spine * np.linspace(1.05, 0.85, min(width, 256 - x))[None, :, None]
+        image[top:, x : x + width] = (
+            spine * np.linspace(1.05, 0.85, min(width, 256 - x))[None, :, None]
+        )
         if rng.random() < 0.7:
             mark = int(rng.integers(top + 6, 80))
             image[mark : mark + int(rng.integers(3, 14)), x + 1 : x + width - 1] = hue(rng, 0.4)
@@ -132,13 +199,23 @@ def binders(rng, colour):
 @painter
 def screen(rng, colour):
     """A computer screen, 16:9: wallpaper, windows, text."""
-    image = canvas(108, 192, hue(rng, 0.7, 0.5)) * (1 + 0.25 * noise(rng, (108, 192), 1.8)[..., None])
+    image = canvas(108, 192, hue(rng, 0.7, 0.5)) * (
+        1 + 0.25 * noise(rng, (108, 192), 1.8)[..., None]
+    )
     for _ in range(int(rng.integers(1, 4))):
         low = rng.integers([2, 2], [80, 40])
         high = np.minimum(low + rng.integers([60, 40], [120, 80]), [188, 98])
         dark = rng.random() < 0.5
-        cv2.rectangle(image, low.tolist(), high.tolist(), (hue(rng, 0.2, 0.12) if dark else hue(rng, 0.1, 0.95)).tolist(), -1)
-        cv2.rectangle(image, low.tolist(), (int(high[0]), int(low[1]) + 6), hue(rng, 0.8, 0.6).tolist(), -1)
+        cv2.rectangle(
+            image,
+            low.tolist(),
+            high.tolist(),
+            (hue(rng, 0.2, 0.12) if dark else hue(rng, 0.1, 0.95)).tolist(),
+            -1,
+        )
+        cv2.rectangle(
+            image, low.tolist(), (int(high[0]), int(low[1]) + 6), hue(rng, 0.8, 0.6).tolist(), -1
+        )
         text_block(rng, image, low + [4, 12], high - [4, 2], hue(rng, 0.6, 0.9 if dark else 0.3), 5)
     image[102:] = 0.1
     return image
@@ -147,19 +224,31 @@ def screen(rng, colour):
 @painter
 def whiteboard(rng, colour):
     """Handwriting, boxes, arrows and a smear on white, 3:2."""
-    image = canvas(192, 288, (0.93, 0.94, 0.95)) * (1 - 0.02 * np.abs(noise(rng, (192, 288), 1.8))[..., None])
+    image = canvas(192, 288, (0.93, 0.94, 0.95)) * (
+        1 - 0.02 * np.abs(noise(rng, (192, 288), 1.8))[..., None]
+    )
     pens = [(0.1, 0.15, 0.6), (0.75, 0.12, 0.12), (0.1, 0.45, 0.2), (0.1, 0.1, 0.12)]
     for _ in range(int(rng.integers(6, 12))):
         pen, at, kind = pens[rng.integers(4)], rng.integers([8, 12], [220, 150]), rng.integers(4)
         if kind == 0:
             cv2.rectangle(image, at.tolist(), (at + rng.integers(24, 60, 2)).tolist(), pen, 2)
         elif kind == 1:
-            cv2.arrowedLine(image, at.tolist(), (at + rng.integers(-50, 60, 2)).tolist(), pen, 2, cv2.LINE_AA)
+            cv2.arrowedLine(
+                image, at.tolist(), (at + rng.integers(-50, 60, 2)).tolist(), pen, 2, cv2.LINE_AA
+            )
         elif kind == 2:
-            cv2.ellipse(image, at.tolist(), rng.integers(10, 34, 2).tolist(), 0, 0, 360, pen, 2, cv2.LINE_AA)
+            cv2.ellipse(
+                image, at.tolist(), rng.integers(10, 34, 2).tolist(), 0, 0, 360, pen, 2, cv2.LINE_AA
+            )
         else:
             for line in range(int(rng.integers(2, 6))):
-                stroke = np.stack([at[0] + np.arange(0, 70, 2), at[1] + 12 * line + 3 * noise(rng, (2, 35), 0.3)[0]], 1)
+                stroke = np.stack(
+                    [
+                        at[0] + np.arange(0, 70, 2),
+                        at[1] + 12 * line + 3 * noise(rng, (2, 35), 0.3)[0],
+                    ],
+                    1,
+                )
                 cv2.polylines(image, [stroke.astype(np.int32)], False, pen, 2, cv2.LINE_AA)
     return image
 
@@ -169,10 +258,24 @@ def corkboard(rng, colour):
     """Cork with pinned notes, 3:2."""
     image = tint(np.array([0.66, 0.47, 0.3]), 0.1 * noise(rng, (160, 240), 0.4)).astype(np.float32)
     for _ in range(int(rng.integers(7, 13))):
-        centre, size = rng.integers([20, 20], [220, 140]).astype(float), rng.uniform([18, 18], [50, 60])
-        corners = cv2.boxPoints((centre.tolist(), size.tolist(), float(rng.uniform(-9, 9)))).astype(np.int32)
-        cv2.fillConvexPoly(image, corners, (hue(rng, rng.choice([0.05, 0.6]), 0.95)).tolist(), cv2.LINE_AA)
+        centre, size = (
+            rng.integers([20, 20], [220, 140]).astype(float),
+            rng.uniform([18, 18], [50, 60]),
+        )
+        corners = cv2.boxPoints((centre.tolist(), size.tolist(), float(rng.uniform(-9, 9)))).astype(
+            np.int32
+        )
+        cv2.fillConvexPoly(
+            image, corners, (hue(rng, rng.choice([0.05, 0.6]), 0.95)).tolist(), cv2.LINE_AA
+        )
         low = (centre - 0.35 * size).astype(int)
         text_block(rng, image, low, (centre + 0.35 * size).astype(int), hue(rng, 0.5, 0.3), 6)
-        cv2.circle(image, (int(centre[0]), int(centre[1] - 0.42 * size[1])), 3, hue(rng, 0.9, 0.8).tolist(), -1, cv2.LINE_AA)
+        cv2.circle(
+            image,
+            (int(centre[0]), int(centre[1] - 0.42 * size[1])),
+            3,
+            hue(rng, 0.9, 0.8).tolist(),
+            -1,
+            cv2.LINE_AA,
+        )
     return image

@@ -14,8 +14,14 @@ from diff2i2p.camera import Camera
 from diff2i2p.datasets.sequences import SEVEN_SCENES, Frame, read_sequence
 from diff2i2p_training.data.pairs import PairsError, read_intrinsics
 
-RGBD_SCENES = Camera(640, 480, (570.3, 570.3, 320.0, 240.0))  # Asus Xtion, as the data set is commonly used
-RGBD_SPLITS = {"train": range(1, 9), "val": range(9, 11), "test": range(11, 15)}  # scene numbers, by 2D3D-MATR
+RGBD_SCENES = Camera(
+    640, 480, (570.3, 570.3, 320.0, 240.0)
+)  # Asus Xtion, as the data set is commonly used
+RGBD_SPLITS = {
+    "train": range(1, 9),
+    "val": range(9, 11),
+    "test": range(11, 15),
+}  # scene numbers, by 2D3D-MATR
 VALIDATION_SHARE = 0.2  # of every 7-Scenes training run, its end; in 2D3D-MATR 1,011 of 5,059 pairs
 
 
@@ -58,10 +64,15 @@ def _seven_scenes(root: Path) -> Iterator[Run]:
     for folder in sorted(root.glob("*/seq-*")):
         if not any(folder.glob("frame-*.color.*")):
             continue
-        frames = tuple(_with_depth(frame) for frame in read_sequence(folder) if frame.T_map_camera is not None)
+        frames = tuple(
+            _with_depth(frame) for frame in read_sequence(folder) if frame.T_map_camera is not None
+        )
         split = _split(folder.parent, folder.name)
         kept = round(len(frames) * (1 - VALIDATION_SHARE)) if split == "train" else len(frames)
-        for name, part, chosen in ((folder.name, split, frames[:kept]), (f"{folder.name}-val", "val", frames[kept:])):
+        for name, part, chosen in (
+            (folder.name, split, frames[:kept]),
+            (f"{folder.name}-val", "val", frames[kept:]),
+        ):
             if chosen:
                 yield Run(folder.parent.name, name, part, _camera(folder.parent, chosen[0]), chosen)
 
@@ -69,7 +80,11 @@ def _seven_scenes(root: Path) -> Iterator[Run]:
 def _with_depth(frame: Frame) -> Frame:
     """The data set's own depth image, taken as the benchmarks do: as if it were registered to the colour camera."""
     depth = frame.image_path.with_name(f"{frame.name}.depth.png")
-    return frame if frame.depth_path or not depth.is_file() else dataclasses.replace(frame, depth_path=depth)
+    return (
+        frame
+        if frame.depth_path or not depth.is_file()
+        else dataclasses.replace(frame, depth_path=depth)
+    )
 
 
 def _camera(scene: Path, frame: Frame) -> Camera:
@@ -81,10 +96,16 @@ def _split(scene: Path, sequence: str) -> str:
     """By the scene's TestSplit.txt ('sequence3' is seq-03), or, in 3DMatch's packaging of RGB-D Scenes V2, by its number."""
     path = scene / "TestSplit.txt"
     if path.is_file():
-        return "test" if int(re.sub(r"\D", "", sequence)) in map(int, re.findall(r"\d+", path.read_text())) else "train"
+        return (
+            "test"
+            if int(re.sub(r"\D", "", sequence)) in map(int, re.findall(r"\d+", path.read_text()))
+            else "train"
+        )
     number = re.fullmatch(r"rgbd-scenes-v2-scene_(\d+)", scene.name)
     if number is None:
-        raise PairsError(f"{scene} has no TestSplit.txt: it belongs to the download of 7-Scenes, copy it there")
+        raise PairsError(
+            f"{scene} has no TestSplit.txt: it belongs to the download of 7-Scenes, copy it there"
+        )
     return _rgbd_split(int(number[1]), scene)
 
 
@@ -102,9 +123,18 @@ def _rgbd_scenes(root: Path) -> Iterator[Run]:
         poses = _poses(root / "pc" / f"{number:02d}.pose")
         images = sorted(folder.glob("*-color.png"))
         if len(poses) < len(images):
-            raise PairsError(f"{folder} has {len(images)} images but pc/{number:02d}.pose only {len(poses)} poses: download it again")
+            raise PairsError(
+                f"{folder} has {len(images)} images but pc/{number:02d}.pose only {len(poses)} poses: download it again"
+            )
         frames = tuple(
-            Frame(i, image.stem, i / 30, image, T, image.with_name(image.name.replace("-color", "-depth")))
+            Frame(
+                i,
+                image.stem,
+                i / 30,
+                image,
+                T,
+                image.with_name(image.name.replace("-color", "-depth")),
+            )
             for i, (image, T) in enumerate(zip(images, poses, strict=False))
         )
         if frames:
@@ -117,7 +147,9 @@ def _poses(path: Path) -> list[np.ndarray]:
         table = np.loadtxt(path, ndmin=2)
         rotations = Rotation.from_quat(table[:, [1, 2, 3, 0]]).as_matrix()
     except (OSError, ValueError, IndexError) as error:
-        raise PairsError(f"{path} is missing or holds no poses 'w x y z tx ty tz' ({error})") from error
+        raise PairsError(
+            f"{path} is missing or holds no poses 'w x y z tx ty tz' ({error})"
+        ) from error
     poses = np.tile(np.eye(4), (len(table), 1, 1))
     poses[:, :3, :3], poses[:, :3, 3] = rotations, table[:, 4:7]
     return list(poses)

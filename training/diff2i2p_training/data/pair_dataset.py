@@ -21,7 +21,11 @@ from diff2i2p_training.data.photometric import relight
 from diff2i2p_training.data.synthesis import SiteView, turned
 from diff2i2p_training.recipe import DataRecipe
 
-TURN, SHIFT, NOISE = 0.1 * np.pi / np.sqrt(3), 0.1 / np.sqrt(3), 0.005  # how a fragment is moved: radians, metres, metres
+TURN, SHIFT, NOISE = (
+    0.1 * np.pi / np.sqrt(3),
+    0.1 / np.sqrt(3),
+    0.005,
+)  # how a fragment is moved: radians, metres, metres
 FRAGMENTS = 256  # kept in memory
 TARGETS = 3  # map points that share the label of a cell
 
@@ -42,7 +46,9 @@ class Batch:
 class PairDataset(IterableDataset):
     """Pairs drawn without end; an image is turned and relit, a fragment moved, as the recipe says."""
 
-    def __init__(self, pairs: PairSet, config: Config, recipe: DataRecipe, seed: int = 0, step: int = 1):
+    def __init__(
+        self, pairs: PairSet, config: Config, recipe: DataRecipe, seed: int = 0, step: int = 1
+    ):
         """step: fine cells from one labelled cell to the next; outside training the network computes every fine_step-th."""
         self.pairs, self.config, self.recipe, self.seed = pairs, config, recipe, seed
         self.stride = config.network.fine_stride * step
@@ -58,13 +64,18 @@ class PairDataset(IterableDataset):
         """A pair of any, and others of the same fragment."""
         first = self.pairs.pairs[rng.integers(len(self.pairs))]
         others = self.pairs.by_cloud[first.cloud_path]
-        return self.collate([first, *(others[i] for i in rng.integers(len(others), size=self.recipe.batch - 1))], rng)
+        return self.collate(
+            [first, *(others[i] for i in rng.integers(len(others), size=self.recipe.batch - 1))],
+            rng,
+        )
 
     def collate(self, pairs: list[Pair], rng: np.random.Generator) -> Batch:
         """The batch of pairs of one fragment."""
         pyramid, tree = fragment(pairs[0].cloud_path, self.config)
         samples = [self._sample(self._view(pair, rng), tree, pyramid.voxel, rng) for pair in pairs]
-        images, points, targets, K, T = (torch.from_numpy(np.stack(part)) for part in zip(*samples, strict=True))
+        images, points, targets, K, T = (
+            torch.from_numpy(np.stack(part)) for part in zip(*samples, strict=True)
+        )
         if self.recipe.move:
             A = torch.from_numpy(_motion(tree.data.mean(0), rng)).float()
             points, T, pyramid = points @ A[:3, :3].T + A[:3, 3], A @ T, _moved(pyramid, A, rng)
@@ -75,11 +86,17 @@ class PairDataset(IterableDataset):
         return turned(view, rng) if self.recipe.turn else view
 
     def _sample(self, view: SiteView, tree: cKDTree, voxel: float, rng: np.random.Generator):
-        grey = relight(view.grey, rng) if self.recipe.relight else view.grey.astype(np.float32) / 255
+        grey = (
+            relight(view.grey, rng) if self.recipe.relight else view.grey.astype(np.float32) / 255
+        )
         channels = grey[None]
         if self.config.network.query_depth:
-            channels = np.concatenate([channels, back_project(View(view.grey, view.camera, view.depth)).numpy()])
-        points, targets = label_cells(view, tree, 2 * voxel, self.config.network.fine_stride // 2, self.stride)
+            channels = np.concatenate(
+                [channels, back_project(View(view.grey, view.camera, view.depth)).numpy()]
+            )
+        points, targets = label_cells(
+            view, tree, 2 * voxel, self.config.network.fine_stride // 2, self.stride
+        )
         return channels, points, targets, *pinhole(view)
 
 
@@ -87,7 +104,14 @@ class PairDataset(IterableDataset):
 def fragment(path: Path, config: Config) -> tuple[Pyramid, cKDTree]:
     """The pyramid of a fragment and a tree of its fine points."""
     grid = config.map
-    pyramid = build_pyramid(np.load(path)[:, :3], None, grid.fine_voxel, grid.levels, grid.neighbours, grid.search_radius)
+    pyramid = build_pyramid(
+        np.load(path)[:, :3],
+        None,
+        grid.fine_voxel,
+        grid.levels,
+        grid.neighbours,
+        grid.search_radius,
+    )
     return pyramid, cKDTree(pyramid.points[0].numpy())
 
 
@@ -103,11 +127,16 @@ def _motion(centre: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _moved(pyramid: Pyramid, A: torch.Tensor, rng: np.random.Generator) -> Pyramid:
     """The pyramid moved by A (4, 4), its fine points a little displaced; who neighbours whom stays."""
     points = [p @ A[:3, :3].T + A[:3, 3] for p in pyramid.points]
-    points[0] = points[0] + torch.from_numpy(rng.uniform(-0.5, 0.5, points[0].shape).astype(np.float32)) * NOISE
+    points[0] = (
+        points[0]
+        + torch.from_numpy(rng.uniform(-0.5, 0.5, points[0].shape).astype(np.float32)) * NOISE
+    )
     return replace(pyramid, points=tuple(points))
 
 
-def label_cells(view: SiteView, tree: cKDTree, reach: float, first: int, stride: int) -> tuple[np.ndarray, np.ndarray]:
+def label_cells(
+    view: SiteView, tree: cKDTree, reach: float, first: int, stride: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Map points (G, 3) float32 seen by the fine cells, NaN = not known, and their nearest points in `tree` (G, 3), -1 beyond `reach`.
 
     Cells lie at pixels first, first + stride, ... of both axes. Where every pixel is a cell, every second is labelled, along both axes.

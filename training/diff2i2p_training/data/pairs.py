@@ -49,9 +49,13 @@ class Pair:
         try:
             points = np.load(self.cloud_path, allow_pickle=False)
         except (OSError, ValueError) as error:
-            raise PairsError(f"the fragment {self.cloud_path} cannot be read ({error}): copy it again") from error
+            raise PairsError(
+                f"the fragment {self.cloud_path} cannot be read ({error}): copy it again"
+            ) from error
         if points.ndim != 2 or points.shape[1] < 3 or not len(points):
-            raise PairsError(f"{self.cloud_path} is no fragment: expected an array (N, 3), found {points.shape}")
+            raise PairsError(
+                f"{self.cloud_path} is no fragment: expected an array (N, 3), found {points.shape}"
+            )
         return np.ascontiguousarray(points[:, :3], np.float32)
 
     def view(self, width: int) -> SiteView:
@@ -79,18 +83,26 @@ class PairSet:
         return {path: tuple(group) for path, group in groups.items()}
 
 
-def read_pairs(root: Path | str, split: str, min_overlap: float = 0.0, scenes: Iterable[str] = ()) -> PairSet:
+def read_pairs(
+    root: Path | str, split: str, min_overlap: float = 0.0, scenes: Iterable[str] = ()
+) -> PairSet:
     """The pairs of a split with at least `min_overlap`, of all scenes or of those named. Raises PairsError, PlainPickleError."""
     root = Path(root)
     names = [root / "metadata" / f"{split}{ending}.pkl" for ending in ("", "-full")]
     path = next((name for name in names if name.is_file()), None)
     if path is None:
-        raise PairsError(f"{root} has no pairs for {split}: expected metadata/{split}.pkl; make it with 'diff2i2p-train prepare'")
+        raise PairsError(
+            f"{root} has no pairs for {split}: expected metadata/{split}.pkl; make it with 'diff2i2p-train prepare'"
+        )
     cameras: dict[str, Camera] = {}
     pairs = [_pair(root / "data", row, path, cameras) for row in _rows(path)]
-    chosen = tuple(p for p in pairs if p.overlap >= min_overlap and (not scenes or p.scene in scenes))
+    chosen = tuple(
+        p for p in pairs if p.overlap >= min_overlap and (not scenes or p.scene in scenes)
+    )
     if not chosen:
-        raise PairsError(f"{path} has no pair of the scenes asked for with an overlap of {min_overlap:g}; it has {len(pairs)} in all")
+        raise PairsError(
+            f"{path} has no pair of the scenes asked for with an overlap of {min_overlap:g}; it has {len(pairs)} in all"
+        )
     return PairSet(f"{root.name} {split}", chosen)
 
 
@@ -124,17 +136,23 @@ def _view(image: Path, depth: Path, camera: Camera, width: int) -> View:
 def _rows(path: Path) -> list[dict]:
     rows = read_plain_pickle(path)
     if not isinstance(rows, list | tuple) or not all(isinstance(row, dict) for row in rows):
-        raise PairsError(f"{path} is no list of pairs: expected the metadata of 2D3D-MATR, a list of dictionaries")
+        raise PairsError(
+            f"{path} is no list of pairs: expected the metadata of 2D3D-MATR, a list of dictionaries"
+        )
     return list(rows)
 
 
 def _pair(data: Path, row: dict, path: Path, cameras: dict[str, Camera]) -> Pair:
     try:
         scene, T = str(row["scene_name"]), np.asarray(row["cloud_to_image"], float).reshape(4, 4)
-        image, depth, cloud = (data / str(row[key]) for key in ("image_file", "depth_file", "cloud_file"))
+        image, depth, cloud = (
+            data / str(row[key]) for key in ("image_file", "depth_file", "cloud_file")
+        )
         overlap = float(row["overlap"])
     except (KeyError, TypeError, ValueError) as error:
-        raise PairsError(f"{path} has a pair that is not complete ({type(error).__name__}: {error})") from error
+        raise PairsError(
+            f"{path} has a pair that is not complete ({type(error).__name__}: {error})"
+        ) from error
     if not np.isfinite(T).all() or abs(np.linalg.det(T[:3, :3]) - 1) > 0.01:
         raise PairsError(f"{path}: cloud_to_image of {image.name} is no rigid transform")
     if scene not in cameras:
@@ -148,6 +166,8 @@ def read_intrinsics(path: Path, image: Path) -> Camera:
     try:
         K = np.loadtxt(path).reshape(3, 3)
     except (OSError, ValueError) as error:
-        raise PairsError(f"{path} is missing or no 3x3 matrix ({error}): the layout needs one for every scene") from error
+        raise PairsError(
+            f"{path} is missing or no 3x3 matrix ({error}): the layout needs one for every scene"
+        ) from error
     height, width = read_image(image).shape[:2]
     return Camera.from_calibration(width, height, K)

@@ -9,8 +9,20 @@ import numpy as np
 _RECONSTRUCT = np.zeros(1).__reduce__()[0]
 _FROM_BUFFER = np.zeros(1).__reduce_ex__(5)[0]
 _SCALAR = np.float64(0).__reduce__()[0]
-_NUMPY = {"_reconstruct": _RECONSTRUCT, "_frombuffer": _FROM_BUFFER, "scalar": _SCALAR, "ndarray": np.ndarray, "dtype": np.dtype}
-_HOMES = {"numpy", "numpy.core.multiarray", "numpy._core.multiarray", "numpy.core.numeric", "numpy._core.numeric"}  # numpy 1 and 2
+_NUMPY = {
+    "_reconstruct": _RECONSTRUCT,
+    "_frombuffer": _FROM_BUFFER,
+    "scalar": _SCALAR,
+    "ndarray": np.ndarray,
+    "dtype": np.dtype,
+}
+_HOMES = {
+    "numpy",
+    "numpy.core.multiarray",
+    "numpy._core.multiarray",
+    "numpy.core.numeric",
+    "numpy._core.numeric",
+}  # numpy 1 and 2
 
 
 class PlainPickleError(ValueError):
@@ -34,9 +46,13 @@ def read_plain_pickle(path: Path | str):
         try:
             return _PlainUnpickler(file).load()
         except PlainPickleError as error:
-            raise PlainPickleError(f"{path} is not read: {error}, but only plain data and numpy arrays are taken from a pickle") from error
+            raise PlainPickleError(
+                f"{path} is not read: {error}, but only plain data and numpy arrays are taken from a pickle"
+            ) from error
         except Exception as error:  # a damaged pickle may raise anything
-            raise PlainPickleError(f"{path} is damaged or no pickle ({type(error).__name__}: {error}): copy it again") from error
+            raise PlainPickleError(
+                f"{path} is damaged or no pickle ({type(error).__name__}: {error}): copy it again"
+            ) from error
 
 
 def _latin1(text: str, encoding: str) -> bytes:

@@ -46,7 +46,10 @@ class Shot:
 
 
 def prepare(
-    download: Path | str, out: Path | str, scenes: Iterable[str] = (), progress: Callable[[list], Iterable] = iter
+    download: Path | str,
+    out: Path | str,
+    scenes: Iterable[str] = (),
+    progress: Callable[[list], Iterable] = iter,
 ) -> dict[str, int]:
     """Build ROOT `out` from a download; gives the number of pairs of each split. Raises PairsError, SequenceError."""
     out, groups = Path(out), {}
@@ -118,9 +121,19 @@ def overlapping(shots: list[Shot], fragments: list[Fragment]) -> list[Pair]:
     for shot in shots:
         for fragment, tree in zip(fragments, trees, strict=True):
             T_fragment_camera = np.linalg.inv(fragment.T_map_fragment) @ shot.frame.T_map_camera
-            share = overlap(shot.points, T_fragment_camera, tree) if shot.own != fragment.path else 0.0
+            share = (
+                overlap(shot.points, T_fragment_camera, tree) if shot.own != fragment.path else 0.0
+            )
             if share >= MIN_OVERLAP:
-                pairs.append(Pair(shot.scene, replace(shot.frame, T_map_camera=T_fragment_camera), shot.camera, fragment.path, share))
+                pairs.append(
+                    Pair(
+                        shot.scene,
+                        replace(shot.frame, T_map_camera=T_fragment_camera),
+                        shot.camera,
+                        fragment.path,
+                        share,
+                    )
+                )
     return pairs
 
 
@@ -134,15 +147,21 @@ def back_project(frame: Frame, camera: Camera) -> np.ndarray:
     """(N, 3) float32 camera-frame points of the pixels with depth, metres. Raises PairsError where there are none."""
     depth = frame.depth()
     if depth is None:
-        raise PairsError(f"{frame.image_path} has no depth image beside it: fragments are made of depth")
+        raise PairsError(
+            f"{frame.image_path} has no depth image beside it: fragments are made of depth"
+        )
     fx, fy, cx, cy = camera.resized(depth.shape[1]).K
     step = max(1, depth.shape[1] // DEPTH_COLUMNS)
     depth = np.where(depth <= MAX_DEPTH, depth, 0)[::step, ::step]
     rows, columns = np.nonzero(depth)
     if not len(rows):
-        raise PairsError(f"the depth image {frame.depth_path} is empty: copy it again, or leave the frame out")
+        raise PairsError(
+            f"the depth image {frame.depth_path} is empty: copy it again, or leave the frame out"
+        )
     z = depth[rows, columns]
-    return np.stack([(step * columns - cx) / fx * z, (step * rows - cy) / fy * z, z], 1).astype(np.float32)
+    return np.stack([(step * columns - cx) / fx * z, (step * rows - cy) / fy * z, z], 1).astype(
+        np.float32
+    )
 
 
 def _cloud_path(folder: Path, run: Run, index: int) -> Path:

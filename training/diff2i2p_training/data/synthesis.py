@@ -12,8 +12,16 @@ from diff2i2p.camera import Camera, View, rectify
 from diff2i2p.cloud import PointCloud
 from diff2i2p.render import render_cloud
 
-SHIFT, TURN, TILT, ROLL = 0.7, 30.0, 20.0, 90.0  # how far a new view may be from a real one: metres and degrees
-AWAY, REACH = (60.0, 35.0), 5.0  # how far a view may turn and tilt to look at a point of the map, degrees, and how far off that is, metres
+SHIFT, TURN, TILT, ROLL = (
+    0.7,
+    30.0,
+    20.0,
+    90.0,
+)  # how far a new view may be from a real one: metres and degrees
+AWAY, REACH = (
+    (60.0, 35.0),
+    5.0,
+)  # how far a view may turn and tilt to look at a point of the map, degrees, and how far off that is, metres
 PLACE = 0.3  # metres within which points of the map are seen by the same images
 ZOOM = (0.75, 1.3)
 
@@ -32,9 +40,18 @@ class SiteView:
         fx, fy, cx, cy = np.float32(self.camera.K)
         depth = self.depth[rows, columns]
         depth = np.where(depth > 0, depth, np.float32(np.nan))
-        x, y = (columns.astype(np.float32) - cx) / fx * depth, (rows.astype(np.float32) - cy) / fy * depth
+        x, y = (
+            (columns.astype(np.float32) - cx) / fx * depth,
+            (rows.astype(np.float32) - cy) / fy * depth,
+        )
         T = self.T_map_camera.astype(np.float32)
-        return np.stack([T[axis, 0] * x + T[axis, 1] * y + T[axis, 2] * depth + T[axis, 3] for axis in range(3)], 1)
+        return np.stack(
+            [
+                T[axis, 0] * x + T[axis, 1] * y + T[axis, 2] * depth + T[axis, 3]
+                for axis in range(3)
+            ],
+            1,
+        )
 
 
 class ViewSynthesizer:
@@ -45,12 +62,22 @@ class ViewSynthesizer:
     SOURCES, POOL = 3, 10  # images that a new view is made from, drawn from the nearest ones
     MIN_FILLED, MIN_DEPTH = 0.5, 0.35
 
-    def __init__(self, cloud: PointCloud, spacing: float, sequence, width: int, max_fov: float, progress=iter):
+    def __init__(
+        self, cloud: PointCloud, spacing: float, sequence, width: int, max_fov: float, progress=iter
+    ):
         self.cloud, self.spacing = cloud, spacing
         self.shades = None if cloud.grey is None else (cloud.grey * 255).astype(np.uint8)
         camera = sequence.camera
-        taken = rectify(np.full((camera.height, camera.width), 255, np.uint8), camera, width, max_fov).grey == 255
-        self.views = [self._real_view(rectify(f.image(), camera, width, max_fov), taken, f.T_map_camera) for f in progress(sequence.frames)]
+        taken = (
+            rectify(
+                np.full((camera.height, camera.width), 255, np.uint8), camera, width, max_fov
+            ).grey
+            == 255
+        )
+        self.views = [
+            self._real_view(rectify(f.image(), camera, width, max_fov), taken, f.T_map_camera)
+            for f in progress(sequence.frames)
+        ]
         self.centres = np.stack([view.T_map_camera[:3, 3] for view in self.views])
         self.axes = np.stack([view.T_map_camera[:3, 2] for view in self.views])
         self.chances = (rarity := self._rarity()).cumsum() / rarity.sum()
@@ -60,14 +87,21 @@ class ViewSynthesizer:
         places = self.cloud.voxel_downsample(PLACE).points
         tree, seen = cKDTree(places), np.zeros(len(places))
         for view in self.views:
-            points = view.points(*(grid.ravel() for grid in np.mgrid[: view.camera.height : 8, : view.camera.width : 8]))
+            points = view.points(
+                *(
+                    grid.ravel()
+                    for grid in np.mgrid[: view.camera.height : 8, : view.camera.width : 8]
+                )
+            )
             seen[np.unique(tree.query(points[np.isfinite(points[:, 0])])[1])] += 1
         return 1 / (1 + seen[tree.query(self.cloud.points)[1]])
 
     def _real_view(self, view: View, taken: np.ndarray, T_map_camera: np.ndarray) -> SiteView:
         """A rectified image with its depth; beyond the edge of a distorted one, where `taken` (H, W) is not, nothing was seen."""
         blank = np.zeros(len(self.cloud), np.uint8)
-        depth = render_cloud(self.cloud.points, blank, view.camera, T_map_camera, self.spacing).depth
+        depth = render_cloud(
+            self.cloud.points, blank, view.camera, T_map_camera, self.spacing
+        ).depth
         return SiteView(view.grey, np.where(taken, depth, 0), view.camera, T_map_camera)
 
     def draw(self, rng: np.random.Generator) -> SiteView:
@@ -98,8 +132,12 @@ class ViewSynthesizer:
         """Rotation (3, 3) in the optical frame of `T` (4, 4) that brings a point of a rare place to the middle, as far as AWAY allows."""
         points = self.cloud.points[np.searchsorted(self.chances, rng.random(32))] - T[:3, 3]
         x, y, z = points[np.argmax(np.linalg.norm(points, axis=1) < REACH)] @ T[:3, :3]
-        turn, tilt = np.degrees([np.arctan2(x, z), np.arctan2(-y, np.hypot(x, z))]).clip(*np.outer([-1, 1], AWAY))
-        return Rotation.from_euler("YX", (turn, tilt), degrees=True).as_matrix() @ _turn(rng, 0, 0, ROLL)
+        turn, tilt = np.degrees([np.arctan2(x, z), np.arctan2(-y, np.hypot(x, z))]).clip(
+            *np.outer([-1, 1], AWAY)
+        )
+        return Rotation.from_euler("YX", (turn, tilt), degrees=True).as_matrix() @ _turn(
+            rng, 0, 0, ROLL
+        )
 
     def _sources(self, T: np.ndarray, rng: np.random.Generator) -> list[SiteView]:
         distance = np.linalg.norm(self.centres - T[:3, 3], axis=1)
@@ -114,7 +152,9 @@ class ViewSynthesizer:
             points.append(view.points(rows, columns))
             shades.append(view.grey[rows, columns])
             spacing.append(view.depth[rows, columns] * (1.3 / view.camera.K[0]))
-        rendering = render_cloud(np.concatenate(points), np.concatenate(shades), camera, T, np.concatenate(spacing))
+        rendering = render_cloud(
+            np.concatenate(points), np.concatenate(shades), camera, T, np.concatenate(spacing)
+        )
         return rendering.image, rendering.depth
 
     def _from_cloud(self, camera: Camera, T: np.ndarray):
@@ -128,11 +168,15 @@ def turned(view: SiteView, rng: np.random.Generator) -> SiteView:
     R = _turn(rng, 0.4 * TURN, 0.4 * TILT, ROLL)  # new camera to old camera
     H = view.camera.matrix @ R @ np.linalg.inv(camera.matrix)
     size, flags = (camera.width, camera.height), cv2.WARP_INVERSE_MAP
-    grey = cv2.warpPerspective(view.grey, H, size, flags=flags | cv2.INTER_LINEAR, borderValue=int(rng.integers(256)))
+    grey = cv2.warpPerspective(
+        view.grey, H, size, flags=flags | cv2.INTER_LINEAR, borderValue=int(rng.integers(256))
+    )
     old_depth = cv2.warpPerspective(view.depth, H, size, flags=flags | cv2.INTER_NEAREST)
     v, u = np.mgrid[: camera.height, : camera.width]
     x, y = (u - camera.K[2]) / camera.K[0], (v - camera.K[3]) / camera.K[1]
-    depth = old_depth / np.maximum(R[2, 0] * x + R[2, 1] * y + R[2, 2], 1e-3)  # z of the ray in the old camera
+    depth = old_depth / np.maximum(
+        R[2, 0] * x + R[2, 1] * y + R[2, 2], 1e-3
+    )  # z of the ray in the old camera
     T = view.T_map_camera.copy()
     T[:3, :3] = T[:3, :3] @ R
     return SiteView(grey, depth.astype(np.float32), camera, T)
@@ -147,7 +191,9 @@ def _zoomed(camera: Camera, rng: np.random.Generator) -> Camera:
 def _turn(rng: np.random.Generator, turn: float, tilt: float, roll: float) -> np.ndarray:
     """Random rotation (3, 3) in the optical frame, limits in degrees; a strong roll is rare: half stay within an eighth of it."""
     yaw, pitch, lean = rng.uniform(-1, 1, 3)
-    return Rotation.from_euler("yxz", (turn * yaw, tilt * pitch, roll * lean**3), degrees=True).as_matrix()
+    return Rotation.from_euler(
+        "yxz", (turn * yaw, tilt * pitch, roll * lean**3), degrees=True
+    ).as_matrix()
 
 
 def _behind(front, back):

@@ -50,7 +50,11 @@ class ControlSideDistillation:
         self.guidance = GUIDANCE[form] if guidance is None else guidance
 
     def __call__(
-        self, photo: torch.Tensor, depth: torch.Tensor, known: torch.Tensor, generator: torch.Generator | None = None
+        self,
+        photo: torch.Tensor,
+        depth: torch.Tensor,
+        known: torch.Tensor,
+        generator: torch.Generator | None = None,
     ) -> torch.Tensor:
         """Mean denoising loss of B views (its sum as released), with the gradient of `form` on depth; one draw of t and eps a view.
 
@@ -74,7 +78,9 @@ class ControlSideDistillation:
     def _score(self, x, t, eps, m, depth, known) -> torch.Tensor:
         with torch.no_grad():
             control = self.prior.control(control_image(depth, known).to(x), x.shape[-2:])
-            residual = self.prior.guided(self.prior.noisy(x, eps, t), t, control, self.guidance) - eps
+            residual = (
+                self.prior.guided(self.prior.noisy(x, eps, t), t, control, self.guidance) - eps
+            )
         gradient = m * self._w(t) * residual.mean(1, keepdim=True)
         pulled = (gradient * _relative(depth, known, x.shape[-2:])).sum() / m.sum().clamp(min=1)
         return _with_gradient_of(self._denoising_loss(residual, t, m), pulled)
@@ -96,8 +102,12 @@ class ControlSideDistillation:
     def _w(self, t: torch.Tensor) -> torch.Tensor:
         return (1 - self.prior.alpha_bar[t])[:, None, None, None]
 
-    def _denoising_loss(self, residual: torch.Tensor, t: torch.Tensor, m: torch.Tensor) -> torch.Tensor:
-        return (m * self._w(t) * residual.square().mean(1, keepdim=True)).sum() / m.sum().clamp(min=1)
+    def _denoising_loss(
+        self, residual: torch.Tensor, t: torch.Tensor, m: torch.Tensor
+    ) -> torch.Tensor:
+        return (m * self._w(t) * residual.square().mean(1, keepdim=True)).sum() / m.sum().clamp(
+            min=1
+        )
 
 
 def _relative(depth: torch.Tensor, known: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:

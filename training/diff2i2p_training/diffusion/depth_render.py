@@ -14,11 +14,19 @@ NEAREST = 0.05  # metres; points closer to the camera plane are not drawn
 LEAK = 1e-3  # weight of what lies behind; 3 m behind, 3 mm of error
 COVERED = 0.05  # sum of k from which on a pixel is known
 WIDTH = 1.0  # radius of a splat in distances between points
-RADIUS = (1.0, 16.0)  # pixels, least and most: no pixel centre between, no splat over all of the image
+RADIUS = (
+    1.0,
+    16.0,
+)  # pixels, least and most: no pixel centre between, no splat over all of the image
 
 
 def render_depth(
-    points: torch.Tensor, T_map_camera: torch.Tensor, K: torch.Tensor, size: tuple[int, int], spacing: float, softness: float = 0.04
+    points: torch.Tensor,
+    T_map_camera: torch.Tensor,
+    K: torch.Tensor,
+    size: tuple[int, int],
+    spacing: float,
+    softness: float = 0.04,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Depth (B, H, W), metres along the optical axis, 0 = unknown, and which pixels are known (B, H, W) bool.
 
@@ -64,13 +72,21 @@ def _filled(depth: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
 def _in_view(points, T_map_camera, K, size, spacing) -> tuple[torch.Tensor, torch.Tensor]:
     """View and index of the points whose splats touch the image."""
     u, v, z, radius = _project(points, T_map_camera[:, None], K[:, None], spacing)
-    inside = (z > NEAREST) & (u > -radius) & (v > -radius) & (u < size[1] - 1 + radius) & (v < size[0] - 1 + radius)
+    inside = (
+        (z > NEAREST)
+        & (u > -radius)
+        & (v > -radius)
+        & (u < size[1] - 1 + radius)
+        & (v < size[0] - 1 + radius)
+    )
     return inside.nonzero(as_tuple=True)
 
 
 def _project(points, T_map_camera, K, spacing) -> tuple[torch.Tensor, ...]:
     """u, v, z and radius in pixels of points (..., 3) seen from poses (..., 4, 4)."""
-    local = torch.einsum("...i,...ij->...j", points - T_map_camera[..., :3, 3], T_map_camera[..., :3, :3])
+    local = torch.einsum(
+        "...i,...ij->...j", points - T_map_camera[..., :3, 3], T_map_camera[..., :3, :3]
+    )
     x, y, z = local.unbind(-1)
     depth = z.clamp(min=NEAREST)
     u, v = x / depth * K[..., 0, 0] + K[..., 0, 2], y / depth * K[..., 1, 1] + K[..., 1, 2]
@@ -80,8 +96,14 @@ def _project(points, T_map_camera, K, spacing) -> tuple[torch.Tensor, ...]:
 @torch.no_grad()
 def _pixels_of(u, v, radius, size) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """All pairs of a splat and a pixel of its square: index of the splat, row, column."""
-    left, right = (u - radius).ceil().clamp(min=0).long(), (u + radius).floor().clamp(max=size[1] - 1).long()
-    top, bottom = (v - radius).ceil().clamp(min=0).long(), (v + radius).floor().clamp(max=size[0] - 1).long()
+    left, right = (
+        (u - radius).ceil().clamp(min=0).long(),
+        (u + radius).floor().clamp(max=size[1] - 1).long(),
+    )
+    top, bottom = (
+        (v - radius).ceil().clamp(min=0).long(),
+        (v + radius).floor().clamp(max=size[0] - 1).long(),
+    )
     width = right - left + 1
     count = width * (bottom - top + 1)
     splat = torch.arange(len(u), device=u.device).repeat_interleave(count)

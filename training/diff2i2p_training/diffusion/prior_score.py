@@ -17,7 +17,9 @@ UNSEEN = 7  # seed of the world it is asked about; below those of training
 SHIFT, TURN = 0.15, 4.0  # standard deviations of a displacement on each axis: metres, degrees
 
 
-def score_prior(prior: DiffusionPrior, scene: Scene | None = None, views: int = 40, draws: int = 8) -> dict[str, float]:
+def score_prior(
+    prior: DiffusionPrior, scene: Scene | None = None, views: int = 40, draws: int = 8
+) -> dict[str, float]:
     """On `views` of a scene, else of a world it never saw, displaced at random, with the same `draws` of t and noise for all poses.
 
     told_apart: share whose denoising loss is higher displaced than at the true pose; of each form of CSD, home_FORM: share whose
@@ -32,7 +34,13 @@ def score_prior(prior: DiffusionPrior, scene: Scene | None = None, views: int = 
     away = torch.randn(views, 6, generator=torch.Generator().manual_seed(UNSEEN))
 
     def seen(i: int, step: torch.Tensor):
-        return render_depth(points, displaced(T[i : i + 1], (step * spread)[None]), K[None], photo.shape[2:], scene.spacing)
+        return render_depth(
+            points,
+            displaced(T[i : i + 1], (step * spread)[None]),
+            K[None],
+            photo.shape[2:],
+            scene.spacing,
+        )
 
     def asked(form: str, i: int, step: torch.Tensor) -> torch.Tensor:
         depth, known = seen(i, step)
@@ -42,19 +50,30 @@ def score_prior(prior: DiffusionPrior, scene: Scene | None = None, views: int = 
         return ControlSideDistillation(prior, form)(*copies, torch.Generator().manual_seed(i))
 
     with torch.no_grad():
-        apart = [(asked("full", i, away[i]) > asked("full", i, torch.zeros(6))).item() for i in range(views)]
+        apart = [
+            (asked("full", i, away[i]) > asked("full", i, torch.zeros(6))).item()
+            for i in range(views)
+        ]
     score = {"told_apart": float(np.mean(apart))}
     for form in GUIDANCE:
         steps = [away[i].clone().requires_grad_() for i in range(views)]
-        gradients = [torch.autograd.grad(asked(form, i, step), step)[0] for i, step in enumerate(steps)]
-        score[f"home_{form}"] = (F.cosine_similarity(torch.stack(gradients), away) > 0).float().mean().item()
+        gradients = [
+            torch.autograd.grad(asked(form, i, step), step)[0] for i, step in enumerate(steps)
+        ]
+        score[f"home_{form}"] = (
+            (F.cosine_similarity(torch.stack(gradients), away) > 0).float().mean().item()
+        )
     return score
 
 
-def record_score(prior: DiffusionPrior, folder: Path, **scenes: Scene) -> dict[str, dict[str, float]]:
+def record_score(
+    prior: DiffusionPrior, folder: Path, **scenes: Scene
+) -> dict[str, dict[str, float]]:
     """Score the prior on the unseen world and on named scenes, and add the results to the card.json of its folder."""
     path = folder / "card.json"
-    score = {name: score_prior(prior, scene) for name, scene in {"unseen world": None, **scenes}.items()}
+    score = {
+        name: score_prior(prior, scene) for name, scene in {"unseen world": None, **scenes}.items()
+    }
     path.write_text(json.dumps(json.loads(path.read_text()) | {"score": score}, indent=1) + "\n")
     return score
 
@@ -63,5 +82,7 @@ def displaced(T_map_camera: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
     """Poses (B, 4, 4) moved by steps (B, 6) in their own frames: translation, and rotation vector; differentiable."""
     x, y, z, a, b, c = steps.unbind(-1)
     o = torch.zeros_like(x)
-    twist = torch.stack([o, -c, b, x, c, o, -a, y, -b, a, o, z, o, o, o, o], -1).unflatten(-1, (4, 4))
+    twist = torch.stack([o, -c, b, x, c, o, -a, y, -b, a, o, z, o, o, o, o], -1).unflatten(
+        -1, (4, 4)
+    )
     return T_map_camera @ torch.matrix_exp(twist)

@@ -50,7 +50,10 @@ class Views:
 
     def and_then(self, later: "Views", most: int = 0) -> "Views":
         """Both, at most the last `most`; 0 keeps all."""
-        return Views(torch.cat([self.photos, later.photos])[-most:], torch.cat([self.depths, later.depths])[-most:])
+        return Views(
+            torch.cat([self.photos, later.photos])[-most:],
+            torch.cat([self.depths, later.depths])[-most:],
+        )
 
 
 @dataclass(frozen=True)
@@ -80,10 +83,14 @@ class PriorViews(IterableDataset):
             pool = views if pool is None else pool.and_then(views, WORLD_VIEWS)
             for _ in range(BATCHES):
                 at_site = self.site is not None and torch.rand((), generator=generator) < SITE_SHARE
-                yield draw(self.site if at_site else pool, self.batch_size, generator, mirror=not at_site)
+                yield draw(
+                    self.site if at_site else pool, self.batch_size, generator, mirror=not at_site
+                )
 
 
-def draw(views: Views, count: int, generator: torch.Generator, mirror: bool = True) -> tuple[torch.Tensor, torch.Tensor]:
+def draw(
+    views: Views, count: int, generator: torch.Generator, mirror: bool = True
+) -> tuple[torch.Tensor, torch.Tensor]:
     """`count` photos (B, 3, h, w) in [0, 1], grey, and their control images (B, 1, h, w): cut out, zoomed, lit differently.
 
     mirror: half of them are mirrored; there are more worlds then, but no such place at a site.
@@ -98,13 +105,21 @@ def draw(views: Views, count: int, generator: torch.Generator, mirror: bool = Tr
     mirrored = torch.where(torch.rand(count, generator=generator) < 0.5 * mirror, -1.0, 1.0)
     shift = (1 - part)[:, None] * uniform(-1, 1, 2)
     zero = torch.zeros_like(part)
-    rows = torch.stack([part * mirrored, zero, shift[:, 0], zero, part, shift[:, 1]], 1).reshape(-1, 2, 3)
+    rows = torch.stack([part * mirrored, zero, shift[:, 0], zero, part, shift[:, 1]], 1).reshape(
+        -1, 2, 3
+    )
     places = F.affine_grid(rows, [count, 1, *size], align_corners=False)
-    photos = F.grid_sample(grey(views.photos[chosen].float() / 255), places, align_corners=False, padding_mode="border")
-    depths = F.grid_sample(views.depths[chosen][:, None], places, "nearest", align_corners=False, padding_mode="border")[:, 0]
+    photos = F.grid_sample(
+        grey(views.photos[chosen].float() / 255), places, align_corners=False, padding_mode="border"
+    )
+    depths = F.grid_sample(
+        views.depths[chosen][:, None], places, "nearest", align_corners=False, padding_mode="border"
+    )[:, 0]
     depths = depths * covered(count, size, generator)
     photos = (photos * uniform(*BRIGHTNESS, 1, 1, 1)).clamp(0, 1)
-    return F.avg_pool2d(photos, FINER).expand(-1, 3, -1, -1), F.avg_pool2d(control_image(depths, depths > 0), FINER)
+    return F.avg_pool2d(photos, FINER).expand(-1, 3, -1, -1), F.avg_pool2d(
+        control_image(depths, depths > 0), FINER
+    )
 
 
 def covered(count: int, size: list[int], generator: torch.Generator) -> torch.Tensor:
@@ -136,7 +151,12 @@ def world_scene(seed: int, width: int) -> Scene:
     world = World.office(seed, rooms=int(rng.integers(*ROOMS)))
     poses = world.drive(seed, VIEWS, RATE, cover=True)[1]
     camera = CAMERA.resized(stored(width))
-    return Scene(world.scan(rng, scan_positions(poses), ScanStyle(voxel=VOXEL)), world.render(camera, poses)[0], poses, camera)
+    return Scene(
+        world.scan(rng, scan_positions(poses), ScanStyle(voxel=VOXEL)),
+        world.render(camera, poses)[0],
+        poses,
+        camera,
+    )
 
 
 def site_views(cloud: PointCloud, sequence: Sequence, width: int, max_fov: float = 100.0) -> Views:
@@ -154,26 +174,44 @@ def site_scene(cloud: PointCloud, sequence: Sequence, width: int, max_fov: float
     """The posed frames of a sequence in the thinned cloud. Raises ValueError without poses."""
     frames = [frame for frame in sequence if frame.T_map_camera is not None]
     if not frames:
-        raise ValueError(f"no image of {sequence.name} has a pose: its true poses are what ties image and cloud together")
+        raise ValueError(
+            f"no image of {sequence.name} has a pose: its true poses are what ties image and cloud together"
+        )
     photos = [
-        _rectified(frame.image(), sequence.camera, stored(width), max_fov) for frame in track(frames, "images of the site", transient=True)
+        _rectified(frame.image(), sequence.camera, stored(width), max_fov)
+        for frame in track(frames, "images of the site", transient=True)
     ]
-    images, poses = np.stack([image for image, _ in photos]), np.stack([frame.T_map_camera for frame in frames])
+    images, poses = (
+        np.stack([image for image, _ in photos]),
+        np.stack([frame.T_map_camera for frame in frames]),
+    )
     thin = cloud.voxel_downsample(VOXEL)
-    return Scene(thin, images, poses, photos[0][1], max(VOXEL, SPREAD * neighbour_distance(thin.points)))
+    return Scene(
+        thin, images, poses, photos[0][1], max(VOXEL, SPREAD * neighbour_distance(thin.points))
+    )
 
 
 def with_depth(scene: Scene) -> Views:
     """The views of which the cloud covers enough."""
-    points, poses = torch.from_numpy(scene.cloud.points), torch.from_numpy(scene.T_map_cameras).float()
+    points, poses = (
+        torch.from_numpy(scene.cloud.points),
+        torch.from_numpy(scene.T_map_cameras).float(),
+    )
     K, size = torch.from_numpy(scene.camera.matrix).float()[None], scene.images.shape[1:3]
-    parts = [render_depth(points, T, K.expand(len(T), 3, 3), size, scene.spacing) for T in poses.split(RENDERED)]
+    parts = [
+        render_depth(points, T, K.expand(len(T), 3, 3), size, scene.spacing)
+        for T in poses.split(RENDERED)
+    ]
     depths, known = (torch.cat(part) for part in zip(*parts, strict=True))
     good = known.float().mean((1, 2)) > MIN_KNOWN
     return Views(torch.from_numpy(scene.images).permute(0, 3, 1, 2)[good], depths[good])
 
 
-def _rectified(image: np.ndarray, camera: Camera, width: int, max_fov: float) -> tuple[np.ndarray, Camera]:
+def _rectified(
+    image: np.ndarray, camera: Camera, width: int, max_fov: float
+) -> tuple[np.ndarray, Camera]:
     """The image in colour, undistorted, and its pinhole camera."""
-    channels = [rectify(np.ascontiguousarray(image[..., i]), camera, width, max_fov) for i in range(3)]
+    channels = [
+        rectify(np.ascontiguousarray(image[..., i]), camera, width, max_fov) for i in range(3)
+    ]
     return np.stack([channel.grey for channel in channels], -1), channels[0].camera

@@ -13,7 +13,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from diffusers import ControlNetModel, DDIMScheduler, StableDiffusionControlNetPipeline, UNet2DConditionModel
+from diffusers import (
+    ControlNetModel,
+    DDIMScheduler,
+    StableDiffusionControlNetPipeline,
+    UNet2DConditionModel,
+)
 from diffusers.training_utils import EMAModel
 from diffusers.utils import logging
 from rich.console import Console
@@ -27,7 +32,9 @@ from diff2i2p_training.resume import Progress, read_checkpoint, write_checkpoint
 from diff2i2p_training.train import CHECKPOINT_EVERY, REPORT_EVERY, WARM_UP
 
 RATE = 1e-3
-UNCONTROLLED = 0.1  # share of the samples without control, from which guidance knows what there is without it
+UNCONTROLLED = (
+    0.1  # share of the samples without control, from which guidance knows what there is without it
+)
 EMA = 0.995
 SHEET_GUIDANCE = 1.5
 UNSEEN = 7  # seed of the world on the sheet; below those of training
@@ -43,7 +50,9 @@ class PriorShape:
 
     def __post_init__(self):
         if self.width % 16 or self.channels % GROUPS or min(self.width, self.channels) <= 0:
-            raise ValueError(f"a prior is a multiple of 16 pixels wide and has a multiple of {GROUPS} channels, not {self}")
+            raise ValueError(
+                f"a prior is a multiple of 16 pixels wide and has a multiple of {GROUPS} channels, not {self}"
+            )
 
 
 def new_pipeline(shape: PriorShape) -> StableDiffusionControlNetPipeline:
@@ -54,19 +63,37 @@ def new_pipeline(shape: PriorShape) -> StableDiffusionControlNetPipeline:
         down_block_types=("DownBlock2D", "DownBlock2D", "AttnDownBlock2D"), mid_block_type="UNetMidBlock2D",
         up_block_types=("AttnUpBlock2D", "UpBlock2D", "UpBlock2D"), attention_head_dim=GROUPS, cross_attention_dim=GROUPS,
     )  # fmt: skip
-    controlnet = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=(16,), conditioning_channels=1)
-    for part in (controlnet.controlnet_cond_embedding.conv_out, *controlnet.controlnet_down_blocks, controlnet.controlnet_mid_block):
+    controlnet = ControlNetModel.from_unet(
+        unet, conditioning_embedding_out_channels=(16,), conditioning_channels=1
+    )
+    for part in (
+        controlnet.controlnet_cond_embedding.conv_out,
+        *controlnet.controlnet_down_blocks,
+        controlnet.controlnet_mid_block,
+    ):
         part.reset_parameters()  # zeros spare a model that is trained already; here they only put off the day when the depth is heard
-    scheduler = DDIMScheduler(beta_schedule="squaredcos_cap_v2", prediction_type="v_prediction", timestep_spacing="trailing")
-    return StableDiffusionControlNetPipeline(None, None, None, unet, controlnet, scheduler, None, None, requires_safety_checker=False)
+    scheduler = DDIMScheduler(
+        beta_schedule="squaredcos_cap_v2",
+        prediction_type="v_prediction",
+        timestep_spacing="trailing",
+    )
+    return StableDiffusionControlNetPipeline(
+        None, None, None, unet, controlnet, scheduler, None, None, requires_safety_checker=False
+    )
 
 
 class PriorTrainer:
     """Makes a pipeline predict what the noise hides, with and without the control."""
 
-    def __init__(self, pipeline: StableDiffusionControlNetPipeline, device: str = "cpu", rate: float = RATE):
+    def __init__(
+        self, pipeline: StableDiffusionControlNetPipeline, device: str = "cpu", rate: float = RATE
+    ):
         self.pipeline, self.device, self.rate = pipeline, device, rate
-        self.model = torch.nn.ModuleDict({"unet": pipeline.unet, "controlnet": pipeline.controlnet}).to(device).train()
+        self.model = (
+            torch.nn.ModuleDict({"unet": pipeline.unet, "controlnet": pipeline.controlnet})
+            .to(device)
+            .train()
+        )
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=rate, weight_decay=1e-4)
         self.average = EMAModel(self.model.parameters(), decay=EMA, use_ema_warmup=True, power=0.75)
         self.progress = Progress()
@@ -87,7 +114,9 @@ class PriorTrainer:
 
     def _loss(self, x: torch.Tensor, controls: torch.Tensor) -> torch.Tensor:
         scheduler, noise = self.pipeline.scheduler, torch.randn_like(x)
-        t = (scheduler.config.num_train_timesteps * torch.rand(len(x), device=x.device).sqrt()).long()  # rarely where x_t itself tells all
+        t = (
+            scheduler.config.num_train_timesteps * torch.rand(len(x), device=x.device).sqrt()
+        ).long()  # rarely where x_t itself tells all
         x_t = scheduler.add_noise(x, noise, t)
         down, middle = self.model["controlnet"](x_t, t, None, controls, return_dict=False)
         controlled = (torch.rand(len(x), 1, 1, 1, device=x.device) >= UNCONTROLLED).to(x)
@@ -136,19 +165,32 @@ def train_prior(
     """
     torch.manual_seed(seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    trainer, checkpoint = PriorTrainer(new_pipeline(shape), device), out.with_name(out.name + ".ckpt")
+    trainer, checkpoint = (
+        PriorTrainer(new_pipeline(shape), device),
+        out.with_name(out.name + ".ckpt"),
+    )
     _resume(trainer, checkpoint, shape)
-    views = PriorViews(shape.width, batch_size, site, seed + trainer.progress.step)  # others than before an interruption
+    views = PriorViews(
+        shape.width, batch_size, site, seed + trainer.progress.step
+    )  # others than before an interruption
     _run(trainer, views, minutes, workers, lambda: _save(trainer, checkpoint, shape))
     trainer.save(out)
-    data = "synthetic offices" if site is None else f"synthetic offices and {len(site)} views of a site"
+    data = (
+        "synthetic offices"
+        if site is None
+        else f"synthetic offices and {len(site)} views of a site"
+    )
     (out / "card.json").write_text(json.dumps(card(data, trainer.progress), indent=1) + "\n")
     return load_prior(out)
 
 
 def _run(trainer: PriorTrainer, data: IterableDataset, minutes: float, workers: int, save) -> None:
     console, progress = Console(), trainer.progress
-    loader = iter(DataLoader(data, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None))
+    loader = iter(
+        DataLoader(
+            data, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None
+        )
+    )
     mean, reported, saved = None, time.monotonic(), time.monotonic()
     while progress.seconds < 60 * minutes:
         started = time.monotonic()
@@ -157,7 +199,10 @@ def _run(trainer: PriorTrainer, data: IterableDataset, minutes: float, workers: 
         mean = loss if mean is None else 0.97 * mean + 0.03 * loss
         if time.monotonic() - reported > REPORT_EVERY:
             reported = time.monotonic()
-            console.print(f"{progress.seconds / 60:5.1f} min  step {progress.step}  loss {mean:.4f}", highlight=False)
+            console.print(
+                f"{progress.seconds / 60:5.1f} min  step {progress.step}  loss {mean:.4f}",
+                highlight=False,
+            )
         if time.monotonic() - saved > CHECKPOINT_EVERY:
             saved = time.monotonic()
             save()
@@ -173,9 +218,13 @@ def _resume(trainer: PriorTrainer, path: Path, shape: PriorShape) -> None:
     if state is None:
         return
     if state["shape"] != (asked := dataclasses.asdict(shape)):
-        raise ValueError(f"{path} was begun as {state['shape']}, not {asked}: ask for that, or write elsewhere")
+        raise ValueError(
+            f"{path} was begun as {state['shape']}, not {asked}: ask for that, or write elsewhere"
+        )
     trainer.restore(state)
-    Console().print(f"going on from {path}: step {trainer.progress.step}, {trainer.progress.seconds / 60:.1f} min")
+    Console().print(
+        f"going on from {path}: step {trainer.progress.step}, {trainer.progress.seconds / 60:.1f} min"
+    )
 
 
 def unseen_sheet(prior: DiffusionPrior, path: Path, rows: int = 4) -> None:
@@ -185,10 +234,19 @@ def unseen_sheet(prior: DiffusionPrior, path: Path, rows: int = 4) -> None:
 
 
 def sample_sheet(
-    prior: DiffusionPrior, photos: torch.Tensor, controls: torch.Tensor, path: Path, samples: int = 3, enlarged: int = 2
+    prior: DiffusionPrior,
+    photos: torch.Tensor,
+    controls: torch.Tensor,
+    path: Path,
+    samples: int = 3,
+    enlarged: int = 2,
 ) -> None:
     """Write a PNG with a row for each of photos (B, 3, h, w) in [0, 1]: its control image (B, 1, h, w), itself, and imagined images."""
-    columns = [controls.expand(-1, 3, -1, -1), photos, *(prior.sample(controls, guidance=SHEET_GUIDANCE, seed=i) for i in range(samples))]
+    columns = [
+        controls.expand(-1, 3, -1, -1),
+        photos,
+        *(prior.sample(controls, guidance=SHEET_GUIDANCE, seed=i) for i in range(samples)),
+    ]
     sheet = torch.cat([F.interpolate(column, controls.shape[-2:]) for column in columns], 3)
     image = (sheet.permute(0, 2, 3, 1).flatten(0, 1).numpy() * 255).round().astype(np.uint8)
     image = cv2.resize(image, None, fx=enlarged, fy=enlarged, interpolation=cv2.INTER_CUBIC)

@@ -21,12 +21,18 @@ NEAR, FAR = 1.5, 4.0  # voxels between pixel and point of a positive and of a ne
 NEAR_PX, FAR_PX = 8.0, 12.0  # and on an image of 640 columns, where a voxel has 2.5 cm
 
 
-def circle_losses(network: Diff2I2P, image: ImageFeatures, site: MapFeatures, batch: Batch) -> dict[str, torch.Tensor]:
+def circle_losses(
+    network: Diff2I2P, image: ImageFeatures, site: MapFeatures, batch: Batch
+) -> dict[str, torch.Tensor]:
     """Coarse, multi-scale and fine loss, each a mean over the views."""
     views = len(batch.images)
-    patches, nodes = network.fuse(image.tokens, site.nodes.expand(views, -1, -1), batch.pyramid.nodes.expand(views, -1, -1))
+    patches, nodes = network.fuse(
+        image.tokens, site.nodes.expand(views, -1, -1), batch.pyramid.nodes.expand(views, -1, -1)
+    )
     early_patches, early_nodes = network.votes(image.tokens, site.nodes)
-    levels = patch_cells(image.tokens.shape[-2:], image.fine.shape[-2:], network.config.network.patch_levels)
+    levels = patch_cells(
+        image.tokens.shape[-2:], image.fine.shape[-2:], network.config.network.patch_levels
+    )
     losses = {"coarse": [], "votes": [], "fine": []}
     for view in range(views):
         shares = overlaps(batch, view, [level.to(image.fine.device) for level in levels])
@@ -39,7 +45,9 @@ def circle_losses(network: Diff2I2P, image: ImageFeatures, site: MapFeatures, ba
 def coarse_loss(patches: torch.Tensor, nodes: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
     """Of unit vectors (P, C) and (M, C) and the `overlaps` (P, M) between them."""
     distance = ((2 - 2 * patches @ nodes.T).clamp(min=0) + 1e-8).sqrt()
-    return circle_loss(distance, shares.sqrt() * (shares > OVERLAPPING), shares < APART, COARSE_SCALE)
+    return circle_loss(
+        distance, shares.sqrt() * (shares > OVERLAPPING), shares < APART, COARSE_SCALE
+    )
 
 
 def fine_loss(cells: torch.Tensor, points: torch.Tensor, batch: Batch, view: int) -> torch.Tensor:
@@ -48,22 +56,37 @@ def fine_loss(cells: torch.Tensor, points: torch.Tensor, batch: Batch, view: int
     chosen = torch.randperm(len(cell), device=cell.device)[:PIXELS]
     cell, point = cell[chosen], point[chosen]
     distance = (2 - 2 * cells[cell] @ points[point].T).clamp(min=0)
-    apart = torch.cdist(batch.points[view, cell], batch.pyramid.points[0][point]) / batch.pyramid.voxel
-    apart_px = torch.cdist(*(project(batch, view, p) for p in (batch.points[view, cell], batch.pyramid.points[0][point]))) / _pixel(batch)
+    apart = (
+        torch.cdist(batch.points[view, cell], batch.pyramid.points[0][point]) / batch.pyramid.voxel
+    )
+    apart_px = torch.cdist(
+        *(
+            project(batch, view, p)
+            for p in (batch.points[view, cell], batch.pyramid.points[0][point])
+        )
+    ) / _pixel(batch)
     positive = (apart < NEAR) & (apart_px < NEAR_PX)
-    return circle_loss(distance, positive.to(distance), (apart > FAR) | (apart_px > FAR_PX), FINE_SCALE)
+    return circle_loss(
+        distance, positive.to(distance), (apart > FAR) | (apart_px > FAR_PX), FINE_SCALE
+    )
 
 
-def circle_loss(distance: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor, scale: float) -> torch.Tensor:
+def circle_loss(
+    distance: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor, scale: float
+) -> torch.Tensor:
     """distance (P, N); positive (P, N) weights, 0 = not positive; negative (P, N) bool. 0 where no row or column has both kinds."""
     excess, lack = distance - POSITIVE, NEGATIVE - distance
-    pull = (scale * excess * excess.detach().clamp(min=0) * positive).masked_fill(positive == 0, -torch.inf)
+    pull = (scale * excess * excess.detach().clamp(min=0) * positive).masked_fill(
+        positive == 0, -torch.inf
+    )
     push = (scale * lack * lack.detach().clamp(min=0)).masked_fill(~negative, -torch.inf)
     sides = []
     for dim in (1, 0):
         both = (positive > 0).any(dim) & negative.any(dim)
         a, b = (part.movedim(dim, 1)[both] for part in (pull, push))
-        sides.append(F.softplus(a.logsumexp(1) + b.logsumexp(1)).sum() / both.sum().clamp(min=1) / scale)
+        sides.append(
+            F.softplus(a.logsumexp(1) + b.logsumexp(1)).sum() / both.sum().clamp(min=1) / scale
+        )
     return (sides[0] + sides[1]) / 2
 
 
@@ -82,11 +105,15 @@ def overlaps(batch: Batch, view: int, levels: list[torch.Tensor]) -> torch.Tenso
     for patches in levels:
         members = F.pad(known, (0, 1))[patches].sum(1).clamp(min=1)  # cells with depth
         patch_of = torch.zeros(len(known) + 1, dtype=torch.long, device=cell.device)
-        patch_of[patches] = torch.arange(len(patches), device=cell.device)[:, None].expand_as(patches)
+        patch_of[patches] = torch.arange(len(patches), device=cell.device)[:, None].expand_as(
+            patches
+        )
         by_cell = torch.stack([cell, owners[point]]).unique(dim=1)
         by_point = torch.stack([patch_of[cell], point]).unique(dim=1)
         pairs = patch_of[by_cell[0]] * nodes + by_cell[1], by_point[0] * nodes + owners[by_point[1]]
-        cells, points = (torch.bincount(pair, minlength=len(patches) * nodes).view(-1, nodes) for pair in pairs)
+        cells, points = (
+            torch.bincount(pair, minlength=len(patches) * nodes).view(-1, nodes) for pair in pairs
+        )
         shares.append(torch.minimum(cells / members[:, None], points / owned))
     return torch.cat(shares)
 
@@ -100,7 +127,9 @@ def true_matches(batch: Batch, view: int) -> tuple[torch.Tensor, torch.Tensor]:
     near = _near(batch, view, cell, point)
     cell, point = cell[near], point[near]
     distance = (batch.points[view, cell] - batch.pyramid.points[0][point]).norm(dim=1)
-    best = distance.new_full((len(batch.pyramid.points[0]),), torch.inf).scatter_reduce(0, point, distance, "amin")
+    best = distance.new_full((len(batch.pyramid.points[0]),), torch.inf).scatter_reduce(
+        0, point, distance, "amin"
+    )
     kept = distance == best[point]
     return cell[kept], point[kept]
 
@@ -126,7 +155,9 @@ def _near(batch: Batch, view: int, cell: torch.Tensor, point: torch.Tensor) -> t
     """(E,) whether cell and point are NEAR in 3D and on the image."""
     seen, points = batch.points[view, cell], batch.pyramid.points[0][point]
     apart_px = (project(batch, view, seen) - project(batch, view, points)).norm(dim=1)
-    return ((seen - points).norm(dim=1) < NEAR * batch.pyramid.voxel) & (apart_px < NEAR_PX * _pixel(batch))
+    return ((seen - points).norm(dim=1) < NEAR * batch.pyramid.voxel) & (
+        apart_px < NEAR_PX * _pixel(batch)
+    )
 
 
 def _pixel(batch: Batch) -> float:

@@ -45,7 +45,9 @@ class _Problem:
     def only(self, sets: torch.Tensor) -> "_Problem":
         """The same with harmless numbers in all sets but `sets` (B,): nothing flows from or into them."""
         parts = (getattr(self, f.name) for f in fields(self))
-        return _Problem(*(torch.where(sets.reshape(-1, *(1,) * (part.ndim - 1)), part, 0.0) for part in parts))
+        return _Problem(
+            *(torch.where(sets.reshape(-1, *(1,) * (part.ndim - 1)), part, 0.0) for part in parts)
+        )
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,10 @@ class _Pose:
 
     def moved(self, step: torch.Tensor) -> "_Pose":
         """The camera moved by step (B, 6) in its own frame: translation, then rotation vector."""
-        return _Pose(self.R @ torch.matrix_exp(_cross(step[:, 3:])), self.c + torch.einsum("bij,bj->bi", self.R, step[:, :3]))
+        return _Pose(
+            self.R @ torch.matrix_exp(_cross(step[:, 3:])),
+            self.c + torch.einsum("bij,bj->bi", self.R, step[:, :3]),
+        )
 
     def local(self, points: torch.Tensor) -> torch.Tensor:
         """points (B, N, 3) in the camera frame."""
@@ -65,7 +70,11 @@ class _Pose:
 
 
 def differentiable_pnp(
-    pixels: torch.Tensor, points: torch.Tensor, weights: torch.Tensor, K: torch.Tensor, start: torch.Tensor | None = None
+    pixels: torch.Tensor,
+    points: torch.Tensor,
+    weights: torch.Tensor,
+    K: torch.Tensor,
+    start: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Poses T_map_camera (B, 4, 4) that minimise the weighted squared reprojection error, and which of them are `solved` (B,) bool.
 
@@ -98,23 +107,38 @@ def differentiable_pnp(
 
 @torch.no_grad()
 def ransac_start(
-    pixels: torch.Tensor, points: torch.Tensor, weights: torch.Tensor, K: torch.Tensor, max_error: float = PnpConfig.max_error
+    pixels: torch.Tensor,
+    points: torch.Tensor,
+    weights: torch.Tensor,
+    K: torch.Tensor,
+    max_error: float = PnpConfig.max_error,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """T_map_camera (B, 4, 4), NaN where none is found, and which matches (B, N) bool agree with it to `max_error` pixels.
 
     Arguments as those of `differentiable_pnp`. The best weighted are tried first.
     """
-    T, inliers = torch.full((len(points), 4, 4), torch.nan, dtype=torch.float64), torch.zeros(weights.shape, dtype=torch.bool)
+    T, inliers = (
+        torch.full((len(points), 4, 4), torch.nan, dtype=torch.float64),
+        torch.zeros(weights.shape, dtype=torch.bool),
+    )
     config = PnpConfig(max_error=max_error, min_inliers=MIN_MATCHES)
-    for i, (x, p, w, k) in enumerate(zip(*(part.cpu().double().numpy() for part in (pixels, points, weights, K)), strict=True)):
+    for i, (x, p, w, k) in enumerate(
+        zip(*(part.cpu().double().numpy() for part in (pixels, points, weights, K)), strict=True)
+    ):
         used = np.flatnonzero(w > 0)
         if len(used) < MIN_MATCHES or not (np.isfinite(k).all() and k[0, 0] > 0 and k[1, 1] > 0):
             continue
-        size = max(round(2 * k[0, 2]), 1), max(round(2 * k[1, 2]), 1)  # not known here, and of no consequence
+        size = (
+            max(round(2 * k[0, 2]), 1),
+            max(round(2 * k[1, 2]), 1),
+        )  # not known here, and of no consequence
         camera = Camera(*size, (k[0, 0], k[1, 1], k[0, 2], k[1, 2]))
         pose = solve_pnp(Correspondences(x[used], p[used], w[used], "training"), camera, config)
         if pose is not None:
-            T[i], inliers[i, used] = torch.from_numpy(pose.T_map_camera), torch.from_numpy(pose.inliers)
+            T[i], inliers[i, used] = (
+                torch.from_numpy(pose.T_map_camera),
+                torch.from_numpy(pose.inliers),
+            )
     return T.to(points.device), inliers.to(points.device)
 
 
@@ -122,15 +146,30 @@ def _prepare(pixels, points, weights, K, start) -> tuple[_Problem, torch.Tensor,
     """The problem, the origin (B, 3) of its points, and which sets (B,) may be solvable; the others get harmless numbers."""
     pixels, points, weights, K = (part.double() for part in (pixels, points, weights, K))
     used = weights != 0
-    fine = ~used | (points.isfinite().all(-1) & pixels.isfinite().all(-1) & weights.isfinite() & (weights > 0))
-    sound = fine.all(1) & (used.sum(1) >= MIN_MATCHES) & K.isfinite().all(-1).all(-1) & start.isfinite().all(-1).all(-1)
+    fine = ~used | (
+        points.isfinite().all(-1) & pixels.isfinite().all(-1) & weights.isfinite() & (weights > 0)
+    )
+    sound = (
+        fine.all(1)
+        & (used.sum(1) >= MIN_MATCHES)
+        & K.isfinite().all(-1).all(-1)
+        & start.isfinite().all(-1).all(-1)
+    )
     used = used & sound[:, None]
     pixels, points = (torch.where(used[..., None], part, 0.0) for part in (pixels, points))
     weights = torch.where(used, weights, 0.0)
-    origin = points.detach().sum(1) / used.sum(1, keepdim=True).clamp(min=1)  # georeferenced maps lie far from zero
-    weights = weights / weights.detach().sum(1, keepdim=True).clamp(min=torch.finfo(weights.dtype).tiny)
+    origin = points.detach().sum(1) / used.sum(1, keepdim=True).clamp(
+        min=1
+    )  # georeferenced maps lie far from zero
+    weights = weights / weights.detach().sum(1, keepdim=True).clamp(
+        min=torch.finfo(weights.dtype).tiny
+    )
     points = torch.where(used[..., None], points - origin[:, None], 0.0)
-    return _Problem(pixels, points, weights, torch.where(sound[:, None, None], K, torch.eye(3).to(K))), origin, sound
+    return (
+        _Problem(pixels, points, weights, torch.where(sound[:, None, None], K, torch.eye(3).to(K))),
+        origin,
+        sound,
+    )
 
 
 @torch.no_grad()
@@ -147,11 +186,18 @@ def _minimise(problem: _Problem, pose: _Pose) -> _Pose:
         J_moved, residuals_moved = _linearised(problem, moved)
         energy_moved = _energy(problem, residuals_moved)
         better = energy_moved <= energy
-        pose = _Pose(torch.where(better[:, None, None], moved.R, pose.R), torch.where(better[:, None], moved.c, pose.c))
-        J, residuals = (
-            torch.where(better.reshape(-1, *(1,) * (a.ndim - 1)), b, a) for a, b in ((J, J_moved), (residuals, residuals_moved))
+        pose = _Pose(
+            torch.where(better[:, None, None], moved.R, pose.R),
+            torch.where(better[:, None], moved.c, pose.c),
         )
-        energy, damping = torch.where(better, energy_moved, energy), torch.where(better, damping / 10, damping * 10).clamp(1e-12, 1e12)
+        J, residuals = (
+            torch.where(better.reshape(-1, *(1,) * (a.ndim - 1)), b, a)
+            for a, b in ((J, J_moved), (residuals, residuals_moved))
+        )
+        energy, damping = (
+            torch.where(better, energy_moved, energy),
+            torch.where(better, damping / 10, damping * 10).clamp(1e-12, 1e12),
+        )
         if (((diagonal * step**2).sum(1) < STILL**2) | (damping > HOPELESS)).all():
             break
     return pose
@@ -168,18 +214,26 @@ def _linearised(problem: _Problem, pose: _Pose) -> tuple[torch.Tensor, torch.Ten
     """J (B, N, 2, 6) = d pixel / d step, and the residuals (B, N, 2)."""
     q = pose.local(problem.points)
     projected, w = _project(problem.K, q)
-    d_point = (problem.K[:, None, :2] - projected[..., None] * problem.K[:, None, 2:]) / w[..., None]
-    return torch.cat([-d_point, d_point @ _cross(q)], -1), projected - problem.pixels  # dq = -translation + q x rotation
+    d_point = (problem.K[:, None, :2] - projected[..., None] * problem.K[:, None, 2:]) / w[
+        ..., None
+    ]
+    return torch.cat(
+        [-d_point, d_point @ _cross(q)], -1
+    ), projected - problem.pixels  # dq = -translation + q x rotation
 
 
 def _energy(problem: _Problem, residuals: torch.Tensor) -> torch.Tensor:
     return 0.5 * (problem.weights * residuals.square().sum(-1)).sum(-1)
 
 
-def _normal_equations(problem: _Problem, J: torch.Tensor, residuals: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _normal_equations(
+    problem: _Problem, J: torch.Tensor, residuals: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
     """(B, 6, 6) and (B, 6): J^T W J and the gradient J^T W r."""
     weighted = problem.weights[..., None, None] * J
-    return torch.einsum("bnki,bnkj->bij", weighted, J), torch.einsum("bnki,bnk->bi", weighted, residuals)
+    return torch.einsum("bnki,bnkj->bij", weighted, J), torch.einsum(
+        "bnki,bnk->bi", weighted, residuals
+    )
 
 
 @torch.no_grad()
@@ -189,13 +243,18 @@ def _hessian(problem: _Problem, pose: _Pose) -> tuple[torch.Tensor, torch.Tensor
     normal = _normal_equations(problem, J, residuals)[0]
     H = normal + _curvature(problem, pose, J, residuals)
     scale = normal.diagonal(dim1=1, dim2=2).clamp(min=1e-24).rsqrt()
-    spectra = (torch.linalg.eigvalsh(scale[:, None] * part.nan_to_num(0, 0, 0) * scale[..., None]) for part in (normal, H))
+    spectra = (
+        torch.linalg.eigvalsh(scale[:, None] * part.nan_to_num(0, 0, 0) * scale[..., None])
+        for part in (normal, H)
+    )
     pinned, isolated = (values[:, 0] > WORST * values[:, -1] for values in spectra)
     ahead = ((pose.local(problem.points) @ problem.K.mT)[..., 2] > NEAREST) | (problem.weights == 0)
     return H, pinned & isolated & ahead.all(1)
 
 
-def _curvature(problem: _Problem, pose: _Pose, J: torch.Tensor, residuals: torch.Tensor) -> torch.Tensor:
+def _curvature(
+    problem: _Problem, pose: _Pose, J: torch.Tensor, residuals: torch.Tensor
+) -> torch.Tensor:
     """sum_i w_i r_i . d2 pixel_i (B, 6, 6), what Gauss-Newton leaves out.
 
     With pixel = h / h_3 and h = K q: d2 pixel = (d2 h - pixel d2 h_3 - d pixel d h_3 - d h_3 d pixel) / h_3, and of the camera point
@@ -204,12 +263,22 @@ def _curvature(problem: _Problem, pose: _Pose, J: torch.Tensor, residuals: torch
     q = pose.local(problem.points)
     projected, h_3 = _project(problem.K, q)
     pull = problem.weights[..., None] * residuals / h_3  # (B, N, 2)
-    m = pull @ problem.K[:, :2] - (pull * projected).sum(-1, keepdim=True) * problem.K[:, None, 2]  # of d2 q
+    m = (
+        pull @ problem.K[:, :2] - (pull * projected).sum(-1, keepdim=True) * problem.K[:, None, 2]
+    )  # of d2 q
     mq = torch.einsum("bni,bnj->bij", m, q)
-    turning = 0.5 * (mq + mq.mT) - torch.diag_embed(mq.diagonal(dim1=1, dim2=2).sum(1, keepdim=True).expand(-1, 3))
+    turning = 0.5 * (mq + mq.mT) - torch.diag_embed(
+        mq.diagonal(dim1=1, dim2=2).sum(1, keepdim=True).expand(-1, 3)
+    )
     both = _cross(m.sum(1))
-    second = torch.cat([torch.cat([torch.zeros_like(both), both], 2), torch.cat([both.mT, turning], 2)], 1)
-    d_h_3 = torch.einsum("bi,bnij->bnj", problem.K[:, 2], torch.cat([-torch.eye(3).to(q).expand(*q.shape, 3), _cross(q)], -1))
+    second = torch.cat(
+        [torch.cat([torch.zeros_like(both), both], 2), torch.cat([both.mT, turning], 2)], 1
+    )
+    d_h_3 = torch.einsum(
+        "bi,bnij->bnj",
+        problem.K[:, 2],
+        torch.cat([-torch.eye(3).to(q).expand(*q.shape, 3), _cross(q)], -1),
+    )
     first = torch.einsum("bnk,bnki,bnj->bij", pull, J, d_h_3)
     return second - first - first.mT
 
@@ -224,7 +293,11 @@ def _newton_step(problem: _Problem, pose: _Pose, H: torch.Tensor) -> torch.Tenso
 def _movement(problem: _Problem, pose: _Pose, step: torch.Tensor) -> torch.Tensor:
     """(B,) pixels that the step moves the projections by, root mean square."""
     J = _linearised(problem, pose)[0]
-    return (problem.weights[..., None] * torch.einsum("bnki,bi->bnk", J, step).square()).sum((1, 2)).sqrt()
+    return (
+        (problem.weights[..., None] * torch.einsum("bnki,bi->bnk", J, step).square())
+        .sum((1, 2))
+        .sqrt()
+    )
 
 
 def _cross(v: torch.Tensor) -> torch.Tensor:

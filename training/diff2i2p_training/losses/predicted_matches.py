@@ -31,16 +31,27 @@ class ViewMatches:
     coarse: tuple[torch.Tensor, torch.Tensor]  # (K,) the patches and nodes that were compared
 
 
-def match_views(network: Diff2I2P, image: ImageFeatures, site: MapFeatures, batch: Batch, limit: int | None = None) -> list[ViewMatches]:
+def match_views(
+    network: Diff2I2P,
+    image: ImageFeatures,
+    site: MapFeatures,
+    batch: Batch,
+    limit: int | None = None,
+) -> list[ViewMatches]:
     """The matches of every view, as at test time; scores and offsets carry gradients to the features, which matches are made does not."""
     levels = [level.to(image.fine.device) for level in patch_levels(network, image)]
     members = node_members(batch.pyramid, network.config.matching.node_points)
-    return [_match_view(network, image, site, batch, view, levels, members, limit) for view in range(len(batch.images))]
+    return [
+        _match_view(network, image, site, batch, view, levels, members, limit)
+        for view in range(len(batch.images))
+    ]
 
 
 def patch_levels(network: Diff2I2P, image: ImageFeatures) -> list[torch.Tensor]:
     """Members of the image patches of every level, as of `patch_cells`."""
-    return patch_cells(image.tokens.shape[-2:], image.fine.shape[-2:], network.config.network.patch_levels)
+    return patch_cells(
+        image.tokens.shape[-2:], image.fine.shape[-2:], network.config.network.patch_levels
+    )
 
 
 def _match_view(network, image, site, batch, view, levels, members, limit) -> ViewMatches:
@@ -48,8 +59,12 @@ def _match_view(network, image, site, batch, view, levels, members, limit) -> Vi
     cells, width = image.fine[view].flatten(1).T, image.fine.shape[-1]
     with torch.no_grad():
         depth = batch.points[view].isfinite().all(-1) if config.network.query_depth else None
-        patches, nodes = network.fuse(image.tokens[view : view + 1], site.nodes[None], batch.pyramid.nodes[None])
-        coarse, found = match_patches(patches[0], nodes[0], cells, site.fine, levels, members, config.matching, depth)
+        patches, nodes = network.fuse(
+            image.tokens[view : view + 1], site.nodes[None], batch.pyramid.nodes[None]
+        )
+        coarse, found = match_patches(
+            patches[0], nodes[0], cells, site.fine, levels, members, config.matching, depth
+        )
     cell, point = found.cells[:limit], found.points[:limit]
     a, b = cells[cell], site.fine[point]
     offsets = torch.zeros_like(points[point])
@@ -58,11 +73,20 @@ def _match_view(network, image, site, batch, view, levels, members, limit) -> Vi
         if config.network.query_depth:
             where = points[point], _seen_from(batch, view, cell)
         if config.network.tuning_extent:
-            seen = points if not where else _seen_from(batch, view, torch.arange(len(cells), device=cells.device))
+            seen = (
+                points
+                if not where
+                else _seen_from(batch, view, torch.arange(len(cells), device=cells.device))
+            )
             extent = seen.amax(0) - seen.amin(0)
         offsets = network.tuning(a, b, *where, extent=extent)
-    pixels = torch.stack([cell % width, cell // width], 1) * batch.stride + config.network.fine_stride // 2
-    return ViewMatches(cell, pixels.float(), points[point] + offsets, offsets, (a * b).sum(1).clamp(min=0), coarse)
+    pixels = (
+        torch.stack([cell % width, cell // width], 1) * batch.stride
+        + config.network.fine_stride // 2
+    )
+    return ViewMatches(
+        cell, pixels.float(), points[point] + offsets, offsets, (a * b).sum(1).clamp(min=0), coarse
+    )
 
 
 @dataclass(frozen=True)
@@ -76,10 +100,15 @@ class OwnMatches:
     weights: torch.Tensor  # (B, N)
 
 
-def own_matches(network: Diff2I2P, image: ImageFeatures, site: MapFeatures, batch: Batch) -> OwnMatches:
+def own_matches(
+    network: Diff2I2P, image: ImageFeatures, site: MapFeatures, batch: Batch
+) -> OwnMatches:
     """The best MATCHES of every view, side by side."""
     views = match_views(network, image, site, batch, MATCHES)
-    columns = ([getattr(view, name) for view in views] for name in ("cells", "pixels", "points", "offsets", "scores"))
+    columns = (
+        [getattr(view, name) for view in views]
+        for name in ("cells", "pixels", "points", "offsets", "scores")
+    )
     padded = [pad_sequence(column, batch_first=True) for column in columns]
     if padded[0].shape[1] == 0:  # no view has a match: one of weight 0 keeps the shapes sound
         padded = [part.new_zeros(len(views), 1, *part.shape[2:]) for part in padded]
@@ -112,14 +141,23 @@ def tuning_loss(matches: OwnMatches, batch: Batch) -> torch.Tensor:
     miss = torch.where(used[..., None], seen - matches.points, 0.0) / extent
     count = used.sum().clamp(min=1)
     size = (matches.offsets / extent).square().sum(-1)
-    return REGULAR * _root(size)[used].sum() / count + MISS * _root(miss.square().sum(-1))[used].sum() / count
+    return (
+        REGULAR * _root(size)[used].sum() / count
+        + MISS * _root(miss.square().sum(-1))[used].sum() / count
+    )
 
 
 def predicted_poses(matches: OwnMatches, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
     """T_map_camera (B, 4, 4) by differentiable PnP on the matches that RANSAC keeps, and which of them (B,) are solved."""
-    pixels, points, weights = (part.detach() for part in (matches.pixels, matches.points, matches.weights))
-    start, inliers = ransac_start(pixels, points, weights, batch.K, INLIER_PX * batch.images.shape[-1])
-    return differentiable_pnp(matches.pixels, matches.points, matches.weights * inliers, batch.K, start)
+    pixels, points, weights = (
+        part.detach() for part in (matches.pixels, matches.points, matches.weights)
+    )
+    start, inliers = ransac_start(
+        pixels, points, weights, batch.K, INLIER_PX * batch.images.shape[-1]
+    )
+    return differentiable_pnp(
+        matches.pixels, matches.points, matches.weights * inliers, batch.K, start
+    )
 
 
 def pose_loss(T_map_camera: torch.Tensor, solved: torch.Tensor, batch: Batch) -> torch.Tensor:

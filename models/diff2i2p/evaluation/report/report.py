@@ -37,7 +37,9 @@ def write_report(out: Path | str, runs: list[Run], site: CompiledMap, title: str
     out = Path(out)
     (out / "pictures").mkdir(parents=True, exist_ok=True)
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined
+    )
     content = _content(runs, site, _Album(out / "pictures"))
     page = environment.get_template("report.html.j2").render(title=title, **content)
     (out / "report.html").write_text(page)
@@ -146,7 +148,10 @@ def _chosen(ranked: list[Record]) -> dict[str, Record]:
     if not ranked:
         return {}
     last = len(ranked) - 1
-    places = {f"worst {i}": i - 1 for i in range(1, WORST + 1)} | {"median": len(ranked) // 2, "best": last}
+    places = {f"worst {i}": i - 1 for i in range(1, WORST + 1)} | {
+        "median": len(ranked) // 2,
+        "best": last,
+    }
     labels = {place: label for label, place in places.items() if place <= last}
     return {label: ranked[place] for place, label in sorted(labels.items())}
 
@@ -157,15 +162,27 @@ def _badness(record: Record) -> tuple:
         return 1, -np.nan_to_num(record.inlier_ratio)
     if not record.judged:
         return 0, -record.answer.confidence
-    return (2 if record.false_accept else 0), max(record.translation_m / RIGHT[0], record.rotation_deg / RIGHT[1])
+    return (2 if record.false_accept else 0), max(
+        record.translation_m / RIGHT[0], record.rotation_deg / RIGHT[1]
+    )
 
 
 def reason(record: Record) -> str:
     """What came of a frame and why, in a sentence."""
     row, answer = frame_row(record), record.answer
-    found = f"{row['inliers']} of {row['matches']} matches are inliers" if answer.ok else f"{row['matches']} matches"
+    found = (
+        f"{row['inliers']} of {row['matches']} matches are inliers"
+        if answer.ok
+        else f"{row['matches']} matches"
+    )
     right = [f"{record.inlier_ratio:.0%} are right by the truth"] if record.judged else []
-    facts = ", ".join([answer.matcher or "no matcher", found, *right, f"confidence {answer.confidence:.2f}"])
-    off = f"{100 * record.translation_m:.1f} cm, {record.rotation_deg:.2f}° off" if record.judged else "answered, truth unknown"
+    facts = ", ".join(
+        [answer.matcher or "no matcher", found, *right, f"confidence {answer.confidence:.2f}"]
+    )
+    off = (
+        f"{100 * record.translation_m:.1f} cm, {record.rotation_deg:.2f}° off"
+        if record.judged
+        else "answered, truth unknown"
+    )
     result = off if answer.ok else f"no answer: {record.problem or answer.status.value}"
     return f"{record.frame.name}: {result} ({facts})"

@@ -8,7 +8,11 @@ import numpy as np
 from diff2i2p.evaluation.metrics import Record
 from diff2i2p.mapping.compiled_map import CompiledMap
 
-TRUTH, ESTIMATE, BAD = (63, 131, 248), (240, 140, 0), (229, 72, 77)  # defined: colours of the report
+TRUTH, ESTIMATE, BAD = (
+    (63, 131, 248),
+    (240, 140, 0),
+    (229, 72, 77),
+)  # defined: colours of the report
 FIGURES = ("translation_m", "rotation_deg", "latency_ms")
 
 
@@ -39,7 +43,9 @@ def write_rerun(path: Path | str, records: list[Record], site: CompiledMap) -> N
     recording.log("map/points", points, static=True)
     truth = [record.frame.T_map_camera[:3, 3] for record in records if record.judged]
     if truth:
-        recording.log("map/true_path", rr.LineStrips3D([np.array(truth)], colors=[TRUTH]), static=True)
+        recording.log(
+            "map/true_path", rr.LineStrips3D([np.array(truth)], colors=[TRUTH]), static=True
+        )
     for record in records:
         recording.set_time("time", timestamp=record.frame.stamp)
         _log(recording, rr, record)
@@ -48,19 +54,33 @@ def write_rerun(path: Path | str, records: list[Record], site: CompiledMap) -> N
 
 def _log(recording, rr, record: Record) -> None:
     answer = record.answer
-    recording.log("status", rr.TextLog(f"{record.frame.name}: {record.problem or answer.status.value}"))
+    recording.log(
+        "status", rr.TextLog(f"{record.frame.name}: {record.problem or answer.status.value}")
+    )
     recording.log("figures/confidence", rr.Scalars(answer.confidence))
     for name in FIGURES:
         if np.isfinite(value := getattr(record, name)):
             recording.log(f"figures/{name}", rr.Scalars(value))
     if not answer.ok:
-        recording.log("map/camera", rr.Clear(recursive=True))  # no pose is shown where there is none
+        recording.log(
+            "map/camera", rr.Clear(recursive=True)
+        )  # no pose is shown where there is none
         return
     T, view = answer.T_map_camera, answer.view
     recording.log("map/camera", rr.Transform3D(translation=T[:3, 3], mat3x3=T[:3, :3]))
-    recording.log("map/positions", rr.Points3D([T[:3, 3]], colors=[BAD if record.false_accept else ESTIMATE], radii=0.02))
+    recording.log(
+        "map/positions",
+        rr.Points3D([T[:3, 3]], colors=[BAD if record.false_accept else ESTIMATE], radii=0.02),
+    )
     if view is not None:
-        lens = rr.Pinhole(image_from_camera=view.camera.matrix, resolution=[view.camera.width, view.camera.height])
+        lens = rr.Pinhole(
+            image_from_camera=view.camera.matrix, resolution=[view.camera.width, view.camera.height]
+        )
         recording.log("map/camera/image", lens, rr.Image(view.grey, color_model="L"))
     if answer.correspondences is not None and answer.inliers is not None:
-        recording.log("map/inliers", rr.Points3D(answer.correspondences.points[answer.inliers], colors=[(80, 220, 110)], radii=0.03))
+        recording.log(
+            "map/inliers",
+            rr.Points3D(
+                answer.correspondences.points[answer.inliers], colors=[(80, 220, 110)], radii=0.03
+            ),
+        )

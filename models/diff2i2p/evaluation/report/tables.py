@@ -57,7 +57,9 @@ def tiles(facts: dict) -> list[Tile]:
         return [answered, Tile(gap, "longest time without a pose"), latency]
     error, false = "none", facts["false_accepts"]
     if facts["answered"]:
-        error = f"{100 * facts['median_translation_m']:.1f} cm · {facts['median_rotation_deg']:.2f}°"
+        error = (
+            f"{100 * facts['median_translation_m']:.1f} cm · {facts['median_rotation_deg']:.2f}°"
+        )
     return [
         Tile(f"{facts['recall']['25cm_5deg']:.1%}", "within 25 cm and 5°"),
         Tile(error, "median error"),
@@ -88,8 +90,13 @@ def _mark(figure: Figure, value, values: list) -> str:
 def complement(records: dict[str, list[Record]]) -> Table | None:
     """How many frames are right by each combination of several runs."""
     names = list(records)
-    right = {name: {record.frame.index for record in run if record.within(*RIGHT)} for name, run in records.items()}
-    frames = set.intersection(*({record.frame.index for record in run if record.judged} for run in records.values()))
+    right = {
+        name: {record.frame.index for record in run if record.within(*RIGHT)}
+        for name, run in records.items()
+    }
+    frames = set.intersection(
+        *({record.frame.index for record in run if record.judged} for run in records.values())
+    )
     if not frames or len(names) < 2:
         return None
     counts: dict[tuple[bool, ...], int] = {}
@@ -97,7 +104,10 @@ def complement(records: dict[str, list[Record]]) -> Table | None:
         hit = tuple(frame in right[name] for name in names)
         counts[hit] = counts.get(hit, 0) + 1
     ranked = sorted(counts.items(), reverse=True)
-    rows = [Row([*(Cell("✓" if yes else "·") for yes in hit), Cell(str(count))]) for hit, count in ranked]
+    rows = [
+        Row([*(Cell("✓" if yes else "·") for yes in hit), Cell(str(count))])
+        for hit, count in ranked
+    ]
     return Table([*names, "frames right by these alone"], rows)
 
 

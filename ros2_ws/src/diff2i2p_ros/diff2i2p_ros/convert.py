@@ -32,14 +32,23 @@ def image_message(pixels: np.ndarray, header: Header) -> Image:
     height, width = pixels.shape[:2]
     encoding = "rgb8" if pixels.ndim == 3 else "mono8"
     # bytes, never an array: rclpy checks an array element by element (rclpy issue 763)
-    return Image(header=header, height=height, width=width, encoding=encoding, step=pixels[0].nbytes, data=pixels.tobytes())
+    return Image(
+        header=header,
+        height=height,
+        width=width,
+        encoding=encoding,
+        step=pixels[0].nbytes,
+        data=pixels.tobytes(),
+    )
 
 
 def depth_message(metres: np.ndarray, header: Header) -> Image:
     """The raw 32FC1 message of a depth image (H, W) in metres; what is unknown, 0, becomes NaN as REP-118 wants it."""
     height, width = metres.shape
     data = np.where(metres > 0, metres, np.nan).astype("<f4").tobytes()
-    return Image(header=header, height=height, width=width, encoding="32FC1", step=4 * width, data=data)
+    return Image(
+        header=header, height=height, width=width, encoding="32FC1", step=4 * width, data=data
+    )
 
 
 def camera(info: CameraInfo, rectified: bool = False) -> Camera:
@@ -94,7 +103,9 @@ def pose(T: np.ndarray) -> Pose:
     return message
 
 
-def pose_with_covariance(T_map_camera: np.ndarray, covariance: np.ndarray, header: Header) -> PoseWithCovarianceStamped:
+def pose_with_covariance(
+    T_map_camera: np.ndarray, covariance: np.ndarray, header: Header
+) -> PoseWithCovarianceStamped:
     """The message of a (4, 4) pose and its (6, 6) covariance, ROS order x y z rx ry rz."""
     message = PoseWithCovarianceStamped(header=header)
     message.pose.pose = pose(T_map_camera)
@@ -113,7 +124,11 @@ def transform(T_parent_child: np.ndarray, stamp: Time, parent: str, child: str) 
 def matrix(message: Pose | Transform) -> np.ndarray:
     """(4, 4) float64 of a Pose or a Transform."""
     is_pose = isinstance(message, Pose)
-    xyz, q = (message.position, message.orientation) if is_pose else (message.translation, message.rotation)
+    xyz, q = (
+        (message.position, message.orientation)
+        if is_pose
+        else (message.translation, message.rotation)
+    )
     T = np.eye(4)
     T[:3, :3] = Rotation.from_quat([q.x, q.y, q.z, q.w]).as_matrix()
     T[:3, 3] = xyz.x, xyz.y, xyz.z
@@ -125,16 +140,28 @@ def _set_xyz(message, T: np.ndarray) -> None:
 
 
 def _set_xyzw(message, T: np.ndarray) -> None:
-    message.x, message.y, message.z, message.w = map(float, Rotation.from_matrix(T[:3, :3]).as_quat())
+    message.x, message.y, message.z, message.w = map(
+        float, Rotation.from_matrix(T[:3, :3]).as_quat()
+    )
 
 
 def point_cloud(points: np.ndarray, grey: np.ndarray | None, header: Header) -> PointCloud2:
     """PointCloud2 of points (N, 3) and, where given, their grey values (N,) in [0, 1] as `intensity` 0 to 255."""
     values = np.full(len(points), 128.0) if grey is None else grey * 255.0
     data = np.column_stack([points, values]).astype("<f4")
-    fields = [PointField(name=n, offset=4 * i, datatype=PointField.FLOAT32, count=1) for i, n in enumerate(("x", "y", "z", "intensity"))]
+    fields = [
+        PointField(name=n, offset=4 * i, datatype=PointField.FLOAT32, count=1)
+        for i, n in enumerate(("x", "y", "z", "intensity"))
+    ]
     return PointCloud2(
-        header=header, height=1, width=len(data), fields=fields, point_step=16, row_step=16 * len(data), is_dense=True, data=data.tobytes()
+        header=header,
+        height=1,
+        width=len(data),
+        fields=fields,
+        point_step=16,
+        row_step=16 * len(data),
+        is_dense=True,
+        data=data.tobytes(),
     )
 
 
@@ -149,7 +176,9 @@ def cloud(message: PointCloud2) -> PointCloud:
         )
     if not message.height or not width:
         raise CloudError("the PointCloud2 is empty: publish the map's points")
-    rows = np.frombuffer(message.data, np.uint8).reshape(message.height, message.row_step)[:, :width]
+    rows = np.frombuffer(message.data, np.uint8).reshape(message.height, message.row_step)[
+        :, :width
+    ]
     points = np.ascontiguousarray(rows).view(kind).ravel()
     return cloud_of({name.lower(): points[name] for name in kind.names}, "the PointCloud2")
 
@@ -162,6 +191,15 @@ def _point_type(message: PointCloud2) -> np.dtype:
     fields = {f.name: (order + FIELD_TYPES[f.datatype - 1], f.offset) for f in known}
     kinds, offsets = zip(*fields.values(), strict=True) if fields else ((), ())
     try:
-        return np.dtype({"names": list(fields), "formats": kinds, "offsets": offsets, "itemsize": message.point_step})
+        return np.dtype(
+            {
+                "names": list(fields),
+                "formats": kinds,
+                "offsets": offsets,
+                "itemsize": message.point_step,
+            }
+        )
     except (ValueError, OverflowError) as error:
-        raise CloudError(f"the fields of the PointCloud2 do not fit into its points of {message.point_step} bytes: {error}") from error
+        raise CloudError(
+            f"the fields of the PointCloud2 do not fit into its points of {message.point_step} bytes: {error}"
+        ) from error

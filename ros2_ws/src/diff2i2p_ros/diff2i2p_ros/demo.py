@@ -67,11 +67,18 @@ def run(site: Site, out: Path) -> int:
     _print_frames(records)
     runs = {matcher: evaluate_alone(site, compiled, matcher) for matcher in MATCHERS}
     same, same_summary = runs[MATCHERS[0]]  # as the node matches, yet without prior
-    summary = summarize(records, MATCHERS[0], compiled.grey is not None, site.weights, compiled.path.name)
-    summary |= {"peak_rss_mb": peak_rss_mb} | {key: same_summary[key] for key in ("inlier_ratio", "feature_matching_recall")}
+    summary = summarize(
+        records, MATCHERS[0], compiled.grey is not None, site.weights, compiled.path.name
+    )
+    summary |= {"peak_rss_mb": peak_rss_mb} | {
+        key: same_summary[key] for key in ("inlier_ratio", "feature_matching_recall")
+    }
     summary["alone"] = {matcher: alone for matcher, (_, alone) in runs.items()}
     write_metrics(out, records, summary)
-    shown = [Run("node", with_matches(records, same), summary), *(Run(matcher, *run) for matcher, run in runs.items())]
+    shown = [
+        Run("node", with_matches(records, same), summary),
+        *(Run(matcher, *run) for matcher, run in runs.items()),
+    ]
     page = write_report(out, shown, compiled, site.title)
     _print_runs({"node": summary} | summary["alone"])
     console.print(f"report: {page}")
@@ -84,7 +91,9 @@ def office(options) -> Site:
     from diff2i2p_sim.write import write_world
 
     folder = options.out / "world"
-    write_world(World.office(options.seed), folder, options.seed, drive_frames=FRAMES, mapping_images=False)
+    write_world(
+        World.office(options.seed), folder, options.seed, drive_frames=FRAMES, mapping_images=False
+    )
     title, drive = f"office {options.seed}, another day", folder / "drive"
     return Site(title, folder / "cloud.ply", drive, read_sequence(drive), options.weights)
 
@@ -94,10 +103,18 @@ def recorded(options) -> Site:
     folder = options.sequence
     clouds = sorted(folder.glob("map_*.ply"))
     if not clouds:
-        raise SequenceError(f"{folder} holds no map_FIRST-LAST.ply: the demo needs the cloud that its first part was mapped to")
+        raise SequenceError(
+            f"{folder} holds no map_FIRST-LAST.ply: the demo needs the cloud that its first part was mapped to"
+        )
     last = re.search(r"-(\d+)$", clouds[0].stem)
     start = options.start if options.start is not None else int(last[1]) + 1 if last else None
-    return Site(folder.resolve().name, clouds[0], folder, read_sequence(folder, start, options.stop), options.weights)
+    return Site(
+        folder.resolve().name,
+        clouds[0],
+        folder,
+        read_sequence(folder, start, options.stop),
+        options.weights,
+    )
 
 
 def compile_site(site: Site, map_file: Path):
@@ -127,7 +144,9 @@ def drive_through(site: Site, compiled, out: Path) -> tuple[list[Record], int]:
     replay = {"sequence": str(site.folder), "start": indices[0], "stop": indices[-1] + 1}
     with Progress(console=console, transient=True) as bar:
         task = bar.add_task("driving through the node", total=len(indices))
-        ear, peak_rss_mb = drive(localizer, replay, len(indices), out, lambda done: bar.update(task, completed=done))
+        ear, peak_rss_mb = drive(
+            localizer, replay, len(indices), out, lambda done: bar.update(task, completed=done)
+        )
     records = []
     for frame in site.sequence:
         if frame.T_map_camera is not None:
@@ -147,7 +166,9 @@ def evaluate_alone(site: Site, compiled, matcher: str) -> tuple[list[Record], di
     with Progress(console=console, transient=True) as bar:
         task = bar.add_task(f"{matcher} alone", total=len(some))
         records = evaluate(localizer, some, lambda record: bar.advance(task))
-    return records, summarize(records, matcher, compiled.grey is not None, site.weights, compiled.path.name)
+    return records, summarize(
+        records, matcher, compiled.grey is not None, site.weights, compiled.path.name
+    )
 
 
 def with_matches(records: list[Record], alone: list[Record]) -> list[Record]:
@@ -159,17 +180,25 @@ def with_matches(records: list[Record], alone: list[Record]) -> list[Record]:
 def _with_matches(record: Record, alone) -> Record:
     if alone is None:
         return record
-    answer = replace(record.answer, view=alone.view, correspondences=alone.correspondences, inliers=alone.inliers)
+    answer = replace(
+        record.answer, view=alone.view, correspondences=alone.correspondences, inliers=alone.inliers
+    )
     return replace(record, answer=answer)
 
 
 def _print_frames(records: list[Record]) -> None:
     table = Table("stamp", "status", "error m", "error deg", "confidence", "matcher", "latency ms")
     for record in records:
-        errors = (f"{record.translation_m:.3f}", f"{record.rotation_deg:.2f}") if record.answer.ok else ("", "")
+        errors = (
+            (f"{record.translation_m:.3f}", f"{record.rotation_deg:.2f}")
+            if record.answer.ok
+            else ("", "")
+        )
         style = "red" if record.false_accept else "yellow" if not record.answer.ok else None
         facts = f"{record.answer.confidence:.2f}", record.answer.matcher, f"{record.latency_ms:.0f}"
-        table.add_row(f"{record.frame.stamp:.3f}", record.answer.status.name, *errors, *facts, style=style)
+        table.add_row(
+            f"{record.frame.stamp:.3f}", record.answer.status.name, *errors, *facts, style=style
+        )
     console.print(table)
 
 
@@ -178,7 +207,12 @@ def _print_runs(summaries: dict[str, dict]) -> None:
     rows = {
         "frames": lambda facts: facts["frames"],
         "answered": lambda facts: facts["answered"],
-        **{f"within {key.replace('_', ' ')}": lambda facts, key=key: f"{100 * facts['recall'][key]:.1f} %" for key in RECALL},
+        **{
+            f"within {key.replace('_', ' ')}": lambda facts, key=key: (
+                f"{100 * facts['recall'][key]:.1f} %"
+            )
+            for key in RECALL
+        },
         "false poses": lambda facts: facts["false_accepts"],
         "median error m": lambda facts: facts["median_translation_m"],
         "median error deg": lambda facts: facts["median_rotation_deg"],
@@ -194,17 +228,28 @@ def _verdict(summary: dict) -> int:
     share, wrong = summary["recall"]["25cm_2deg"], summary["false_accepts"]
     good = share >= MIN_RECALL and wrong == 0
     words = f"{100 * share:.1f} % of the frames within 25 cm / 2 deg (wanted: {100 * MIN_RECALL:.0f} %), {wrong} false poses (wanted: 0)"
-    console.print(f"{'within' if good else 'OUT OF'} bounds: {words}", style="bold green" if good else "bold red")
+    console.print(
+        f"{'within' if good else 'OUT OF'} bounds: {words}",
+        style="bold green" if good else "bold red",
+    )
     return 0 if good else 1
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m diff2i2p_ros.demo", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m diff2i2p_ros.demo",
+        description=__doc__,
+        formatter_class=argparse.RawTextHelpFormatter,
+    )
     parser.add_argument("--seed", type=int, default=0, help="another seed is another office")
-    parser.add_argument("--sequence", type=Path, help="folder of real images with map_FIRST-LAST.ply")
+    parser.add_argument(
+        "--sequence", type=Path, help="folder of real images with map_FIRST-LAST.ply"
+    )
     parser.add_argument("--start", type=int, help="first frame driven; default: the one after LAST")
     parser.add_argument("--stop", type=int, help="frame before which to stop")
-    parser.add_argument("--weights", default=GENERIC, help="weights file, or the name of shipped ones")
+    parser.add_argument(
+        "--weights", default=GENERIC, help="weights file, or the name of shipped ones"
+    )
     parser.add_argument("--out", type=Path, default=Path("out/demo"))
     return parser.parse_args(arguments)
 

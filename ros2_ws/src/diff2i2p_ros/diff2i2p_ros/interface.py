@@ -21,7 +21,9 @@ Names without a slash are relative to the node's namespace, and may be remapped.
 y down, z forward) in the map. Nothing is published of an image whose pose is not verified, except the reason.
 """
 CAUSES = "\n".join(f"- `{cause.name}`: {cause.value}" for cause in Cause)
-STATUSES = "\n".join(f"- `{status.name}`: {status.value}" for status in Status if status is not Status.OK)
+STATUSES = "\n".join(
+    f"- `{status.name}`: {status.value}" for status in Status if status is not Status.OK
+)
 STATUS = f"""
 `status` is one JSON object per image: `stamp` (of the image), `status` (`OK`, or why there is no
 pose, below), `cause` (for programs: empty with a pose, else as `status`, or of an unusable image
@@ -210,10 +212,25 @@ def _parameters(config, live: Callable[[str], bool] = is_live) -> str:
 
 
 def _row(name: str, value, metadata, live: bool) -> tuple[str, ...]:
-    limits = f"{metadata['low']:g} to {metadata['high']:g}" if math.isfinite(metadata["low"]) else ""
+    limits = (
+        f"{metadata['low']:g} to {metadata['high']:g}" if math.isfinite(metadata["low"]) else ""
+    )
     choices = ", ".join(f"`{choice}`" for choice in metadata["choices"])
-    plain = list(value) if isinstance(value, tuple) else str(value).lower() if isinstance(value, bool) else value
-    return f"`{name}`", f"`{plain}`" if value != "" else "", metadata["unit"], limits or choices, "yes" if live else "", metadata["help"]
+    plain = (
+        list(value)
+        if isinstance(value, tuple)
+        else str(value).lower()
+        if isinstance(value, bool)
+        else value
+    )
+    return (
+        f"`{name}`",
+        f"`{plain}`" if value != "" else "",
+        metadata["unit"],
+        limits or choices,
+        "yes" if live else "",
+        metadata["help"],
+    )
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

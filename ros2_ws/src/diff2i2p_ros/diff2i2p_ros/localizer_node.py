@@ -25,7 +25,11 @@ from diff2i2p_ros.localizer.session import Session
 from diff2i2p_ros.node_main import is_mendable, run
 from diff2i2p_ros.parameters import NodeConfig
 
-SUCCESS, FAILURE, ERROR = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE, TransitionCallbackReturn.ERROR
+SUCCESS, FAILURE, ERROR = (
+    TransitionCallbackReturn.SUCCESS,
+    TransitionCallbackReturn.FAILURE,
+    TransitionCallbackReturn.ERROR,
+)
 
 
 def open_localizer(map_file: str, weights: str | None, config: Config):
@@ -86,7 +90,10 @@ class LocalizerNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Read the parameters, load map and weights, show the map. Fails with the reason on /diagnostics, and may be tried again."""
         try:
-            self._settings, self._config = parameters.read(self, NodeConfig()), parameters.read(self, Config())
+            self._settings, self._config = (
+                parameters.read(self, NodeConfig()),
+                parameters.read(self, Config()),
+            )
             self._maps.start(self._settings, self._config)
         except Exception as error:
             self._maps.stop()
@@ -135,7 +142,9 @@ class LocalizerNode(LifecycleNode):
 
     def _open_session(self) -> None:
         self._session = Session(self, self._maps.localizer, self._settings, self._config, self._say)
-        self.get_logger().info(f"localizing the images of {self._session.topic} in {self._maps.file}")
+        self.get_logger().info(
+            f"localizing the images of {self._session.topic} in {self._maps.file}"
+        )
 
     def _on_map(self) -> None:
         """Another map is ready."""
@@ -149,7 +158,11 @@ class LocalizerNode(LifecycleNode):
 
     def _validate(self, changes: list[Parameter]) -> SetParametersResult:
         """Refuse what cannot be, and what would have no effect."""
-        late = [change.name for change in changes if change.name in self._names and not parameters.is_live(change.name)]
+        late = [
+            change.name
+            for change in changes
+            if change.name in self._names and not parameters.is_live(change.name)
+        ]
         if late and self._maps.is_started:
             reason = f"{', '.join(late)} is read when the node is configured: deactivate it and clean it up first"
             return SetParametersResult(successful=False, reason=reason)
@@ -163,7 +176,10 @@ class LocalizerNode(LifecycleNode):
         """Let the changes of live parameters take effect."""
         if not self._maps.is_started or not self._names & {change.name for change in changes}:
             return
-        self._settings, self._config = parameters.read(self, NodeConfig()), parameters.read(self, Config())
+        self._settings, self._config = (
+            parameters.read(self, NodeConfig()),
+            parameters.read(self, Config()),
+        )
         self._maps.reconfigure(self._settings, self._config)
         if self._session:
             self._session.reconfigure(self._settings, self._config)
@@ -172,7 +188,11 @@ class LocalizerNode(LifecycleNode):
 
     def _relocalize(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = self._session is not None
-        response.message = "the next image is searched in the whole map" if response.success else "the node is not active"
+        response.message = (
+            "the next image is searched in the whole map"
+            if response.success
+            else "the node is not active"
+        )
         if self._session:
             self._session.restart()
             self._beat()

@@ -19,7 +19,9 @@ from rclpy.node import Node
 
 def is_mendable(error: Exception) -> bool:
     """Whether the user can do something about it: errors of our own making and of files are written to be read, others are bugs."""
-    return isinstance(error, ParameterException | OSError | ImportError) or type(error).__module__.startswith("diff2i2p")
+    return isinstance(error, ParameterException | OSError | ImportError) or type(
+        error
+    ).__module__.startswith("diff2i2p")
 
 
 def keep_logs_somewhere() -> None:
@@ -60,13 +62,19 @@ def undisturbed() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def run(make_node: Callable[[], Node], args: list[str] | None = None, work: Callable[[Node], None] = rclpy.spin) -> int:
+def run(
+    make_node: Callable[[], Node],
+    args: list[str] | None = None,
+    work: Callable[[Node], None] = rclpy.spin,
+) -> int:
     """Make a node, let it `work` until that is done or a signal comes, destroy it. Gives the exit code.
 
     What the user can mend ends in one sentence on stderr and code 2. Only for the main thread.
     """
     keep_logs_somewhere()
-    atexit.register(gc.freeze)  # else the collector looks through all of torch before the process may go: 0.7 s of a core
+    atexit.register(
+        gc.freeze
+    )  # else the collector looks through all of torch before the process may go: 0.7 s of a core
     nodes: list[Node] = []
     try:
         rclpy.init(args=args)

@@ -49,8 +49,13 @@ class Ear(Node):
         self.poses[convert.text(message.header.stamp)] = message
 
     def _on_tf(self, message: TFMessage) -> None:
-        in_map = [transform for transform in message.transforms if transform.header.frame_id == "map"]
-        self.transforms |= {convert.text(transform.header.stamp): convert.matrix(transform.transform) for transform in in_map}
+        in_map = [
+            transform for transform in message.transforms if transform.header.frame_id == "map"
+        ]
+        self.transforms |= {
+            convert.text(transform.header.stamp): convert.matrix(transform.transform)
+            for transform in in_map
+        }
 
     def _on_status(self, message: String) -> None:
         answer = json.loads(message.data)
@@ -74,11 +79,20 @@ class Ear(Node):
             covariance = np.reshape(pose.covariance, (6, 6))
             if not np.allclose(convert.matrix(pose.pose), T_map_camera, atol=1e-6):
                 raise DriveError(f"pose and /tf contradict each other at {stamp}")
-        facts = Localization(status, T_map_camera, covariance, answer["confidence"], answer["matcher"], milliseconds=answer["milliseconds"])
+        facts = Localization(
+            status,
+            T_map_camera,
+            covariance,
+            answer["confidence"],
+            answer["matcher"],
+            milliseconds=answer["milliseconds"],
+        )
         return facts, answer["latency_ms"]
 
 
-def drive(localizer: dict, replay: dict, frames: int, logs: Path, progress: Callable[[int], None]) -> tuple[Ear, int]:
+def drive(
+    localizer: dict, replay: dict, frames: int, logs: Path, progress: Callable[[int], None]
+) -> tuple[Ear, int]:
     """Play `frames` images in lockstep through the node; `localizer` and `replay` are the parameters of the two.
 
     Gives what was heard, and the node's peak RSS in MB. Raises DriveError with the end of the log of the process that failed.
@@ -100,7 +114,11 @@ def drive(localizer: dict, replay: dict, frames: int, logs: Path, progress: Call
 
 def start(module: str, parameters: dict[str, object], log: Path) -> subprocess.Popen:
     """A node of this package in a process of its own; what it prints goes into `log`."""
-    settings = [word for name, value in parameters.items() for word in ("-p", f"{name}:={json.dumps(value)}")]
+    settings = [
+        word
+        for name, value in parameters.items()
+        for word in ("-p", f"{name}:={json.dumps(value)}")
+    ]
     command = [sys.executable, "-m", f"diff2i2p_ros.{module}", "--ros-args", *settings]
     return subprocess.Popen(command, stdout=log.open("w"), stderr=subprocess.STDOUT)
 
@@ -115,7 +133,13 @@ def end(process: subprocess.Popen) -> None:
         process.wait()
 
 
-def _listen(ear: Ear, processes: dict[str, subprocess.Popen], frames: int, logs: Path, progress: Callable[[int], None]) -> None:
+def _listen(
+    ear: Ear,
+    processes: dict[str, subprocess.Popen],
+    frames: int,
+    logs: Path,
+    progress: Callable[[int], None],
+) -> None:
     known, changed = 0, time.monotonic()
     while len(ear.answers) < frames or not ear.is_complete:
         rclpy.spin_once(ear, timeout_sec=0.1)
@@ -126,10 +150,14 @@ def _listen(ear: Ear, processes: dict[str, subprocess.Popen], frames: int, logs:
             raise DriveError(f"the node cannot start: {ear.fault}")
         still = time.monotonic() - changed
         for name, process in processes.items():
-            ended = process.poll() is not None and (name == "localizer" or process.returncode or still > 5)
+            ended = process.poll() is not None and (
+                name == "localizer" or process.returncode or still > 5
+            )
             if ended or still > PATIENCE:
                 tail = "\n".join((logs / f"{name}.log").read_text().splitlines()[-15:])
-                raise DriveError(f"{name} {'ended' if ended else 'stands still'} after {known} of {frames} images:\n{tail}")
+                raise DriveError(
+                    f"{name} {'ended' if ended else 'stands still'} after {known} of {frames} images:\n{tail}"
+                )
 
 
 def _peak_rss_mb(pid: int) -> int:

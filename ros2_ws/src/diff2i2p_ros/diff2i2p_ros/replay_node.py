@@ -41,12 +41,20 @@ class ReplayNode(Node):
 
     def _open(self, config: ReplayConfig) -> SequenceSource | BagSource:
         if bool(config.sequence) == bool(config.bag):
-            raise ReplayError("name what to replay: either the parameter `sequence` or the parameter `bag`")
+            raise ReplayError(
+                "name what to replay: either the parameter `sequence` or the parameter `bag`"
+            )
         if config.bag:
             return BagSource(self, Path(config.bag))
-        sequence = read_sequence(config.sequence, config.start, None if config.stop < 0 else config.stop)
-        odometry = OdometryPublisher(self, config.drift, config.frame_id) if config.odometry else None
-        return SequenceSource(self, sequence, config.image_transport == "compressed", config.frame_id, odometry)
+        sequence = read_sequence(
+            config.sequence, config.start, None if config.stop < 0 else config.stop
+        )
+        odometry = (
+            OdometryPublisher(self, config.drift, config.frame_id) if config.odometry else None
+        )
+        return SequenceSource(
+            self, sequence, config.image_transport == "compressed", config.frame_id, odometry
+        )
 
     def _on_status(self, message: String) -> None:
         self._answered = json.loads(message.data)["stamp"]

@@ -40,8 +40,20 @@ class Event(NamedTuple):
 class SequenceSource:
     """A sequence folder as a camera: camera_info and image, or image/compressed with the bytes of the file; odometry if asked for."""
 
-    def __init__(self, node: Node, sequence: Sequence, compressed: bool, frame_id: str, odometry: "OdometryPublisher | None"):
-        self._sequence, self._compressed, self._frame_id, self._odometry = sequence, compressed, frame_id, odometry
+    def __init__(
+        self,
+        node: Node,
+        sequence: Sequence,
+        compressed: bool,
+        frame_id: str,
+        odometry: "OdometryPublisher | None",
+    ):
+        self._sequence, self._compressed, self._frame_id, self._odometry = (
+            sequence,
+            compressed,
+            frame_id,
+            odometry,
+        )
         self._info = node.create_publisher(CameraInfo, "camera_info", 10)
         topic = node.resolve_topic_name("image") + ("/compressed" if compressed else "")
         self._image = node.create_publisher(CompressedImage if compressed else Image, topic, 10)
@@ -77,12 +89,16 @@ class OdometryPublisher:
         self._odometry = DriftingOdometry(drift)
         self._broadcaster = TransformBroadcaster(node)
         self._static = StaticTransformBroadcaster(node)
-        self._static.sendTransform(convert.transform(T_BODY_OPTICAL, convert.stamp(0.0), "base_link", frame_id))
+        self._static.sendTransform(
+            convert.transform(T_BODY_OPTICAL, convert.stamp(0.0), "base_link", frame_id)
+        )
 
     def publish(self, frame: Frame, header: Header) -> None:
         """The next step; a frame without truth is one without a step."""
         T_odom_base = self._odometry.step(frame.T_map_camera)
-        self._broadcaster.sendTransform(convert.transform(T_odom_base, header.stamp, "odom", "base_link"))
+        self._broadcaster.sendTransform(
+            convert.transform(T_odom_base, header.stamp, "odom", "base_link")
+        )
 
 
 class BagSource:
@@ -95,14 +111,20 @@ class BagSource:
             if connection.topic not in self._publishers:
                 self._publishers[connection.topic] = self._publisher(node, connection)
         made = [publisher for publisher in self._publishers.values() if publisher]
-        self._images = [publisher for publisher in made if publisher.msg_type in (Image, CompressedImage)]
+        self._images = [
+            publisher for publisher in made if publisher.msg_type in (Image, CompressedImage)
+        ]
         self._infos = [publisher for publisher in made if publisher.msg_type is CameraInfo]
         self._transforms = [publisher for publisher in made if publisher.msg_type is TFMessage]
 
     @property
     def is_heard(self) -> bool:
         """Whether somebody listens to one of the cameras, and to one calibration where there is any."""
-        return all(any(p.get_subscription_count() for p in topics) for topics in (self._images, self._infos) if topics)
+        return all(
+            any(p.get_subscription_count() for p in topics)
+            for topics in (self._images, self._infos)
+            if topics
+        )
 
     def flush(self) -> None:
         """Wait until the transforms sent have arrived: an image that overtakes them would be looked at without its odometry."""
@@ -125,7 +147,9 @@ class BagSource:
         try:
             message_type = getattr(importlib.import_module(f"{package}.msg"), name)
         except (ImportError, AttributeError):
-            node.get_logger().warning(f"{connection.topic} is left out: {connection.msgtype} is not installed")
+            node.get_logger().warning(
+                f"{connection.topic} is left out: {connection.msgtype} is not installed"
+            )
             return None
         offered = (qos.durability.name for qos in connection.ext.offered_qos_profiles)
         # a converted bag tells of no QoS; static transforms are latched by definition
@@ -136,6 +160,8 @@ class BagSource:
 
 def _stamp_text(data: bytes) -> str:
     """The stamp of a serialized message that begins with a header, as `convert.text` gives it."""
-    order = "<" if data[1] & 1 else ">"  # of the bytes, from the second one of the CDR encapsulation
+    order = (
+        "<" if data[1] & 1 else ">"
+    )  # of the bytes, from the second one of the CDR encapsulation
     sec, nanosec = struct.unpack_from(f"{order}iI", data, 4)
     return convert.text(Time(sec=sec, nanosec=nanosec))

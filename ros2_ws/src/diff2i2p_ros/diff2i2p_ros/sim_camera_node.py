@@ -25,35 +25,79 @@ from diff2i2p_ros import convert, parameters
 from diff2i2p_ros.node_main import run
 from diff2i2p_ros.sim_topics import SimTopics
 from diff2i2p_sim.robot.pilot import Pilot
-from diff2i2p_sim.robot.simulation import AS_IT_IS, CHOICES, OdometryConfig, Place, SimulationError, numbers, open_simulation
+from diff2i2p_sim.robot.simulation import (
+    AS_IT_IS,
+    CHOICES,
+    OdometryConfig,
+    Place,
+    SimulationError,
+    numbers,
+    open_simulation,
+)
 from diff2i2p_sim.world import World
 
 RESEND = 0.5  # seconds without an answer, in lockstep: the image may have been lost
 OBEY = 0.5  # seconds that a cmd_vel holds
-FIXED = {"world", "robot", "day", "start", "wander", "seed", "rate", "lockstep", "clock", "depth"}  # read once, at the start
+FIXED = {
+    "world",
+    "robot",
+    "day",
+    "start",
+    "wander",
+    "seed",
+    "rate",
+    "lockstep",
+    "clock",
+    "depth",
+}  # read once, at the start
 
 
 @dataclass(frozen=True)
 class SimConfig:
     """Parameters of the node."""
 
-    world: str = parameter("", "SDF world to stand in, written by `diff2i2p world` or shipped in launch/worlds.")
+    world: str = parameter(
+        "", "SDF world to stand in, written by `diff2i2p world` or shipped in launch/worlds."
+    )
     robot: str = parameter("", "SDF model of the robot, such as launch/worlds/robot.sdf.")
-    day: int = parameter(0, "Another day than the world's: furniture moved, other light; 0: as it is.", "", 0, 10**9)
-    start: str = parameter("", "Where to start, 'x y yaw' in metres and radians; empty: where the floor is freest.")
-    waypoints: str = parameter("", "Where to drive, 'x y, x y, ...' in metres; a pose on goal_pose replaces them.")
+    day: int = parameter(
+        0, "Another day than the world's: furniture moved, other light; 0: as it is.", "", 0, 10**9
+    )
+    start: str = parameter(
+        "", "Where to start, 'x y yaw' in metres and radians; empty: where the floor is freest."
+    )
+    waypoints: str = parameter(
+        "", "Where to drive, 'x y, x y, ...' in metres; a pose on goal_pose replaces them."
+    )
     wander: bool = parameter(False, "Drive from place to place without end.")
     seed: int = parameter(0, "Another seed is another drive and other noise.", "", 0, 10**9)
     rate: float = parameter(0.0, "Images per second; 0: as the robot's camera.", "Hz", 0, 200)
     image_width: int = parameter(0, "Width of the images; 0: as the robot's camera.", "px", 0, 4096)
-    image_noise: float = parameter(1.8, "Standard deviation of the camera's noise, grey values.", "", 0, 255)
-    depth: bool = parameter(False, "Be an RGB-D camera: publish the depth of each image on `depth`, 32FC1 in metres, registered into it.")
+    image_noise: float = parameter(
+        1.8, "Standard deviation of the camera's noise, grey values.", "", 0, 255
+    )
+    depth: bool = parameter(
+        False,
+        "Be an RGB-D camera: publish the depth of each image on `depth`, 32FC1 in metres, registered into it.",
+    )
     camera_on: bool = parameter(True, "Whether the camera gives images.")
-    lighting: str = parameter(AS_IT_IS, "How the lights burn; world: as the world says, out: not at all.", choices=CHOICES)
+    lighting: str = parameter(
+        AS_IT_IS, "How the lights burn; world: as the world says, out: not at all.", choices=CHOICES
+    )
     paused: bool = parameter(False, "Time stands still.")
-    speed: float = parameter(1.0, "Seconds of simulation per second of waiting; 2 runs twice as fast, if the machine can.", "", 0.01, 1000)
-    lockstep: bool = parameter(False, "Time goes on only when the last image has been answered on `status`.")
-    clock: bool = parameter(True, "Be the clock: publish /clock, from zero on. Else stamps start at the time of day.")
+    speed: float = parameter(
+        1.0,
+        "Seconds of simulation per second of waiting; 2 runs twice as fast, if the machine can.",
+        "",
+        0.01,
+        1000,
+    )
+    lockstep: bool = parameter(
+        False, "Time goes on only when the last image has been answered on `status`."
+    )
+    clock: bool = parameter(
+        True, "Be the clock: publish /clock, from zero on. Else stamps start at the time of day."
+    )
     odometry: OdometryConfig = OdometryConfig()
 
 
@@ -73,7 +117,9 @@ class SimCameraNode(Node):
         super().__init__("sim_camera", **options)
         parameters.declare(self, SimConfig())
         self._config = config = parameters.read(self, SimConfig())
-        self.simulation = open_simulation(open_world, config.world, config.robot, config.day, config.start, config.seed)
+        self.simulation = open_simulation(
+            open_world, config.world, config.robot, config.day, config.start, config.seed
+        )
         self._pilot = Pilot(self.simulation.floor, config.wander, config.seed)
         self._pilot.goals.extend(_waypoints(config.waypoints))
         robot = self.simulation.robot
@@ -82,7 +128,10 @@ class SimCameraNode(Node):
         self._step = 1 / (rate * self._per_image)  # seconds
         self._epoch = 0.0 if config.clock else time.time()
         self._steps = 0
-        self._order: tuple[float, Twist] = (-np.inf, Twist())  # the last cmd_vel and when it came, by the simulated time
+        self._order: tuple[float, Twist] = (
+            -np.inf,
+            Twist(),
+        )  # the last cmd_vel and when it came, by the simulated time
         self._unanswered: Shot | None = None  # the image that lockstep waits for
         self._sent = 0.0  # when, time.monotonic
         self._topics = SimTopics(self, robot, config.clock, config.depth)
@@ -115,7 +164,9 @@ class SimCameraNode(Node):
 
     def _on_status(self, message: String) -> None:
         shot = self._unanswered
-        if shot is None or json.loads(message.data)["stamp"] != convert.text(convert.stamp(shot.seconds)):
+        if shot is None or json.loads(message.data)["stamp"] != convert.text(
+            convert.stamp(shot.seconds)
+        ):
             return
         self._unanswered = None
         while not self._config.paused and self._advance():
@@ -125,7 +176,9 @@ class SimCameraNode(Node):
         """One step of motion, and an image where one is due; False where it is."""
         self._steps += 1
         self.simulation.step(self._step, *self._speeds(), self._config.odometry)
-        self._topics.tell_motion(self.now, self.simulation.place, self.simulation.odometry, self._config.odometry)
+        self._topics.tell_motion(
+            self.now, self.simulation.place, self.simulation.odometry, self._config.odometry
+        )
         due = self._steps % self._per_image == 0
         if due and self._config.camera_on and self._topics.is_watched:
             self._shoot()
@@ -141,7 +194,13 @@ class SimCameraNode(Node):
         camera = self.simulation.robot.camera
         if self._config.image_width:
             camera = camera.resized(self._config.image_width)
-        self._send(Shot(self.now, camera, *self.simulation.shoot(camera, self._config.lighting, self._config.image_noise)))
+        self._send(
+            Shot(
+                self.now,
+                camera,
+                *self.simulation.shoot(camera, self._config.lighting, self._config.image_noise),
+            )
+        )
 
     def _send(self, shot: Shot) -> None:
         self._topics.show(*shot)
@@ -169,7 +228,9 @@ class SimCameraNode(Node):
     def _on_parameters(self, changes: list[Parameter]) -> SetParametersResult:
         """Take in what may change while time goes on, or say why not."""
         if fixed := sorted(FIXED & {change.name for change in changes}):
-            return SetParametersResult(successful=False, reason=f"{', '.join(fixed)}: read once, when the node starts")
+            return SetParametersResult(
+                successful=False, reason=f"{', '.join(fixed)}: read once, when the node starts"
+            )
         try:
             config = parameters.read(self, SimConfig(), changes)
             goals = _waypoints(config.waypoints)

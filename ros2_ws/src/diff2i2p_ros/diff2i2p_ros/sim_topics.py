@@ -31,21 +31,31 @@ class SimTopics:
         self._clock = node.create_publisher(Clock, "/clock", 10) if clock else None
         self._info = node.create_publisher(CameraInfo, "camera_info", 10)
         self._image = node.create_publisher(Image, "image", 10)
-        self._compressed = node.create_publisher(CompressedImage, node.resolve_topic_name("image") + "/compressed", 10)
+        self._compressed = node.create_publisher(
+            CompressedImage, node.resolve_topic_name("image") + "/compressed", 10
+        )
         self._depth = node.create_publisher(Image, "depth", 10) if depth else None
         self._odometry = node.create_publisher(Odometry, "odometry", 50)
         self._truth = node.create_publisher(Odometry, "ground_truth", 50)
         self._broadcaster = TransformBroadcaster(node)
         self._static = StaticTransformBroadcaster(node)
-        self._static.sendTransform(convert.transform(robot.T_base_camera, Time(), robot.base_frame, robot.camera_frame))
+        self._static.sendTransform(
+            convert.transform(robot.T_base_camera, Time(), robot.base_frame, robot.camera_frame)
+        )
         self._late: deque[tuple[float, TransformStamped]] = deque()  # when it is due, seconds
 
     @property
     def is_watched(self) -> bool:
         """Whether anybody looks at the images; else none need be made."""
-        return any(topic.get_subscription_count() for topic in (self._image, self._compressed, self._depth) if topic)
+        return any(
+            topic.get_subscription_count()
+            for topic in (self._image, self._compressed, self._depth)
+            if topic
+        )
 
-    def tell_motion(self, seconds: float, truth: Place, believed: Place, error: OdometryConfig) -> None:
+    def tell_motion(
+        self, seconds: float, truth: Place, believed: Place, error: OdometryConfig
+    ) -> None:
         """Clock, odometry and truth at a time."""
         stamp = convert.stamp(seconds)
         if self._clock:
@@ -54,7 +64,9 @@ class SimTopics:
         self._odometry.publish(_odometry(believed, stamp, odom, base))
         self._truth.publish(_odometry(truth, stamp, MAP, base))
         if error.tf:
-            self._late.append((seconds + error.lag, convert.transform(believed.matrix, stamp, odom, base)))
+            self._late.append(
+                (seconds + error.lag, convert.transform(believed.matrix, stamp, odom, base))
+            )
         while self._late and self._late[0][0] <= seconds + 1e-6:
             self._broadcaster.sendTransform(self._late.popleft()[1])
 
@@ -67,7 +79,9 @@ class SimTopics:
         if self._depth and self._depth.get_subscription_count():
             self._depth.publish(convert.depth_message(depth, header))
         if self._compressed.get_subscription_count():
-            jpeg = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
+            jpeg = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[
+                1
+            ].tobytes()
             self._compressed.publish(CompressedImage(header=header, format="jpeg", data=jpeg))
 
 

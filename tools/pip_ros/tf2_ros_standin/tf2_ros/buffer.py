@@ -10,7 +10,13 @@ from rclpy.logging import get_logger
 from rclpy.time import Time
 from scipy.spatial.transform import RigidTransform, Rotation
 
-from tf2_ros.exceptions import ConnectivityException, ExtrapolationException, InvalidArgumentException, LookupException, TransformException
+from tf2_ros.exceptions import (
+    ConnectivityException,
+    ExtrapolationException,
+    InvalidArgumentException,
+    LookupException,
+    TransformException,
+)
 from tf2_ros.history import History, Link, StaticHistory
 
 
@@ -35,7 +41,9 @@ class Buffer:
             if not isinstance(history, History):
                 history = self._histories[child] = History(self._length)
             if not history.insert(stamp, link):
-                get_logger("tf2").warning(f"TF_OLD_DATA ignoring data from the past for frame {child} according to authority {authority}")
+                get_logger("tf2").warning(
+                    f"TF_OLD_DATA ignoring data from the past for frame {child} according to authority {authority}"
+                )
 
     def set_transform_static(self, transform: TransformStamped, authority: str) -> None:
         """Take a transform in that holds at all times."""
@@ -51,13 +59,17 @@ class Buffer:
             for history in self._histories.values():
                 history.clear()
 
-    def lookup_transform(self, target_frame: str, source_frame: str, time: Time, timeout: Duration = Duration()) -> TransformStamped:
+    def lookup_transform(
+        self, target_frame: str, source_frame: str, time: Time, timeout: Duration = Duration()
+    ) -> TransformStamped:
         """T_target_source at `time`; time 0 asks for the latest that all links have. Raises a TransformException.
 
         A `timeout` would block the executor that brings the transforms (ros2/geometry2#327): this stand-in refuses one with ValueError.
         """
         if timeout.nanoseconds:
-            raise ValueError("this tf2_ros does not wait: ask again later instead of giving a timeout")
+            raise ValueError(
+                "this tf2_ros does not wait: ask again later instead of giving a timeout"
+            )
         with self._lock:
             self._check_name(target_frame, "target_frame")
             self._check_name(source_frame, "source_frame")
@@ -66,7 +78,12 @@ class Buffer:
         return _write(T_target_source, target_frame, source_frame, stamp)
 
     def can_transform(
-        self, target_frame: str, source_frame: str, time: Time, timeout: Duration = Duration(), return_debug_tuple: bool = False
+        self,
+        target_frame: str,
+        source_frame: str,
+        time: Time,
+        timeout: Duration = Duration(),
+        return_debug_tuple: bool = False,
     ):
         """Whether `lookup_transform` would answer; as a tuple with the reason if it would not."""
         try:
@@ -78,9 +95,13 @@ class Buffer:
 
     def _check_name(self, frame: str, argument: str) -> None:
         if not frame or frame.startswith("/"):
-            raise InvalidArgumentException(f'Invalid argument "{frame}" passed to lookupTransform argument {argument}')
+            raise InvalidArgumentException(
+                f'Invalid argument "{frame}" passed to lookupTransform argument {argument}'
+            )
         if frame not in self._frames:
-            raise LookupException(f'"{frame}" passed to lookupTransform argument {argument} does not exist. ')
+            raise LookupException(
+                f'"{frame}" passed to lookupTransform argument {argument} does not exist. '
+            )
 
     def _path(self, target: str, source: str, stamp: int) -> tuple[RigidTransform, int]:
         """T_target_source through their first common ancestor, and the latest time [ns] known on the way (0: static all along)."""
@@ -94,7 +115,9 @@ class Buffer:
         newest = min(source_newest, target_newest)
         return T_common_target.inv() * T_common_source, 0 if newest == math.inf else newest
 
-    def _ancestors(self, frame: str, stamp: int) -> tuple[dict[str, tuple[RigidTransform, float]], ExtrapolationException | None]:
+    def _ancestors(
+        self, frame: str, stamp: int
+    ) -> tuple[dict[str, tuple[RigidTransform, float]], ExtrapolationException | None]:
         """Of each ancestor, nearest first: T_ancestor_frame and the latest time on the way; and why the walk ended before the root."""
         T_ancestor_frame, newest = RigidTransform.identity(), math.inf
         found = {frame: (T_ancestor_frame, newest)}
@@ -105,14 +128,20 @@ class Buffer:
                 return found, error
             if link.parent in found:
                 raise LookupException("The tf tree is invalid because it contains a loop.")
-            T_ancestor_frame, newest, frame = link.T_parent_child * T_ancestor_frame, min(newest, history.newest), link.parent
+            T_ancestor_frame, newest, frame = (
+                link.T_parent_child * T_ancestor_frame,
+                min(newest, history.newest),
+                link.parent,
+            )
             found[frame] = T_ancestor_frame, newest
         return found, None
 
 
 def _no_path(target: str, source: str, error: ExtrapolationException | None) -> TransformException:
     if error:
-        return ExtrapolationException(f"{error}, when looking up transform from frame [{source}] to frame [{target}]")
+        return ExtrapolationException(
+            f"{error}, when looking up transform from frame [{source}] to frame [{target}]"
+        )
     return ConnectivityException(
         f"Could not find a connection between '{target}' and '{source}' because they are not part of the same tree."
         "Tf has two or more unconnected trees."
@@ -121,7 +150,10 @@ def _no_path(target: str, source: str, error: ExtrapolationException | None) -> 
 
 def _read(message: TransformStamped, authority: str) -> tuple[str, Link] | None:
     """Child frame and link of a message; None, and a line in the log, when tf2 would ignore it."""
-    parent, child = message.header.frame_id.removeprefix("/"), message.child_frame_id.removeprefix("/")
+    parent, child = (
+        message.header.frame_id.removeprefix("/"),
+        message.child_frame_id.removeprefix("/"),
+    )
     t, q = message.transform.translation, message.transform.rotation
     numbers = t.x, t.y, t.z, q.x, q.y, q.z, q.w
     if not parent or not child or parent == child:
@@ -131,12 +163,18 @@ def _read(message: TransformStamped, authority: str) -> tuple[str, Link] | None:
     elif abs(sum(number**2 for number in numbers[3:]) - 1) >= 0.01:
         reason = "its quaternion is not of unit length"
     else:
-        return child, Link(parent, RigidTransform.from_components(numbers[:3], Rotation.from_quat(numbers[3:])))
-    get_logger("tf2").error(f"Ignoring transform from '{parent}' to '{child}' from authority '{authority}' because {reason}")
+        return child, Link(
+            parent, RigidTransform.from_components(numbers[:3], Rotation.from_quat(numbers[3:]))
+        )
+    get_logger("tf2").error(
+        f"Ignoring transform from '{parent}' to '{child}' from authority '{authority}' because {reason}"
+    )
     return None
 
 
-def _write(T_target_source: RigidTransform, target: str, source: str, stamp: int) -> TransformStamped:
+def _write(
+    T_target_source: RigidTransform, target: str, source: str, stamp: int
+) -> TransformStamped:
     message = TransformStamped(child_frame_id=source)
     message.header.frame_id = target
     message.header.stamp = Time(nanoseconds=stamp).to_msg()

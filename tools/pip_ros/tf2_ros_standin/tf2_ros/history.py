@@ -63,7 +63,9 @@ class History:
     def at(self, stamp: int) -> Link:
         """The link at `stamp` [ns], interpolated between its neighbours; 0 asks for the newest. Raises ExtrapolationException."""
         if not self.stamps:
-            raise ExtrapolationException("Lookup would require extrapolation: the buffer has been cleared")
+            raise ExtrapolationException(
+                "Lookup would require extrapolation: the buffer has been cleared"
+            )
         if stamp == 0:
             return self.links[-1]
         if stamp > self.newest:
@@ -76,7 +78,11 @@ class History:
         before, after = self.links[place - 1 : place + 1]
         if before.parent != after.parent:
             return before
-        return _interpolate(before, after, (stamp - self.stamps[place - 1]) / (self.stamps[place] - self.stamps[place - 1]))
+        return _interpolate(
+            before,
+            after,
+            (stamp - self.stamps[place - 1]) / (self.stamps[place] - self.stamps[place - 1]),
+        )
 
 
 def _interpolate(before: Link, after: Link, ratio: float) -> Link:

@@ -18,4 +18,10 @@ class StaticTransformBroadcaster:
 
     def sendTransform(self, transform: TransformStamped | Iterable[TransformStamped]) -> None:
         """Publish one or several."""
-        self.pub_tf.publish(TFMessage(transforms=[transform] if isinstance(transform, TransformStamped) else list(transform)))
+        self.pub_tf.publish(
+            TFMessage(
+                transforms=[transform]
+                if isinstance(transform, TransformStamped)
+                else list(transform)
+            )
+        )

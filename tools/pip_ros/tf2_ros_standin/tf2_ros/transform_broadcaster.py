@@ -17,4 +17,10 @@ class TransformBroadcaster:
 
     def sendTransform(self, transform: TransformStamped | Iterable[TransformStamped]) -> None:
         """Publish one or several."""
-        self.pub_tf.publish(TFMessage(transforms=[transform] if isinstance(transform, TransformStamped) else list(transform)))
+        self.pub_tf.publish(
+            TFMessage(
+                transforms=[transform]
+                if isinstance(transform, TransformStamped)
+                else list(transform)
+            )
+        )

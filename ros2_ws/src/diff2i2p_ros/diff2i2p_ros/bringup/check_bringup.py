@@ -24,7 +24,12 @@ from diff2i2p_ros.parameters import TF_MODES
 
 SLOW, LATE = 1.0, 1.0  # images a second, seconds
 STRANGE = 3600.0  # seconds between two clocks that show not the same time
-LEVELS = {DiagnosticStatus.OK: "OK", DiagnosticStatus.WARN: "WARN", DiagnosticStatus.ERROR: "ERROR", DiagnosticStatus.STALE: "STALE"}
+LEVELS = {
+    DiagnosticStatus.OK: "OK",
+    DiagnosticStatus.WARN: "WARN",
+    DiagnosticStatus.ERROR: "ERROR",
+    DiagnosticStatus.STALE: "STALE",
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -62,7 +67,9 @@ def hear(probe: Probe, options: argparse.Namespace) -> Heard:
 def of_camera(heard: Heard) -> list[Finding]:
     """What is to be said of one camera."""
     findings = [_camera(heard), _images(heard)]
-    return [*findings, _qos(heard), _stamps(heard), _calibration(heard)] if heard.image else findings
+    return (
+        [*findings, _qos(heard), _stamps(heard), _calibration(heard)] if heard.image else findings
+    )
 
 
 def tell(findings: list[Finding], as_json: bool) -> None:
@@ -71,8 +78,12 @@ def tell(findings: list[Finding], as_json: bool) -> None:
         print(json.dumps([finding._asdict() for finding in findings], indent=1))
         return
     for finding in findings:
-        mark = "[green]✓[/]" if finding.good else "[red]✗[/]" if finding.required else "[yellow]![/]"
-        Console(highlight=False, soft_wrap=True).print(f"{mark} [bold]{finding.subject}[/]: ", end="")
+        mark = (
+            "[green]✓[/]" if finding.good else "[red]✗[/]" if finding.required else "[yellow]![/]"
+        )
+        Console(highlight=False, soft_wrap=True).print(
+            f"{mark} [bold]{finding.subject}[/]: ", end=""
+        )
         Console(highlight=False, soft_wrap=True).print(finding.sentence, markup=False)
 
 
@@ -84,21 +95,49 @@ def _camera(heard: Heard) -> Finding:
 def _images(heard: Heard) -> Finding:
     if not heard.image:
         cause = "its publisher sends nothing, or the network drops it (raw images want the DDS profile of diff2i2p_bringup)"
-        return Finding("images", False, True, f"None came on {heard.camera.name} in {heard.seconds:g} s: {cause}.")
-    kind = f"{heard.image.width}x{heard.image.height} {heard.image.encoding}" if hasattr(heard.image, "encoding") else heard.image.format
+        return Finding(
+            "images",
+            False,
+            True,
+            f"None came on {heard.camera.name} in {heard.seconds:g} s: {cause}.",
+        )
+    kind = (
+        f"{heard.image.width}x{heard.image.height} {heard.image.encoding}"
+        if hasattr(heard.image, "encoding")
+        else heard.image.format
+    )
     slow = heard.rate < SLOW
-    return Finding("images", not slow, False, f"{heard.rate:.1f} a second, {kind}{': tracking wants more than one' if slow else ''}.")
+    return Finding(
+        "images",
+        not slow,
+        False,
+        f"{heard.rate:.1f} a second, {kind}{': tracking wants more than one' if slow else ''}.",
+    )
 
 
 def _qos(heard: Heard) -> Finding:
-    remark = ", which a subscriber with reliability: reliable would not hear" if heard.reliability == "best_effort" else ""
-    return Finding("qos", True, False, f"{heard.camera.name} is offered {heard.reliability.replace('_', ' ')}{remark}.")
+    remark = (
+        ", which a subscriber with reliability: reliable would not hear"
+        if heard.reliability == "best_effort"
+        else ""
+    )
+    return Finding(
+        "qos",
+        True,
+        False,
+        f"{heard.camera.name} is offered {heard.reliability.replace('_', ' ')}{remark}.",
+    )
 
 
 def _stamps(heard: Heard) -> Finding:
     stamp = convert.seconds(heard.image.header.stamp)
     if stamp == 0:
-        return Finding("stamps", False, False, "The images have none: nothing can be tracked, nor put into TF at the right time.")
+        return Finding(
+            "stamps",
+            False,
+            False,
+            "The images have none: nothing can be tracked, nor put into TF at the right time.",
+        )
     if abs(heard.age) > STRANGE:
         remedy = "play a bag with --clock, and take its time alone"
         sentence = f"The images are stamped by another clock than {heard.clock}: {remedy}."
@@ -108,13 +147,17 @@ def _stamps(heard: Heard) -> Finding:
         remedy = "synchronise the computers (chrony)"
         sentence = f"The images are {abs(heard.age):.1f} s {way} {heard.clock}: {remedy}."
         return Finding("stamps", False, False, sentence)
-    return Finding("stamps", True, False, f"{1e3 * heard.age:.0f} ms from the image's stamp to its arrival.")
+    return Finding(
+        "stamps", True, False, f"{1e3 * heard.age:.0f} ms from the image's stamp to its arrival."
+    )
 
 
 def _calibration(heard: Heard) -> Finding:
     if not heard.info:
         remedy = "start the driver with its calibration file, or name the topic with --camera-info"
-        return Finding("calibration", False, True, f"Nothing came on {heard.camera.info}: {remedy}.")
+        return Finding(
+            "calibration", False, True, f"Nothing came on {heard.camera.info}: {remedy}."
+        )
     try:
         rectified = is_rectified(heard.camera.name)
         camera = convert.camera(heard.info, rectified)
@@ -122,7 +165,9 @@ def _calibration(heard: Heard) -> Finding:
     except (CameraError, ImageError) as error:
         return Finding("calibration", False, True, f"{heard.camera.info}: {error}.")
     distortion = camera.model if camera.D else "no distortion"
-    told = f"{heard.camera.info}: {camera.width}x{camera.height}, fx {camera.K[0]:.1f}, {distortion}"
+    told = (
+        f"{heard.camera.info}: {camera.width}x{camera.height}, fx {camera.K[0]:.1f}, {distortion}"
+    )
     if rectified and any(heard.info.d):
         doubt = "its D is for raw images, and the topic's name says that these are rectified"
         return Finding("calibration", True, True, f"{told}: {doubt}, so P is used.")
@@ -133,12 +178,25 @@ def _tf(probe: Probe, heard: Heard, options: argparse.Namespace) -> Finding:
     required = options.tf_mode == "map_odom"
     frame = options.camera_frame or heard.frame
     if not frame:
-        return Finding("tf", False, True, "The images name no frame: set frame_id in the driver, or camera_frame in the localizer.")
+        return Finding(
+            "tf",
+            False,
+            True,
+            "The images name no frame: set frame_id in the driver, or camera_frame in the localizer.",
+        )
     probe.wait(lambda: not probe.transform_problem(options.odom_frame, frame), options.listen)
     if problem := probe.transform_problem(options.odom_frame, frame):
-        remedy = "start odometry and robot_state_publisher" if required else "fine for tf_mode map_camera, not for map_odom"
-        return Finding("tf", False, required, f"No {options.odom_frame} -> {frame} ({problem}): {remedy}.")
-    return Finding("tf", True, required, f"{options.odom_frame} -> {frame} is known: tf_mode map_odom works.")
+        remedy = (
+            "start odometry and robot_state_publisher"
+            if required
+            else "fine for tf_mode map_camera, not for map_odom"
+        )
+        return Finding(
+            "tf", False, required, f"No {options.odom_frame} -> {frame} ({problem}): {remedy}."
+        )
+    return Finding(
+        "tf", True, required, f"{options.odom_frame} -> {frame} is known: tf_mode map_odom works."
+    )
 
 
 def _frame(probe: Probe, heard: Heard, options: argparse.Namespace) -> list[Finding]:
@@ -162,13 +220,28 @@ def _clock(probe: Probe) -> Finding:
 
 def _localizer(heard: Heard) -> Finding:
     if not heard.diagnostics:
-        return Finding("localizer", False, False, "None is running: ros2 launch diff2i2p_bringup localize.launch.py map:=MAP.")
-    told = [f"{name.partition(':')[0]} {LEVELS[status.level]}: {status.message}" for name, status in sorted(heard.diagnostics.items())]
-    return Finding("localizer", all(s.level == DiagnosticStatus.OK for s in heard.diagnostics.values()), False, f"{'; '.join(told)}.")
+        return Finding(
+            "localizer",
+            False,
+            False,
+            "None is running: ros2 launch diff2i2p_bringup localize.launch.py map:=MAP.",
+        )
+    told = [
+        f"{name.partition(':')[0]} {LEVELS[status.level]}: {status.message}"
+        for name, status in sorted(heard.diagnostics.items())
+    ]
+    return Finding(
+        "localizer",
+        all(s.level == DiagnosticStatus.OK for s in heard.diagnostics.values()),
+        False,
+        f"{'; '.join(told)}.",
+    )
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="check_bringup", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="check_bringup", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     add_camera_options(parser)
     mode = "what the localizer is to publish"
     parser.add_argument("--tf-mode", choices=TF_MODES, default=TF_MODES[0], help=mode)
@@ -178,9 +251,19 @@ def _options(arguments: list[str]) -> argparse.Namespace:
 
 def add_camera_options(parser: argparse.ArgumentParser) -> None:
     """Which camera is meant."""
-    parser.add_argument("--image", default="", help="topic of the images; default: the only camera that is up")
-    parser.add_argument("--camera-info", default="", help="topic of their calibration; default: camera_info beside them")
-    parser.add_argument("--camera-frame", default="", help="optical frame of the camera; default: the frame_id of the images")
+    parser.add_argument(
+        "--image", default="", help="topic of the images; default: the only camera that is up"
+    )
+    parser.add_argument(
+        "--camera-info",
+        default="",
+        help="topic of their calibration; default: camera_info beside them",
+    )
+    parser.add_argument(
+        "--camera-frame",
+        default="",
+        help="optical frame of the camera; default: the frame_id of the images",
+    )
     parser.add_argument("--odom-frame", default="odom", help="frame of the odometry")
     parser.add_argument("--patience", type=float, default=10.0, help="seconds to wait for a camera")
     parser.add_argument("--listen", type=float, default=3.0, help="seconds to listen to it")

@@ -23,7 +23,12 @@ from diff2i2p_ros import convert
 CHECKOUT = Path(__file__).parents[5] / "launch"
 KINDS = {"sensor_msgs/msg/Image": Image, "sensor_msgs/msg/CompressedImage": CompressedImage}
 COMPRESSED = "/compressed"  # the ending that image_transport gives such topics
-NO_CAMERA = ("depth", "disparity", "matches", "mask")  # words in the names of image topics that carry no camera image
+NO_CAMERA = (
+    "depth",
+    "disparity",
+    "matches",
+    "mask",
+)  # words in the names of image topics that carry no camera image
 SETTLED = 1.5  # seconds without news of a camera, after which all of them are known
 HEAR_ALL = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 
@@ -97,11 +102,17 @@ class Probe(Node):
         for name, kinds in self.get_topic_names_and_types():
             kind = KINDS.get(kinds[0])
             base = name.removesuffix(COMPRESSED)
-            if not kind or not self.count_publishers(name) or any(word in base.lower() for word in NO_CAMERA):
+            if (
+                not kind
+                or not self.count_publishers(name)
+                or any(word in base.lower() for word in NO_CAMERA)
+            ):
                 continue
             if kind is Image:
                 found[base] = CameraTopic.of(base, "raw")
-            elif base != name:  # a compressed topic under another name cannot be told from one of another kind
+            elif (
+                base != name
+            ):  # a compressed topic under another name cannot be told from one of another kind
                 found.setdefault(base, CameraTopic.of(base, "compressed"))
         return list(found.values())
 
@@ -112,13 +123,17 @@ class Probe(Node):
         cameras, fitting = self.cameras(), self._fitting(wanted)
         if not cameras:
             domain = os.environ.get("ROS_DOMAIN_ID", "0")
-            raise ProbeError(f"nobody publishes a camera image: start the camera's driver, in ROS domain {domain} as this was")
+            raise ProbeError(
+                f"nobody publishes a camera image: start the camera's driver, in ROS domain {domain} as this was"
+            )
         names = ", ".join(camera.name for camera in cameras)
         if not fitting:
             raise ProbeError(f"nobody publishes {wanted}; there are: {names}")
         calibrated = [camera for camera in fitting if self.count_publishers(camera.info)] or fitting
         if len(calibrated) > 1:
-            raise ProbeError(f"there are several cameras: name one of {', '.join(camera.name for camera in calibrated)} with --image")
+            raise ProbeError(
+                f"there are several cameras: name one of {', '.join(camera.name for camera in calibrated)} with --image"
+            )
         return calibrated[0]
 
     def _settle(self, patience: float) -> None:
@@ -168,12 +183,16 @@ class Probe(Node):
         subscriptions = [
             self.create_subscription(kind, camera.name, on_image, HEAR_ALL),
             self.create_subscription(CameraInfo, camera.info, on_info, HEAR_ALL),
-            self.create_subscription(DiagnosticArray, "/diagnostics", lambda message: self._note(message, heard), 10),
+            self.create_subscription(
+                DiagnosticArray, "/diagnostics", lambda message: self._note(message, heard), 10
+            ),
         ]
         if self.wait(lambda: heard.images, seconds):
             self.wait(lambda: False, seconds)
             counted = heard.images
-            self.wait(lambda: heard.infos, seconds)  # its publisher may be discovered later than that of the images
+            self.wait(
+                lambda: heard.infos, seconds
+            )  # its publisher may be discovered later than that of the images
             heard.images = counted
         for subscription in subscriptions:
             self.destroy_subscription(subscription)
@@ -181,12 +200,18 @@ class Probe(Node):
 
     def _offered(self, camera: CameraTopic) -> str:
         """The reliability of the publishers; the weakest of several."""
-        offers = {info.qos_profile.reliability for info in self.get_publishers_info_by_topic(camera.name)}
+        offers = {
+            info.qos_profile.reliability for info in self.get_publishers_info_by_topic(camera.name)
+        }
         return "best_effort" if ReliabilityPolicy.BEST_EFFORT in offers else "reliable"
 
     @staticmethod
     def _note(message: DiagnosticArray, heard: Heard) -> None:
-        heard.diagnostics |= {status.name: status for status in message.status if status.name.endswith(": localization")}
+        heard.diagnostics |= {
+            status.name: status
+            for status in message.status
+            if status.name.endswith(": localization")
+        }
 
     def transform(self, target: str, source: str) -> np.ndarray | None:
         """T_target_source (4, 4), the latest that TF knows; None where it knows none."""

@@ -32,7 +32,9 @@ COMPILED = ".i2pmap"
 LOCALIZER = "localizer"
 COMMAND = [sys.executable, "-m", "diff2i2p_ros.localizer_node"]
 FIRST_ANSWER = 90.0  # seconds: torch, weights and map are loaded before it
-UNKNOWN_PLACE = "is this the place of the map? Weights adapted to it know it better (diff2i2p-train adapt)"
+UNKNOWN_PLACE = (
+    "is this the place of the map? Weights adapted to it know it better (diff2i2p-train adapt)"
+)
 REMEDIES = {
     Status.NO_CANDIDATES.name: UNKNOWN_PLACE,
     Status.NO_MATCHES.name: UNKNOWN_PLACE,
@@ -64,11 +66,16 @@ class Outcome:
     def sentence(self) -> str:
         """The verdict."""
         if self.verified:
-            confidence, latency = (median(answer[key] for answer in self.verified) for key in ("confidence", "latency_ms"))
+            confidence, latency = (
+                median(answer[key] for answer in self.verified)
+                for key in ("confidence", "latency_ms")
+            )
             share = f"{len(self.verified)} of {len(self.answers)} images"
             return f"It works: the poses of {share} were verified, median confidence {confidence:.2f}, {latency:.0f} ms."
         if not self.answers:
-            return f"No image was answered: {self.fault or self.told or 'the localizer says nothing'}."
+            return (
+                f"No image was answered: {self.fault or self.told or 'the localizer says nothing'}."
+            )
         status, count = Counter(answer["status"] for answer in self.answers).most_common(1)[0]
         reason = next(answer["reason"] for answer in self.answers if answer["status"] == status)
         return f"No pose was verified; {count} of {len(self.answers)} images: {reason}; {REMEDIES[status]}"
@@ -87,19 +94,31 @@ def main(arguments: list[str] | None = None) -> int:
 def start(probe: Probe, options: argparse.Namespace) -> int:
     """Camera, map, parameters, localizer, verdict. Raises QuickstartError, ProbeError, MapError and their like."""
     if not options.map.is_file():
-        raise QuickstartError(f"there is no {options.map}: name a point cloud (.pcd, .ply, .las, .xyz) or a compiled map with --map")
+        raise QuickstartError(
+            f"there is no {options.map}: name a point cloud (.pcd, .ply, .las, .xyz) or a compiled map with --map"
+        )
     heard, settings = seen(probe, options)
     if (LOCALIZER, probe.get_namespace()) in probe.get_node_names_and_namespaces():
-        raise QuickstartError("a localizer is running already: stop it first, or give another namespace (--ros-args -r __ns:=/robot)")
+        raise QuickstartError(
+            "a localizer is running already: stop it first, or give another namespace (--ros-args -r __ns:=/robot)"
+        )
     out, weights = options.out or Path(options.map.stem), weights_of(options)
     map_file = compiled(options.map, out, weights)
     kept = {"map_file": map_file, "last_pose_file": out / "last_pose.json"}
-    settings = replace(settings, weights=weights, **{name: str(path.absolute()) for name, path in kept.items()})
+    settings = replace(
+        settings, weights=weights, **{name: str(path.absolute()) for name, path in kept.items()}
+    )
     file, command = out / "localizer.yaml", reuse(out / "localizer.yaml", heard, probe)
     out.mkdir(parents=True, exist_ok=True)
-    file.write_text(params_file(settings, Config(), head=f"# Written by quickstart. To use it:\n#   {command}\n"))
+    file.write_text(
+        params_file(
+            settings, Config(), head=f"# Written by quickstart. To use it:\n#   {command}\n"
+        )
+    )
     console.print(f"parameters: {file}; next time:\n  {command}", markup=False)
-    return try_out(probe, [*COMMAND, "--ros-args", "--params-file", str(file), *renamed(heard, probe)], options)
+    return try_out(
+        probe, [*COMMAND, "--ros-args", "--params-file", str(file), *renamed(heard, probe)], options
+    )
 
 
 def try_out(probe: Probe, command: list[str], options: argparse.Namespace) -> int:
@@ -107,7 +126,9 @@ def try_out(probe: Probe, command: list[str], options: argparse.Namespace) -> in
     node = subprocess.Popen(command)
     try:
         outcome = watch(probe, node, options.seconds)
-        console.print(outcome.sentence, style="bold green" if outcome.verified else "bold red", markup=False)
+        console.print(
+            outcome.sentence, style="bold green" if outcome.verified else "bold red", markup=False
+        )
         if outcome.verified and not options.check:
             console.print("Ctrl-C ends it.")
             with until_interrupted():
@@ -134,7 +155,9 @@ def weights_of(options: argparse.Namespace) -> str:
     digest = CompiledMap.open(options.map).header.get("weights_sha256")
     names = {row["sha256"]: name for name, row in shipped_weights().items()} | {None: ""}
     if digest not in names:
-        raise QuickstartError(f"{options.map} was compiled with weights that are not shipped: name their file with --weights")
+        raise QuickstartError(
+            f"{options.map} was compiled with weights that are not shipped: name their file with --weights"
+        )
     return names[digest]
 
 
@@ -166,7 +189,9 @@ def is_current(made: Path, source: Path, weights: str) -> bool:
     if not made.is_file() or made.stat().st_mtime < source.stat().st_mtime:
         return False
     try:
-        return CompiledMap.open(made).header.get("weights_sha256") == (sha256(find_weights(weights)) if weights else None)
+        return CompiledMap.open(made).header.get("weights_sha256") == (
+            sha256(find_weights(weights)) if weights else None
+        )
     except MapError:
         return False
 
@@ -179,19 +204,32 @@ def seen(probe: Probe, options: argparse.Namespace) -> tuple[Heard, NodeConfig]:
         if finding.required and not finding.good:
             raise QuickstartError(finding.sentence.rstrip("."))
     frame = options.camera_frame or heard.frame
-    with_odometry = frame and probe.wait(lambda: not probe.transform_problem(options.odom_frame, frame), options.listen)
+    with_odometry = frame and probe.wait(
+        lambda: not probe.transform_problem(options.odom_frame, frame), options.listen
+    )
     tf_mode = "map_odom" if with_odometry else "map_camera"
-    why = f"TF knows {options.odom_frame} -> {frame}" if with_odometry else f"TF knows no {options.odom_frame} -> {frame or 'camera'}"
+    why = (
+        f"TF knows {options.odom_frame} -> {frame}"
+        if with_odometry
+        else f"TF knows no {options.odom_frame} -> {frame or 'camera'}"
+    )
     console.print(f"tf: {why}, so tf_mode is {tf_mode}", markup=False)
     settings = NodeConfig(
-        tf_mode=tf_mode, image_transport=heard.camera.transport, camera_frame=options.camera_frame, odom_frame=options.odom_frame
+        tf_mode=tf_mode,
+        image_transport=heard.camera.transport,
+        camera_frame=options.camera_frame,
+        odom_frame=options.odom_frame,
     )
     return heard, settings
 
 
 def renamed(heard: Heard, probe: Probe) -> list[str]:
     """Namespace, topics and clock, as arguments of the node."""
-    rules = f"__ns:={probe.get_namespace()}", f"image:={heard.camera.base}", f"camera_info:={heard.camera.info}"
+    rules = (
+        f"__ns:={probe.get_namespace()}",
+        f"image:={heard.camera.base}",
+        f"camera_info:={heard.camera.info}",
+    )
     simulated = ["-p", "use_sim_time:=true"] if probe.count_publishers("/clock") else []
     return [word for rule in rules for word in ("-r", rule)] + simulated
 
@@ -200,7 +238,9 @@ def reuse(file: Path, heard: Heard, probe: Probe) -> str:
     """The launch command that does the same again."""
     simulated = " use_sim_time:=true" if probe.count_publishers("/clock") else ""
     topics = f"image:={heard.camera.base} camera_info:={heard.camera.info}"
-    namespace = f" namespace:={probe.get_namespace().lstrip('/')}" if probe.get_namespace() != "/" else ""
+    namespace = (
+        f" namespace:={probe.get_namespace().lstrip('/')}" if probe.get_namespace() != "/" else ""
+    )
     return f"ros2 launch diff2i2p_bringup localize.launch.py params_file:={file.absolute()} {topics}{namespace}{simulated}"
 
 
@@ -214,7 +254,9 @@ def watch(probe: Probe, node: subprocess.Popen, seconds: float) -> Outcome:
             outcome.fault = status.message if status.level == DiagnosticStatus.ERROR else ""
 
     subscriptions = [
-        probe.create_subscription(String, "status", lambda message: outcome.answers.append(json.loads(message.data)), 100),
+        probe.create_subscription(
+            String, "status", lambda message: outcome.answers.append(json.loads(message.data)), 100
+        ),
         probe.create_subscription(DiagnosticArray, "/diagnostics", on_diagnostics, 10),
     ]
     ended = "the localizer has ended, for the reason above"
@@ -234,14 +276,28 @@ def watch(probe: Probe, node: subprocess.Popen, seconds: float) -> Outcome:
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="quickstart", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--map", type=Path, required=True, help="point cloud, or compiled map (.i2pmap)")
-    weights = "weights of the network, file or name; default: those of the map, of a cloud generic ones"
+    parser = argparse.ArgumentParser(
+        prog="quickstart", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument(
+        "--map", type=Path, required=True, help="point cloud, or compiled map (.i2pmap)"
+    )
+    weights = (
+        "weights of the network, file or name; default: those of the map, of a cloud generic ones"
+    )
     parser.add_argument("--weights", default="", help=weights)
     add_camera_options(parser)
-    parser.add_argument("--out", type=Path, help="folder for map, parameters and last pose; default: named after the map")
-    parser.add_argument("--seconds", type=float, default=30.0, help="how long to wait for verified poses")
-    parser.add_argument("--check", action="store_true", help="end with the verdict instead of running on")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="folder for map, parameters and last pose; default: named after the map",
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=30.0, help="how long to wait for verified poses"
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="end with the verdict instead of running on"
+    )
     return parser.parse_args(arguments)
 
 

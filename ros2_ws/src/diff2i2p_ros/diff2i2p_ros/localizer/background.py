@@ -22,7 +22,9 @@ class Background:
     def run(self, work: Callable[[], Any]) -> Future:
         """Start `work`; the future brings its result or its exception."""
         future = Future()
-        thread = threading.Thread(target=self._work, args=(work, future), name="background")  # no daemon: see worker.py
+        thread = threading.Thread(
+            target=self._work, args=(work, future), name="background"
+        )  # no daemon: see worker.py
         self._threads = [thread, *(other for other in self._threads if other.is_alive())]
         thread.start()
         return future

@@ -38,7 +38,9 @@ class CameraTopics:
         self._depths: deque[Image] = deque(maxlen=5)
         self._unheard: set[str] = set()  # topics of another QoS
         compressed = settings.image_transport == "compressed"
-        self.topic = node.resolve_topic_name("image") + ("/compressed" if compressed else "")  # as image_transport names it
+        self.topic = node.resolve_topic_name("image") + (
+            "/compressed" if compressed else ""
+        )  # as image_transport names it
         self.rectified = is_rectified(self.topic)
         self._infos = self._subscribe(CameraInfo, "camera_info", self._on_info)
         # one that was published once, before we were there: who hears it, hears nothing of others
@@ -46,8 +48,12 @@ class CameraTopics:
         self._latched = node.create_subscription(
             CameraInfo, "camera_info", self._on_info, LATCHED, event_callbacks=ignored
         )
-        self._images = self._subscribe(CompressedImage if compressed else Image, self.topic, self._on_image)
-        self._depth = self._subscribe(Image, "depth", self._on_depth) if settings.use_depth else None
+        self._images = self._subscribe(
+            CompressedImage if compressed else Image, self.topic, self._on_image
+        )
+        self._depth = (
+            self._subscribe(Image, "depth", self._on_depth) if settings.use_depth else None
+        )
 
     def problem(self) -> str:
         """Of the cameras on the topic: images of several would be taken for those of one."""

@@ -59,18 +59,24 @@ class CloudCompiler:
 
     def _run(self, arguments: list) -> None:
         command = [sys.executable, "-m", "diff2i2p.cli", "compile-map", *map(str, arguments)]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
         if self._stopped:  # between the question and the start
             self._process.terminate()
         errors = self._process.communicate()[1].strip().splitlines()
         if self._process.returncode:
-            raise MapUnavailable(f"the cloud could not be compiled: {errors[-1] if errors else f'exit code {self._process.returncode}'}")
+            raise MapUnavailable(
+                f"the cloud could not be compiled: {errors[-1] if errors else f'exit code {self._process.returncode}'}"
+            )
 
 
 def prune(folder: Path) -> None:
     """Delete all maps but those used last. One that is served lives on, being memory-mapped, until it is let go."""
     with suppress(OSError):  # another node prunes as well
-        for map_file in sorted(folder.glob("*.i2pmap"), key=lambda path: path.stat().st_mtime)[:-KEPT]:
+        for map_file in sorted(folder.glob("*.i2pmap"), key=lambda path: path.stat().st_mtime)[
+            :-KEPT
+        ]:
             map_file.unlink()
 
 
@@ -91,7 +97,14 @@ def fingerprint(message: PointCloud2, weights: str, config: Config) -> str:
 
     digest = hashlib.sha256(message.data)
     layout = [(field.name, field.offset, field.datatype, field.count) for field in message.fields]
-    shape = message.width, message.height, message.point_step, message.row_step, message.is_bigendian, message.header.frame_id
+    shape = (
+        message.width,
+        message.height,
+        message.point_step,
+        message.row_step,
+        message.is_bigendian,
+        message.header.frame_id,
+    )
     weights_file = Path(weights)
     dated = weights_file.stat().st_mtime_ns if weights_file.is_file() else ""
     digest.update(repr((FORMAT, layout, shape, weights, dated, config)).encode())

@@ -45,7 +45,11 @@ class LastPose:
         """Write what was kept last, if anything was."""
         if self._kept is None:
             return
-        kept = {"site": self._site, "T_map_camera": self._kept.tolist(), "written": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+        kept = {
+            "site": self._site,
+            "T_map_camera": self._kept.tolist(),
+            "written": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        }
         self._kept, self._written = None, time.monotonic()
         partial = self._path.with_name(f"{self._path.name}.{os.getpid()}.part")
         try:
@@ -60,4 +64,8 @@ class LastPose:
 
 
 def _is_rigid(T: np.ndarray) -> bool:
-    return T.shape == (4, 4) and np.isfinite(T).all() and np.allclose(T[:3, :3] @ T[:3, :3].T, np.eye(3), atol=1e-6)
+    return (
+        T.shape == (4, 4)
+        and np.isfinite(T).all()
+        and np.allclose(T[:3, :3] @ T[:3, :3].T, np.eye(3), atol=1e-6)
+    )

@@ -41,7 +41,9 @@ class Maps:
         self._background = Background(node)
         self._points = node.create_publisher(PointCloud2, "map_points", LATCHED)
         # a group of its own: the answer waits for the map, and nothing else may wait for the answer
-        node.create_service(LoadMap, "load_map", self._on_load_map, callback_group=MutuallyExclusiveCallbackGroup())
+        node.create_service(
+            LoadMap, "load_map", self._on_load_map, callback_group=MutuallyExclusiveCallbackGroup()
+        )
         self._clouds = None
         self._origins: StaticTransformBroadcaster | None = None
         self.stop()
@@ -51,20 +53,28 @@ class Maps:
         self._round, self._settings, self._config = object(), settings, config
         if settings.map_from_topic:
             self._compiler = CloudCompiler()
-            self._clouds = self._node.create_subscription(PointCloud2, "map_cloud", self._on_cloud, LATCHED)
+            self._clouds = self._node.create_subscription(
+                PointCloud2, "map_cloud", self._on_cloud, LATCHED
+            )
             topic = self._clouds.topic_name
             self._say_of_cloud(f"waiting for a cloud on {topic}, latched as maps are")
             return
         if not settings.map_file:
-            raise MapUnavailable("the parameter map_file is empty: name the .i2pmap that `diff2i2p compile-map` made of your cloud")
-        self._take(settings.map_file, self._open(settings.map_file, settings.weights or None, config))
+            raise MapUnavailable(
+                "the parameter map_file is empty: name the .i2pmap that `diff2i2p compile-map` made of your cloud"
+            )
+        self._take(
+            settings.map_file, self._open(settings.map_file, settings.weights or None, config)
+        )
 
     def stop(self) -> None:
         """Free the map; what is still being made ready is dropped."""
         if self._clouds:
             self._compiler.stop()
             self._node.destroy_subscription(self._clouds)
-        self._round = self._settings = self._clouds = self._compiler = self._message = self.localizer = None
+        self._round = self._settings = self._clouds = self._compiler = self._message = (
+            self.localizer
+        ) = None
         self.file = ""
 
     def close(self) -> None:
@@ -112,15 +122,21 @@ class Maps:
 
     # --- another map, asked for
 
-    async def _on_load_map(self, request: LoadMap.Request, response: LoadMap.Response) -> LoadMap.Response:
+    async def _on_load_map(
+        self, request: LoadMap.Request, response: LoadMap.Response
+    ) -> LoadMap.Response:
         response.result = LoadMap.Response.RESULT_UNDEFINED_FAILURE
         if not self.is_started:
-            self._node.get_logger().warning("load_map: the node is not configured; when it is, it loads map_file")
+            self._node.get_logger().warning(
+                "load_map: the node is not configured; when it is, it loads map_file"
+            )
             return response
         round_, url = self._round, request.map_url or self._settings.map_file
         try:
             file = path_of(url)
-            localizer = await self._background.run(partial(self._open, file, self._settings.weights or None, self._config))
+            localizer = await self._background.run(
+                partial(self._open, file, self._settings.weights or None, self._config)
+            )
         except Exception as error:
             response.result = _result(error, url)
             serving = f"'{url}' was not loaded, and {self.file or 'no map'} serves on"
@@ -128,7 +144,9 @@ class Maps:
             return response
         if round_ is self._round:
             response.result = LoadMap.Response.RESULT_SUCCESS
-            self._node.set_parameters([Parameter("map_file", value=file)])  # what is served is what is told, and what is loaded next time
+            self._node.set_parameters(
+                [Parameter("map_file", value=file)]
+            )  # what is served is what is told, and what is loaded next time
             self._replace(file, localizer)
         return response
 
@@ -153,7 +171,12 @@ class Maps:
             self._compile()
 
     def _compile(self) -> None:
-        message, weights, compiler, config = self._message, self._settings.weights, self._compiler, self._config
+        message, weights, compiler, config = (
+            self._message,
+            self._settings.weights,
+            self._compiler,
+            self._config,
+        )
 
         def make() -> tuple[str, object]:
             file = str(compiler.compile(message, weights, config))
@@ -161,7 +184,9 @@ class Maps:
 
         count, topic = message.width * message.height, self._clouds.topic_name
         self._say_of_cloud(f"compiling the {count:,} points of {topic}")
-        self._background.run(make).add_done_callback(partial(self._on_compiled, self._round, message))
+        self._background.run(make).add_done_callback(
+            partial(self._on_compiled, self._round, message)
+        )
 
     def _on_compiled(self, round_: object, message: PointCloud2, future: Future) -> None:
         error = future.exception()
@@ -191,7 +216,11 @@ def _result(error: Exception, url: str) -> int:
         found = Path(path_of(url)).is_file()
     except MapUnavailable:
         found = False
-    return LoadMap.Response.RESULT_INVALID_MAP_DATA if found else LoadMap.Response.RESULT_MAP_DOES_NOT_EXIST
+    return (
+        LoadMap.Response.RESULT_INVALID_MAP_DATA
+        if found
+        else LoadMap.Response.RESULT_MAP_DOES_NOT_EXIST
+    )
 
 
 def path_of(url: str) -> str:
@@ -204,9 +233,13 @@ def path_of(url: str) -> str:
     if scheme == "file":
         return rest
     if scheme != "package":
-        raise MapUnavailable(f"{url} is no map_url: give a path, file:///path, or package://package/path")
+        raise MapUnavailable(
+            f"{url} is no map_url: give a path, file:///path, or package://package/path"
+        )
     package, _, path = rest.partition("/")
     try:
         return str(Path(get_package_share_directory(package)) / path)
     except (PackageNotFoundError, ValueError) as error:
-        raise MapUnavailable(f"{url} names the package '{package}', which is not installed") from error
+        raise MapUnavailable(
+            f"{url} names the package '{package}', which is not installed"
+        ) from error

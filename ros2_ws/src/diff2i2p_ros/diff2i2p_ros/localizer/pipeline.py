@@ -120,4 +120,6 @@ def matches_picture(found: Localization) -> np.ndarray:
     inliers = 0 if found.inliers is None else int(found.inliers.sum())
     told = f"confidence {found.confidence:.2f}  {inliers} of {matches} matches  {found.matcher}"
     text = f"{found.status.name}  {told}"
-    return matches_on_image(found.view, found.correspondences, found.inliers, found.T_map_camera, text)
+    return matches_on_image(
+        found.view, found.correspondences, found.inliers, found.T_map_camera, text
+    )

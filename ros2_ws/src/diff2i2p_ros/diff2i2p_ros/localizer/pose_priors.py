@@ -32,7 +32,9 @@ class Guesses:
         self._last_pose: LastPose | None = None
         self._is_new = True
         self.drop()
-        self._subscription = node.create_subscription(PoseWithCovarianceStamped, "initialpose", self._on_initialpose, 1)
+        self._subscription = node.create_subscription(
+            PoseWithCovarianceStamped, "initialpose", self._on_initialpose, 1
+        )
 
     def enter(self, site: str, map_frame: str) -> None:
         """Another map is served: the last pose is of use where it was kept in the same one."""

@@ -55,12 +55,20 @@ class Session:
         self._guesses = Guesses(node, settings, self.transforms.mount, self.restart, self._say)
         stack.callback(self._guesses.close)
         self.enter(localizer)
-        threshold = JumpThreshold(min_forward=None, min_backward=Duration(seconds=-JUMP), on_clock_change=False)
-        stack.callback(node.get_clock().create_jump_callback(threshold, post_callback=lambda jump: self._begin_again()).unregister)
+        threshold = JumpThreshold(
+            min_forward=None, min_backward=Duration(seconds=-JUMP), on_clock_change=False
+        )
+        stack.callback(
+            node.get_clock()
+            .create_jump_callback(threshold, post_callback=lambda jump: self._begin_again())
+            .unregister
+        )
         self._wake = node.create_guard_condition(self._publish_answers)
         stack.callback(node.destroy_guard_condition, self._wake)
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still, or jump
-        self._repeater = node.create_timer(1 / settings.broadcast_rate, self.transforms.tick, clock=steady)
+        self._repeater = node.create_timer(
+            1 / settings.broadcast_rate, self.transforms.tick, clock=steady
+        )
         stack.callback(node.destroy_timer, self._repeater)
         self._worker = NewestOnly(self._look)
         stack.callback(self._worker.stop)
