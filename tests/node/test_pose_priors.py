@@ -80,6 +80,14 @@ def test_where_the_robot_is_may_be_a_parameter_when_the_node_starts(graph, robot
     np.testing.assert_allclose(graph.localizer.priors[0], expected, atol=1e-9)
 
 
+def test_it_may_be_far_from_zero_in_a_georeferenced_map(graph, robot):
+    east, north = 32_500_000.0, 5_300_000.0
+    graph.start(set_initial_pose=True, **WHERE | {"initial_pose.x": east, "initial_pose.y": north})
+    graph.answer(robot.send_image, 1.0)
+    expected = turned_left(east, north) @ T_BODY_OPTICAL
+    np.testing.assert_allclose(graph.localizer.priors[0], expected, rtol=0, atol=1e-6)
+
+
 def test_a_last_pose_is_newer_than_the_parameter(graph, robot, tmp_path):
     file = tmp_path / "pose.json"
     kept = LastPose(str(file), "", print)

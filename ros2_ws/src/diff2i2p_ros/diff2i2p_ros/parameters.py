@@ -23,6 +23,7 @@ HEAD = (
 TF_MODES = ("map_odom", "map_camera", "none")
 TRANSPORTS = ("raw", "compressed")
 RELIABILITIES = ("best_effort", "reliable")
+FAR = 1e8  # metres; no georeferenced map has larger coordinates
 # parameters, and groups of them, that may change while the node runs; the others are read when it is configured
 LIVE = (
     "map_file", "weights", "transform_tolerance", "broadcast_rate", "initial_pose.",
@@ -34,9 +35,9 @@ LIVE = (
 class InitialPose:
     """Where `base_frame` is in the map."""
 
-    x: float = parameter(0.0, "Where set_initial_pose puts base_frame in the map.", "m", -1e6, 1e6)
-    y: float = parameter(0.0, "As x.", "m", -1e6, 1e6)
-    z: float = parameter(0.0, "As x.", "m", -1e6, 1e6)
+    x: float = parameter(0.0, "Where set_initial_pose puts base_frame in the map.", "m", -FAR, FAR)
+    y: float = parameter(0.0, "As x.", "m", -FAR, FAR)
+    z: float = parameter(0.0, "As x.", "m", -FAR, FAR)
     yaw: float = parameter(0.0, "Its heading, about the map's z axis.", "rad", -7, 7)
 
 
