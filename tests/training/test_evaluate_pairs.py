@@ -153,7 +153,11 @@ def test_pairs_are_matched_as_the_localizer_matches(network, some, tmp_path, mod
 
 
 def test_the_command_writes_figures_by_scene_and_shows_the_published_ones(
-    network, pairs, tmp_path, monkeypatch, capsys  # noqa: F811
+    network,
+    pairs,
+    tmp_path,
+    monkeypatch,
+    capsys,  # noqa: F811
 ):
     save_weights(tmp_path / "w.safetensors", network, {})
     arguments = [
