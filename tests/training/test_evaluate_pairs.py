@@ -154,7 +154,7 @@ def test_pairs_are_matched_as_the_localizer_matches(network, some, tmp_path, mod
 
 def test_the_command_writes_figures_by_scene_and_shows_the_published_ones(
     network,
-    pairs,
+    pairs,  # noqa: F811
     tmp_path,
     monkeypatch,
     capsys,  # noqa: F811
