@@ -201,10 +201,10 @@ class GeometryConfig:
         0.05,
         2,
     )
-    places: int = parameter(400, "Viewpoints at most.", "", 1, 100000)
+    places: int = parameter(160, "Viewpoints at most.", "", 1, 100000)
     headings: int = parameter(10, "Headings drawn at each viewpoint.", "", 4, 64)
     seen: float = parameter(0.4, "Share of a drawn view that must show the map.", "", 0, 1)
-    features: int = parameter(400, "Cells kept of a drawn view, the most reliable.", "", 40, 1200)
+    features: int = parameter(300, "Cells kept of a drawn view, the most reliable.", "", 40, 1200)
     coarse_features: int = parameter(
         120, "Of those, cells that vote for their view when the camera is lost.", "", 10, 1200
     )
