@@ -34,7 +34,7 @@ from diff2i2p.weights import save_weights, sha256
 
 @pytest.fixture(scope="module")
 def network() -> Diff2I2P:
-    """The edge preset, untrained."""
+    """The paper's network made small, untrained."""
     torch.manual_seed(0)
     return Diff2I2P(Config()).eval()
 
