@@ -57,9 +57,9 @@ def network(weights) -> GeometryNetwork:
 
 @pytest.fixture(scope="module")
 def site(weights, corner, tmp_path_factory) -> CompiledMap:
-    """The painted corner, drawn from a few places."""
+    """The corner without its paint, drawn from a few places."""
     path = tmp_path_factory.mktemp("map") / "corner.i2pmap"
-    return compile_map(corner, path, str(weights), override(Config(), FEW_VIEWS))
+    return compile_map(corner, path, str(weights), override(Config(), FEW_VIEWS), False)
 
 
 @pytest.fixture
@@ -76,8 +76,8 @@ def test_both_branches_give_the_cells_that_torch_gives(network, onnx_cells, heig
     with torch.inference_mode():
         for branch, image in (("encode_photo", photo), ("encode_geometry", drawn)):
             ours, theirs = (getattr(who, branch)(image) for who in (TorchCells(network), onnx_cells))
-            torch.testing.assert_close(ours.features, theirs.features, atol=2e-5, rtol=0)
-            torch.testing.assert_close(ours.reliability, theirs.reliability, atol=1e-5, rtol=0)
+            torch.testing.assert_close(ours.features, theirs.features, atol=5e-5, rtol=0)
+            torch.testing.assert_close(ours.reliability, theirs.reliability, atol=5e-5, rtol=0)
 
 
 @pytest.mark.parametrize("count", [60, ROWS, 1200])
@@ -85,7 +85,7 @@ def test_matching_finds_the_pixels_that_torch_finds(network, onnx_cells, count):
     torch.manual_seed(2)
     photo = Cells(F.normalize(torch.randn(1, DIM, 30, 40), dim=1), torch.rand(1, 1, 30, 40))
     seen = photo.flat()[0][torch.randperm(1200)[:count]]
-    drawn = F.normalize(seen + 0.15 * torch.randn(count, DIM), dim=1)
+    drawn = F.normalize(seen + 0.25 * torch.randn(count, DIM), dim=1)
     with torch.inference_mode():
         ours, theirs = (who.match(photo, drawn) for who in (TorchCells(network), onnx_cells))
     assert count / 3 < len(ours.drawn) < count
