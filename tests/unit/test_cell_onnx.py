@@ -8,6 +8,7 @@ import onnx
 import pytest
 import torch
 from tensorrt_operators import assert_ready_for_tensorrt
+from torch import nn
 from torch.nn import functional as F
 
 from diff2i2p.camera import Camera, View
@@ -21,7 +22,7 @@ from diff2i2p.matchers.geometry import GeometryMatcher
 from diff2i2p.network.cell_backends import OnnxCells, TorchCells
 from diff2i2p.network.cell_export import CellMatching
 from diff2i2p.network.cell_matching import match_cells
-from diff2i2p.network.geometry_network import GeometryNetwork
+from diff2i2p.network.geometry_network import Cells, GeometryNetwork
 from diff2i2p.network.onnx_graphs import NO_MATCH
 from diff2i2p.network.trunk import DIM
 from diff2i2p.parameters import override
@@ -33,10 +34,18 @@ FEW_VIEWS = {"matcher": "network", "geometry": {"places": 3, "headings": 4, "vie
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    """A file of untrained weights."""
+    """A file of untrained weights, whose cells differ and whose tuning moves them."""
     torch.manual_seed(0)
+    network = GeometryNetwork()
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.momentum = 1.0  # takes the statistics of what it is shown
+    with torch.no_grad():
+        network.encode_photo(torch.rand(4, 1, 128, 128))
+        network.encode_geometry(torch.randn(4, CHANNELS, 128, 128))
+        nn.init.normal_(network.tuning.layers[-1].weight, std=0.1)
     path = tmp_path_factory.mktemp("weights") / "untrained.safetensors"
-    save_weights(path, GeometryNetwork(), {})
+    save_weights(path, network, {})
     return path
 
 
@@ -48,9 +57,9 @@ def network(weights) -> GeometryNetwork:
 
 @pytest.fixture(scope="module")
 def site(weights, corner, tmp_path_factory) -> CompiledMap:
-    """The painted corner, drawn from a few places."""
+    """The corner without its paint, drawn from a few places."""
     path = tmp_path_factory.mktemp("map") / "corner.i2pmap"
-    return compile_map(corner, path, str(weights), override(Config(), FEW_VIEWS))
+    return compile_map(corner, path, str(weights), override(Config(), FEW_VIEWS), False)
 
 
 @pytest.fixture
@@ -66,22 +75,20 @@ def test_both_branches_give_the_cells_that_torch_gives(network, onnx_cells, heig
     photo, drawn = 255 * torch.rand(1, 1, height, 320), torch.randn(1, CHANNELS, height, 320)
     with torch.inference_mode():
         for branch, image in (("encode_photo", photo), ("encode_geometry", drawn)):
-            ours, theirs = (
-                getattr(who, branch)(image) for who in (TorchCells(network), onnx_cells)
-            )
-            torch.testing.assert_close(ours.features, theirs.features, atol=2e-5, rtol=0)
-            torch.testing.assert_close(ours.reliability, theirs.reliability, atol=1e-5, rtol=0)
+            ours, theirs = (getattr(who, branch)(image) for who in (TorchCells(network), onnx_cells))
+            torch.testing.assert_close(ours.features, theirs.features, atol=5e-5, rtol=0)
+            torch.testing.assert_close(ours.reliability, theirs.reliability, atol=5e-5, rtol=0)
 
 
 @pytest.mark.parametrize("count", [60, ROWS, 1200])
 def test_matching_finds_the_pixels_that_torch_finds(network, onnx_cells, count):
     torch.manual_seed(2)
+    photo = Cells(F.normalize(torch.randn(1, DIM, 30, 40), dim=1), torch.rand(1, 1, 30, 40))
+    seen = photo.flat()[0][torch.randperm(1200)[:count]]
+    drawn = F.normalize(seen + 0.25 * torch.randn(count, DIM), dim=1)
     with torch.inference_mode():
-        photo = TorchCells(network).encode_photo(255 * torch.rand(1, 1, 240, 320))
-        seen = photo.flat()[0][torch.randperm(1200)[:count]]
-        drawn = F.normalize(seen + 0.1 * torch.randn(count, DIM), dim=1)
         ours, theirs = (who.match(photo, drawn) for who in (TorchCells(network), onnx_cells))
-    assert len(ours.drawn) > count / 10
+    assert count / 3 < len(ours.drawn) < count
     assert set(ours.drawn.tolist()) == set(theirs.drawn.tolist())
     assert (theirs.scores.diff() <= 0).all()
     a, b = ours.drawn.argsort(), theirs.drawn.argsort()
