@@ -197,6 +197,25 @@ def test_photos_of_a_site_make_a_few_pairs_each(site):
     assert EACH < len(pairs) <= 2 * EACH and {pair.site for pair in pairs} == {sequence.name}
 
 
+def test_pairs_of_a_site_far_from_zero_are_those_of_the_site(site):
+    cloud, sequence = site
+    few, origin = replace(sequence, frames=sequence.frames[:2]), (500_000.0, 4_000_000.0, 0.0)
+    far = sequence_pairs(replace(cloud, origin=origin), few.moved(np.array(origin)))
+    for there, here in zip(far, sequence_pairs(cloud, few), strict=True):
+        assert (there.drawing == here.drawing).mean() > 0.99
+
+
+def test_an_image_with_a_camera_of_its_own_is_seen_by_that(site):
+    cloud, sequence = site
+    few = replace(sequence, frames=sequence.frames[:2])
+    own = tuple(replace(frame, camera=sequence.camera) for frame in few)
+    wide = replace(sequence.camera, K=(80.0, 80.0, *sequence.camera.K[2:]))
+    mixed = sequence_pairs(cloud, replace(few, camera=wide, frames=own))
+    for told, known in zip(mixed, sequence_pairs(cloud, few), strict=True):
+        np.testing.assert_array_equal(told.photo, known.photo)
+        np.testing.assert_array_equal(told.drawing, known.drawing)
+
+
 def test_a_seed_stands_for_a_place():
     first, again = (list(place_pairs.place_pairs(FIRST + 1, TINY, photos=6)) for _ in range(2))
     assert len(first) == len(again) >= 4 and first[0].site == again[0].site == "place0001001"

@@ -48,6 +48,14 @@ def test_places_that_few_images_see_are_looked_at(site, synthesizer):
     assert max(looks) < 67  # a turn of 60 with a tilt of 35
 
 
+def test_an_image_with_a_camera_of_its_own_is_seen_by_that(site):
+    cloud, sequence = site
+    wide = replace(sequence.camera, K=(80.0, 80.0, *sequence.camera.K[2:]))
+    two = (sequence.frames[0], replace(sequence.frames[1], camera=wide))
+    views = ViewSynthesizer(cloud, 0.03, replace(sequence, frames=two), 160, 100.0).views
+    assert [view.camera.K[0] for view in views] == [sequence.camera.K[0], 80.0]
+
+
 def test_what_lies_beyond_the_edge_of_a_distorted_image_is_not_taken_for_black(site):
     cloud, sequence = site
     bulging = replace(

@@ -3,7 +3,6 @@
 
 import dataclasses
 import itertools
-from dataclasses import replace
 from importlib.util import find_spec
 from types import SimpleNamespace
 
@@ -31,6 +30,7 @@ from diff2i2p_training.start import begin, from_xfeat
 from diff2i2p_training.train import train
 
 TINY = Camera(96, 64, (72.0, 72.0, 47.5, 31.5))
+UTM = (500_000.0, 4_000_000.0, 0.0)
 STEP = 1 / 60  # minutes that a step takes by the clock of these tests
 
 
@@ -93,29 +93,43 @@ def test_what_was_learnt_is_kept_at_every_checkpoint_and_at_the_end(tmp_path, mo
 
 
 def test_the_running_average_is_kept_and_goes_on_after_an_interruption(tmp_path, monkeypatch):
-    """Weights that jump from 0 to 1 to 2 ...: their average lies behind, and is what is kept."""
+    """A weight and a buffer that go from 0 to 1, 2, ...: their average lags behind, and is kept."""
+
+    def grown(network):
+        statistics = next(m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d))
+        return network.log_sharpness, statistics.running_mean, statistics.num_batches_tracked
+
+    def start():
+        begun = objective()
+        for value in grown(begun.network):
+            value.data.zero_()
+        return begun
 
     def step(objective, *_):
-        with torch.no_grad():
-            objective.network.log_sharpness += 1.0
+        for value in grown(objective.network):
+            value.data += 1
         return {}
 
+    def values(network):
+        return [value.flatten()[0].item() for value in grown(network)]
+
     monkeypatch.setattr(training, "_step", step)
-    schedule, kept = replace(pretrain.SCHEDULE, average=0.9), []
-    first = objective().network.log_sharpness.item()
+    schedule = dataclasses.replace(pretrain.SCHEDULE, average=0.3)
+    checkpoint, kept = tmp_path / "w.ckpt", []
     for steps in (4, 8):  # the second goes on where the first was interrupted
-        trained = objective()
+        trained = start()
         train(
-            trained, batches(), tmp_path / "w.ckpt", steps * STEP, schedule, workers=0,
-            keep=lambda network, progress: kept.append(network.log_sharpness.item() - first),
+            trained, batches(), checkpoint, steps * STEP, schedule, workers=0,
+            keep=lambda network, progress: kept.append(values(network)),
         )  # fmt: skip
-    expected, average = [], 0.0
-    for number in range(8):
-        share = 0.0 if number == 0 else min(0.9, (number + 1) / (number + 10))
-        average = share * average + (1 - share) * (number + 1)
-        expected.append(average)
-    assert kept[0] == pytest.approx(expected[3]) and kept[-1] == pytest.approx(expected[7])
-    assert trained.network.log_sharpness.item() - first == pytest.approx(expected[7])
+    expected = [1.0]
+    for state, forgotten in enumerate((2 / 11, 3 / 12, 0.3, 0.3, 0.3, 0.3, 0.3), start=2):
+        expected.append(forgotten * expected[-1] + (1 - forgotten) * state)
+    for found, steps in zip(kept, (4, 8), strict=True):
+        assert found == pytest.approx([expected[steps - 1], expected[steps - 1], steps])
+    assert values(trained.network) == kept[-1]
+    raw = torch.load(checkpoint, weights_only=True)["network"]
+    assert raw["log_sharpness"].item() == 8
 
 
 def test_the_rate_rises_then_falls_and_the_photos_branch_goes_at_its_pace(tmp_path, monkeypatch):
@@ -224,6 +238,18 @@ def test_pairs_of_a_site_are_drawn_again_and_renewed(site):
     assert all(pair.photo.shape == (TINY.height, TINY.width) for pair in drawn)
 
 
+def test_pairs_of_a_site_far_from_zero_are_those_of_the_site(site):
+    cloud, sequence = site
+    few = dataclasses.replace(sequence, frames=sequence.frames[::8])
+    far = dataclasses.replace(cloud, origin=UTM)
+    here, there = (
+        SitePairs(*data, eye=TINY).draw(np.random.default_rng(0))
+        for data in ((cloud, few), (far, few.moved(np.array(UTM))))
+    )
+    assert (there.photo == here.photo).mean() > 0.99
+    assert (there.drawing == here.drawing).mean() > 0.99
+
+
 def test_a_site_whose_photos_see_nothing_of_the_cloud_is_refused(
     site, weights, small_eye, tmp_path
 ):
@@ -296,12 +322,17 @@ def test_generic_weights_are_learnt_from_places_that_others_go_on_making(
     [
         (["--cloud", "site.ply"], "--cloud and --sequence"),
         (["--rgbd", "nowhere"], "nowhere/intrinsics.json"),
+        (["--cloud", "SITE", "--sequence", "IMAGES", "--unit", "inch"], "the unit is one of"),
         (["--weights", "unknown"], "no weights file 'unknown'"),
     ],
 )
 def test_a_mistake_in_the_command_is_one_sentence(
-    weights, tmp_path, monkeypatch, capsys, options, message
+    site, weights, tmp_path, monkeypatch, capsys, options, message
 ):
+    cloud, sequence = site
+    write_cloud(tmp_path / "cloud.ply", cloud)
+    here = {"SITE": tmp_path / "cloud.ply", "IMAGES": sequence.frames[0].image_path.parents[1]}
+    options = [str(here.get(option, option)) for option in options]
     monkeypatch.setattr(pretrain, "ENOUGH", 0)
     command = ["pretrain", "--out", str(tmp_path / "w.safetensors"), "--weights", weights, *options]
     monkeypatch.setattr("sys.argv", ["diff2i2p-train", *command])

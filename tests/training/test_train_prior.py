@@ -89,6 +89,15 @@ def test_a_cloud_of_another_place_is_refused(site):
         site_views(cloud.transformed(T), sequence, SHAPE.width)
 
 
+def test_views_of_a_site_far_from_zero_are_those_of_the_site(site, views):
+    cloud, sequence = site
+    origin = (500_000.0, 4_000_000.0, 0.0)
+    far = site_views(
+        dataclasses.replace(cloud, origin=origin), sequence.moved(np.array(origin)), SHAPE.width
+    )
+    assert torch.equal(far.photos, views.photos) and torch.allclose(far.depths, views.depths)
+
+
 def test_images_without_poses_are_refused(site):
     cloud, sequence = site
     lost = dataclasses.replace(

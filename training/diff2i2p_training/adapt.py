@@ -3,7 +3,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import track
@@ -28,13 +27,12 @@ def adapt(
 ) -> GeometryNetwork:  # fmt: skip
     """Fine-tune the weights `start` for the site of `cloud` and write them to `out`.
 
-    sequence: posed photos of it. Goes on from `out`.ckpt. Raises WeightsError, SequenceError,
+    sequence: posed photos of it, in the cloud's coordinates. Goes on from `out`.ckpt. Raises WeightsError, SequenceError,
     CameraError, and ValueError where no photo shows the cloud.
     """
     torch.manual_seed(seed)
     network, console = begin(start), Console()
     console.print(f"map: {len(cloud)} points; mapping run: {len(sequence)} images", highlight=False)
-    sequence = sequence.moved(-np.array(cloud.origin))
     pairs = SitePairs(cloud, sequence, lambda views: track(views, "depth of the images"))
     data = f"{sequence.name}, {len(sequence)} images"
 

@@ -17,6 +17,10 @@ from diff2i2p.cli.common import (
 )
 
 OUT = "Weights file to write; OUT.ckpt beside it lets training go on after an interruption."
+Unit = Annotated[
+    str | None,
+    typer.Option(help="Unit of the cloud: m, cm, mm or ft; metres unless its file says so."),
+]
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -65,6 +69,8 @@ def pretrain(
         Path | None, typer.Option(help="Posed images of that site: a folder, or a bag.")
     ] = None,
     stop: Annotated[int | None, typer.Option(help="Frame of them before which to stop.")] = None,
+    truth: Truth = "",
+    unit: Unit = None,
     pool: Annotated[
         Path | None, typer.Option(help="Folder of the pairs, OUT.pairs unless given.")
     ] = None,
@@ -86,7 +92,9 @@ def pretrain(
     _both(cloud, sequence)
     site = None
     if cloud:
-        site = read_cloud(cloud), open_mapping_run(sequence, BagChoice(stop=stop))
+        run = open_mapping_run(sequence, BagChoice(truth=truth, stop=stop))
+        tell_sources(run)
+        site = read_cloud(cloud, unit), run
     real = RealData(tuple(rgbd or ()), site)
     work = Work(batch, workers, makers, places)
     pretrain_generic(out, minutes, real, weights, pool, work, seed)
@@ -106,7 +114,7 @@ def adapt(
     image_topic: ImageTopic = "",
     camera_info_topic: InfoTopic = "",
     camera: CameraFile = None,
-    unit: Annotated[str | None, typer.Option(help="Unit of the cloud: m, cm, mm or ft.")] = None,
+    unit: Unit = None,
     minutes: Annotated[float, typer.Option(min=0.001, help="Training time.")] = 10,
     colour: Annotated[bool, typer.Option(help="Use the cloud's colour or intensity.")] = True,
     weights: Annotated[str, typer.Option(help="Weights to start from.")] = "generic",
@@ -239,6 +247,7 @@ def prior(
     start: Annotated[int | None, typer.Option(help="First frame used.")] = None,
     stop: Annotated[int | None, typer.Option(help="Frame before which to stop.")] = None,
     truth: Truth = "",
+    unit: Unit = None,
     minutes: Annotated[float, typer.Option(min=0.001, help="Training time.")] = 25,
     width: Annotated[int, typer.Option(help="Pixels of its images, a multiple of 16.")] = 64,
     channels: Annotated[
@@ -276,7 +285,7 @@ def prior(
     site = None
     if cloud:
         run = open_mapping_run(sequence, BagChoice(truth=truth, start=start, stop=stop))
-        site = site_views(read_cloud(cloud), run, width)
+        site = site_views(read_cloud(cloud, unit), run, width)
     trained = train_prior(out, minutes, PriorShape(width, channels), site, batch, workers, seed)
     if sheet:
         unseen_sheet(trained, sheet)

@@ -4,7 +4,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from rich.console import Console
 
@@ -92,13 +91,8 @@ def add_real(pool: PairPool, real: RealData) -> None:
         folder.resolve().name: lambda folder=folder: rgbd_pairs(folder) for folder in real.rgbd
     }
     if real.site:
-        makers[real.site[1].name] = lambda: sequence_pairs(*_local(*real.site))
+        makers[real.site[1].name] = lambda: sequence_pairs(*real.site)
     for name, pairs in makers.items():
         if not any(pool.folder.glob(f"{name}-*.safetensors")):
             count = pool.add(name, pairs())
             Console().print(f"{name}: {count} pairs", highlight=False)
-
-
-def _local(cloud: PointCloud, sequence: Sequence) -> tuple[PointCloud, Sequence]:
-    """A cloud, whose points are relative to its origin, and its photos in the same frame."""
-    return cloud, sequence.moved(-np.array(cloud.origin))

@@ -14,7 +14,7 @@ from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.utils import broadcast
 from rich.console import Console
 from torch import nn
-from torch.optim.swa_utils import AveragedModel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, IterableDataset
 
 from diff2i2p_training.recipe import ScheduleRecipe
@@ -62,8 +62,8 @@ def train(
 
     objective: called with a batch of `dataset` and the share of the training that is over, gives
     the sum to minimise and losses by name; its `groups` are parameters by pace. Goes on from
-    `checkpoint` where there is one; keep: called with the network that is kept at every checkpoint,
-    and at the end, where that is put into `objective.network`.
+    `checkpoint` where there is one; keep: called at every checkpoint and at the end, with the
+    running average of the network, which `objective.network` is in the end.
     """
     _keep_freed_memory()
     network = objective.network
@@ -116,14 +116,17 @@ def train(
 
 
 def running_average(network: nn.Module, decay: float) -> AveragedModel:
-    """The average of all that the network was, older states forgotten by `decay` a step."""
+    """The average of all that the network was, buffers too, forgetting by `decay` a step.
 
-    def mean(old: torch.Tensor, new: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
-        if not new.is_floating_point():
-            return new
-        return old.lerp(new, 1 - min(decay, (int(count) + 1) / (int(count) + 10)))
+    It forgets sooner while it is young, and counters are those of the latest state.
+    """
 
-    return AveragedModel(network, avg_fn=mean, use_buffers=True)
+    def update(averages: list[torch.Tensor], latest: list[torch.Tensor], steps: torch.Tensor):
+        young = (int(steps) + 1) / (int(steps) + 10)
+        kept = min(decay, young) if averages[0].is_floating_point() else 0.0
+        get_ema_multi_avg_fn(kept)(averages, latest, steps)
+
+    return AveragedModel(network, multi_avg_fn=update, use_buffers=True)
 
 
 def _accelerator(schedule: ScheduleRecipe) -> Accelerator:

@@ -39,8 +39,8 @@ def train_pairs(
         f"{pairs.name}, {len(pairs)} pairs",
     )
 
-    def keep(progress: Progress) -> None:
-        save_weights(out, network, card(data, progress))
+    def keep(trained: Diff2I2P, progress: Progress) -> None:
+        save_weights(out, trained, card(data, progress))
 
     objective, checkpoint = Objective(network, recipe.losses), out.with_suffix(".ckpt")
     workers = recipe.data.workers

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pairs of a real site: its cloud, and the posed photos of a mapping run."""
+"""Pairs of a real site: its cloud, and the posed photos of a mapping run.
+
+Poses are in the cloud's coordinates, which its points are in but for its origin.
+"""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,7 +16,7 @@ from diff2i2p.datasets.sequences import Sequence
 from diff2i2p.mapping.dense import DenseMap
 from diff2i2p.mapping.geometry_index import EYE
 from diff2i2p_training.data.drawn_pairs import DrawnPair, draw_pair, draw_pairs, mapped_view
-from diff2i2p_training.data.synthesis import ViewSynthesizer
+from diff2i2p_training.data.synthesis import SiteView, ViewSynthesizer
 
 EACH = 6  # pairs of a photo that are stored
 THINNED = 0.02  # metres between the points that new views of photos are made with
@@ -25,14 +29,15 @@ TRIES = 100  # photos in turn that show nothing of the map before that is an err
 def sequence_pairs(cloud: PointCloud, sequence: Sequence, seed: int = 0) -> Iterator[DrawnPair]:
     """A few pairs of every posed photo, in turn. Raises SequenceError, CameraError."""
     dense, image = DenseMap.build(cloud), Config().image
-    views = (
-        mapped_view(
-            dense, rectify(f.image(), sequence.camera, EYE.width, image.max_fov), f.T_map_camera
-        )
-        for f in sequence.frames
-        if f.T_map_camera is not None
-    )
-    return draw_pairs(dense, views, np.random.default_rng(seed), sequence.name, EACH)
+    posed = [f for f in sequence.moved(-np.array(cloud.origin)) if f.T_map_camera is not None]
+
+    def views() -> Iterator[SiteView]:
+        for frame in posed:
+            camera = frame.camera or sequence.camera
+            view = rectify(frame.image(), camera, EYE.width, image.max_fov)
+            yield mapped_view(dense, view, frame.T_map_camera)
+
+    return draw_pairs(dense, views(), np.random.default_rng(seed), sequence.name, EACH)
 
 
 class SitePairs:
@@ -45,7 +50,7 @@ class SitePairs:
             raise ValueError(
                 f"no image of {sequence.name} has a pose: give groundtruth.txt, or poses"
             )
-        sequence = Sequence(sequence.name, sequence.camera, posed)
+        sequence = replace(sequence, frames=posed).moved(-np.array(cloud.origin))
         self.site, self.eye, self.dense = sequence.name, eye, DenseMap.build(cloud)
         thin = cloud.voxel_downsample(THINNED)
         spacing, fov = DenseMap.build(thin).spacing, Config().image.max_fov

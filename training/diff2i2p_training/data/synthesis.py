@@ -8,8 +8,9 @@ import numpy as np
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
-from diff2i2p.camera import Camera, View, rectify
+from diff2i2p.camera import Camera, rectify
 from diff2i2p.cloud import PointCloud
+from diff2i2p.datasets.sequences import Frame, Sequence
 from diff2i2p.render import render_cloud
 
 SHIFT, TURN, TILT, ROLL = (
@@ -63,20 +64,14 @@ class ViewSynthesizer:
     MIN_FILLED, MIN_DEPTH = 0.5, 0.35
 
     def __init__(
-        self, cloud: PointCloud, spacing: float, sequence, width: int, max_fov: float, progress=iter
-    ):
+        self, cloud: PointCloud, spacing: float, sequence: Sequence, width: int, max_fov: float,
+        progress=iter,
+    ):  # fmt: skip
         self.cloud, self.spacing = cloud, spacing
         self.shades = None if cloud.grey is None else (cloud.grey * 255).astype(np.uint8)
-        camera = sequence.camera
-        taken = (
-            rectify(
-                np.full((camera.height, camera.width), 255, np.uint8), camera, width, max_fov
-            ).grey
-            == 255
-        )
         self.views = [
-            self._real_view(rectify(f.image(), camera, width, max_fov), taken, f.T_map_camera)
-            for f in progress(sequence.frames)
+            self._real_view(frame, frame.camera or sequence.camera, width, max_fov)
+            for frame in progress(sequence.frames)
         ]
         self.centres = np.stack([view.T_map_camera[:3, 3] for view in self.views])
         self.axes = np.stack([view.T_map_camera[:3, 2] for view in self.views])
@@ -96,13 +91,14 @@ class ViewSynthesizer:
             seen[np.unique(tree.query(points[np.isfinite(points[:, 0])])[1])] += 1
         return 1 / (1 + seen[tree.query(self.cloud.points)[1]])
 
-    def _real_view(self, view: View, taken: np.ndarray, T_map_camera: np.ndarray) -> SiteView:
-        """A rectified image with its depth; beyond the edge of a distorted one, where `taken` (H, W) is not, nothing was seen."""
+    def _real_view(self, frame: Frame, camera: Camera, width: int, max_fov: float) -> SiteView:
+        """A rectified image with its depth; nothing was seen beyond the edge of a distorted one."""
+        white = np.full((camera.height, camera.width), 255, np.uint8)
+        taken = rectify(white, camera, width, max_fov).grey == 255
+        view, T = rectify(frame.image(), camera, width, max_fov), frame.T_map_camera
         blank = np.zeros(len(self.cloud), np.uint8)
-        depth = render_cloud(
-            self.cloud.points, blank, view.camera, T_map_camera, self.spacing
-        ).depth
-        return SiteView(view.grey, np.where(taken, depth, 0), view.camera, T_map_camera)
+        depth = render_cloud(self.cloud.points, blank, view.camera, T, self.spacing).depth
+        return SiteView(view.grey, np.where(taken, depth, 0), view.camera, T)
 
     def draw(self, rng: np.random.Generator) -> SiteView:
         """A view from around any real image."""

@@ -172,7 +172,8 @@ def site_views(cloud: PointCloud, sequence: Sequence, width: int, max_fov: float
 
 def site_scene(cloud: PointCloud, sequence: Sequence, width: int, max_fov: float = 100.0) -> Scene:
     """The posed frames of a sequence in the thinned cloud. Raises ValueError without poses."""
-    frames = [frame for frame in sequence if frame.T_map_camera is not None]
+    local = sequence.moved(-np.array(cloud.origin))
+    frames = [frame for frame in local if frame.T_map_camera is not None]
     if not frames:
         raise ValueError(
             f"no image of {sequence.name} has a pose: its true poses are what ties image and cloud together"
