@@ -70,7 +70,12 @@ class Camera:
                 f" not {list(self.D)}; a fisheye lens is 'equidistant' with 4"
             )
         turn = np.reshape(self.R, (3, 3))
-        if not np.abs(turn @ turn.T - np.eye(3)).max() < 1e-3 or np.linalg.det(turn) < 0:
+        is_bounded = np.abs(turn).max() < 2  # larger numbers overflow, and no rotation has them
+        if (
+            not is_bounded
+            or not np.abs(turn @ turn.T - np.eye(3)).max() < 1e-3
+            or np.linalg.det(turn) < 0
+        ):
             raise CameraError(f"R = {list(self.R)} is no rotation: leave it the identity")
 
     @classmethod
