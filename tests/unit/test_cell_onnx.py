@@ -75,7 +75,8 @@ def test_both_branches_give_the_cells_that_torch_gives(network, onnx_cells, heig
     photo, drawn = 255 * torch.rand(1, 1, height, 320), torch.randn(1, CHANNELS, height, 320)
     with torch.inference_mode():
         for branch, image in (("encode_photo", photo), ("encode_geometry", drawn)):
-            ours, theirs = (getattr(who, branch)(image) for who in (TorchCells(network), onnx_cells))
+            runtimes = TorchCells(network), onnx_cells
+            ours, theirs = (getattr(runtime, branch)(image) for runtime in runtimes)
             torch.testing.assert_close(ours.features, theirs.features, atol=5e-5, rtol=0)
             torch.testing.assert_close(ours.reliability, theirs.reliability, atol=5e-5, rtol=0)
 
