@@ -28,7 +28,7 @@ from diff2i2p_sim.rendering.scan_style import ScanStyle
 from diff2i2p_sim.world import World
 
 FOLDER = OUT / "places"
-FITTED, JUDGED = range(100, 116), range(200, 216)  # training begins with seed 1000
+FITTED, JUDGED = range(101, 117), range(200, 216)  # training begins with seed 1000
 IMAGES = 12  # of the place, and as many of the next one
 CAMERA = Camera(640, 480, (525.0, 525.0, 319.5, 239.5))
 SETTINGS = {"matcher": "network", "verify": {"min_confidence": 0.0}}
