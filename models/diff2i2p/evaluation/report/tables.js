@@ -12,5 +12,6 @@ for (const head of document.querySelectorAll(".sortable th")) head.addEventListe
 });
 for (const button of document.querySelectorAll("button[data-only]")) {
   const table = button.parentElement.querySelector(".sortable");
-  button.addEventListener("click", () => { table.className = "wide sortable " + button.dataset.only; });
+  const show = () => { table.className = "wide sortable " + button.dataset.only; };
+  button.addEventListener("click", show);
 }
