@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The report is one file that opens offline, and shows whatever came of the frames."""
 
+import base64
 import json
 import re
 import shutil
@@ -20,7 +21,9 @@ from diff2i2p.cloud import PointCloud
 from diff2i2p.correspondences import Correspondences
 from diff2i2p.datasets.sequences import Frame
 from diff2i2p.evaluation.metrics import judge, summarize
-from diff2i2p.evaluation.report.report import Run, reason, write_report
+from diff2i2p.evaluation.report.report import Run, write_report
+from diff2i2p.evaluation.report.scene import MAX_FRAMES, MAX_POINTS, scene
+from diff2i2p.evaluation.report.wording import reason
 from diff2i2p.localization.result import Localization, Status
 from diff2i2p.mapping.dense import DenseMap
 
@@ -145,6 +148,37 @@ addEventListener("load", () => {
 """
 
 
+# Clicks along a line through the middle of the map, where the path lies, then drags.
+LOOK = """
+<script>
+addEventListener("load", () => setTimeout(() => {
+  const map = document.getElementById("map"), told = document.getElementById("told");
+  const shades = name => {
+    const canvas = document.getElementById(name), pen = canvas.getContext("2d");
+    return new Set(pen.getImageData(0, 0, canvas.width, canvas.height).data).size;
+  };
+  const before = told.textContent, drawn = [shades("map"), shades("frame")];
+  const box = map.getBoundingClientRect();
+  const at = (type, x, y) => map.dispatchEvent(
+    new PointerEvent(type, { clientX: box.left + x, clientY: box.top + y, bubbles: true }));
+  const seen = new Set();
+  for (let x = 0; x < box.width; x += 15) {
+    at("pointerdown", x, box.height / 2);
+    at("pointerup", x, box.height / 2);
+    seen.add(told.textContent);
+  }
+  const still = map.toDataURL();
+  at("pointerdown", 50, 50);
+  at("pointermove", 150, 90);
+  at("pointerup", 150, 90);
+  const turned = map.toDataURL() !== still;
+  document.body.innerHTML =
+    "<pre>" + JSON.stringify({before, drawn, frames: seen.size, turned}) + "</pre>";
+}, 500));
+</script>
+"""
+
+
 def browser() -> str:
     names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
     found = next((path for path in map(shutil.which, names) if path), None)
@@ -153,25 +187,29 @@ def browser() -> str:
     )
 
 
-def test_a_browser_without_network_draws_every_figure_and_filters_and_sorts_the_frames(tmp_path):
-    program = browser()
-    page = write_report(tmp_path, [run("both", mixed()), run("network", mixed())], site(), "drive")
-    checked = tmp_path / "checked.html"
-    checked.write_text(page.read_text().replace("</body>", CHECK + "</body>"))
+def looked_at(page: Path, script: str) -> dict:
+    """What a script in the page finds, in a browser without network."""
+    checked = page.with_name("checked.html")
+    checked.write_text(page.read_text().replace("</body>", script + "</body>"))
     command = [
-        program,
+        browser(),
         "--headless",
         "--no-sandbox",
         "--disable-gpu",
-        f"--user-data-dir={tmp_path}",
+        f"--user-data-dir={page.parent}",
         "--host-resolver-rules=MAP * ~NOTFOUND",
+        "--virtual-time-budget=5000",
+        "--dump-dom",
+        checked.as_uri(),
     ]
-    dom = subprocess.run(
-        [*command, "--virtual-time-budget=5000", "--dump-dom", checked.as_uri()],
-        capture_output=True,
-        text=True,
-    ).stdout
-    seen = json.loads(unescape(re.search("<pre>(.*?)</pre>", dom, re.DOTALL)[1]))
+    dom = subprocess.run(command, capture_output=True, text=True).stdout
+    return json.loads(unescape(re.search("<pre>(.*?)</pre>", dom, re.DOTALL)[1]))
+
+
+def test_a_browser_without_network_draws_every_figure_and_filters_and_sorts_the_frames(tmp_path):
+    browser()
+    page = write_report(tmp_path, [run("both", mixed()), run("network", mixed())], site(), "drive")
+    seen = looked_at(page, CHECK)
     assert {name for name, *_ in seen["images"]} >= {
         "map",
         "errors",
@@ -190,6 +228,39 @@ def test_a_browser_without_network_draws_every_figure_and_filters_and_sorts_the_
         sum(record.false_accept for record in mixed()),
         "frame-000004",
     ) and seen["loaded"] == []
+
+
+def test_a_click_on_the_path_shows_the_frame_and_a_drag_turns_the_map(tmp_path):
+    browser()
+    seen = looked_at(write_report(tmp_path, [run("both", mixed())], site(), "drive"), LOOK)
+    assert seen["before"].startswith("frame-000000") and min(seen["drawn"]) > 10
+    assert seen["frames"] > 2 and seen["turned"]
+
+
+def test_the_view_has_every_frame_with_its_state_and_points_where_they_are():
+    records = mixed()
+    shown = scene(records, site())
+    states = [frame["state"] for frame in shown["frames"]]
+    assert states.count("silent") == 6 and states[7] == "false" and states[0] == "answered"
+    assert shown["frames"][4]["estimate"] is None and shown["frames"][4]["truth"][0] == 0.2
+    steps = np.frombuffer(base64.b64decode(shown["points"]), "<i2").reshape(-1, 3)
+    points = np.array(shown["low"]) + shown["step"] * steps
+    below = POINTS[POINTS[:, 1] >= -0.3 - 1e-6]
+    assert len(points) == len(below) and np.abs(points - below).max() < 2 * shown["step"]
+    u, v, x, y, z, good = shown["frames"][0]["matches"][0]
+    matches = records[0].answer.correspondences
+    found = np.abs(matches.pixels - (u, v)).max(1).argmin()
+    assert good == 1.0 and np.abs(matches.points[found] - (x, y, z)).max() < 0.01
+
+
+def test_a_long_drive_in_a_large_map_keeps_the_view_small():
+    many = np.random.default_rng(1).uniform((-9, 0, -9), (9, 1, 9), (3 * MAX_POINTS, 3))
+    large = SimpleNamespace(points=many, grey=None, up=np.array([0, -1.0, 0]), origin=np.zeros(3))
+    frames = [record(i % 30, 0.02, 0.9) for i in range(2 * MAX_FRAMES + 1)]
+    shown = scene(frames, large)
+    assert len(base64.b64decode(shown["greys"])) == MAX_POINTS
+    assert len(shown["frames"]) == len(frames)
+    assert 0 < sum("image" in frame for frame in shown["frames"]) <= MAX_FRAMES
 
 
 def test_the_worst_frame_is_the_false_pose(tmp_path):

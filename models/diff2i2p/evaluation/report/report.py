@@ -12,8 +12,10 @@ import numpy as np
 
 from diff2i2p.drawing import matches_beside_map
 from diff2i2p.evaluation.metric_table import FALSE_ACCEPT, RIGHT
-from diff2i2p.evaluation.metrics import MATCH_PIXELS, MATCH_RATIO, Record, frame_row
+from diff2i2p.evaluation.metrics import MATCH_PIXELS, MATCH_RATIO, Record
 from diff2i2p.evaluation.report import plots, tables
+from diff2i2p.evaluation.report.scene import scene
+from diff2i2p.evaluation.report.wording import reason
 from diff2i2p.mapping.compiled_map import CompiledMap
 
 WORST = 10  # defined: frames shown, besides the median and the best
@@ -63,6 +65,7 @@ def _content(runs: list[Run], site: CompiledMap, album: "_Album") -> dict:
         "match_pixels": MATCH_PIXELS,
         "match_ratio": MATCH_RATIO,
         "map": album.plot("map", top_view),
+        "scene": scene(main.records, site),
         "errors": album.plot("errors", plots.error_curves(by_name)) if judged else None,
         "timeline": album.plot("timeline", plots.timeline(by_name)),
         "confidence": album.plot("confidence", plots.confidences(by_name)),
@@ -135,9 +138,9 @@ def _frames(records: list[Record], site: CompiledMap, album: _Album) -> list[Sho
 
 
 def _shown(label: str, record: Record, site: CompiledMap, album: _Album) -> ShownFrame:
-    record = record.moved(-site.origin)
-    answer = record.answer
-    T = answer.T_map_camera if answer.ok else record.frame.T_map_camera
+    local = record.moved(-site.origin)
+    answer = local.answer
+    T = answer.T_map_camera if answer.ok else local.frame.T_map_camera
     image = matches_beside_map(answer.view, answer.correspondences, answer.inliers, T, site.dense)
     photo = album.photo(f"frame_{label.replace(' ', '_')}", image)
     return ShownFrame(label, photo, reason(record), record.false_accept)
@@ -165,24 +168,3 @@ def _badness(record: Record) -> tuple:
     return (2 if record.false_accept else 0), max(
         record.translation_m / RIGHT[0], record.rotation_deg / RIGHT[1]
     )
-
-
-def reason(record: Record) -> str:
-    """What came of a frame and why, in a sentence."""
-    row, answer = frame_row(record), record.answer
-    found = (
-        f"{row['inliers']} of {row['matches']} matches are inliers"
-        if answer.ok
-        else f"{row['matches']} matches"
-    )
-    right = [f"{record.inlier_ratio:.0%} are right by the truth"] if record.judged else []
-    facts = ", ".join(
-        [answer.matcher or "no matcher", found, *right, f"confidence {answer.confidence:.2f}"]
-    )
-    off = (
-        f"{100 * record.translation_m:.1f} cm, {record.rotation_deg:.2f}° off"
-        if record.judged
-        else "answered, truth unknown"
-    )
-    result = off if answer.ok else f"no answer: {record.problem or answer.status.value}"
-    return f"{record.frame.name}: {result} ({facts})"

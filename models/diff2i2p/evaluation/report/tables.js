@@ -7,8 +7,11 @@ for (const head of document.querySelectorAll(".sortable th")) head.addEventListe
     return text === "–" ? Infinity : Number.isNaN(number) ? text : number;
   };
   const order = (a, b) => a < b ? 1 : a > b ? -1 : 0;
-  [...rows.rows].sort((a, b) => order(value(a), value(b)) * (down ? 1 : -1)).forEach(row => rows.append(row));
+  const sorted = [...rows.rows].sort((a, b) => order(value(a), value(b)) * (down ? 1 : -1));
+  sorted.forEach(row => rows.append(row));
 });
-for (const button of document.querySelectorAll("button[data-only]")) button.addEventListener("click", () => {
-  button.parentElement.querySelector(".sortable").className = "wide sortable " + button.dataset.only;
-});
+for (const button of document.querySelectorAll("button[data-only]")) {
+  const table = button.parentElement.querySelector(".sortable");
+  const show = () => { table.className = "wide sortable " + button.dataset.only; };
+  button.addEventListener("click", show);
+}
