@@ -16,7 +16,8 @@ NO_GREY, OTHER_GREY = 0.5, 0.25  # share of the drawings without looks, and with
 MIRRORED, WITH_HOLES = 0.5, 0.3  # share of the pairs
 HOLES, HOLE_SIZE = 3, (0.04, 0.3)  # at most, and their sides as shares of the drawing's
 TURN, STRONG_TURN, STRONG = 20.0, 45.0, 0.15  # degrees a photo is turned by, and how often by more
-ZOOM, SHIFT = 0.3, 1 / 16  # logarithm of the scale; share of the width
+# logarithm of the scale; share of the width: by less, cells learn to match where they were drawn
+ZOOM, SHIFT = 0.35, 0.25
 
 
 @dataclass(frozen=True)
