@@ -10,17 +10,12 @@ from diff2i2p.render import Surfaces
 # defined: how the network is shown a map; its weights hold for these numbers alone
 CHANNELS = 8  # normal (3), inverse depth, its local part, depth edges, known, grey
 NEAREST = 0.2  # metres; what is nearer counts as this near
-BILATERAL = (
-    5,
-    0.1,
-    2.0,
-)  # diameter in pixels, metres and pixels: smooths the noise of a scan and leaves its steps
+# Diameter in pixels, metres and pixels: smooths the noise of a scan and leaves its steps.
+BILATERAL = (5, 0.1, 2.0)
 LOCAL = 4.0  # pixels around, beyond which inverse depth is no local shape
 INVERSE_DEPTH = -2.0, 3.0  # range of inverse depth over its median, minus 1
-LOCAL_GAIN, GREY_RANGE = (
-    3.0,
-    3.0,
-)  # what makes the local part as large as the rest; standard deviations of grey that count
+# What makes the local part as large as the rest; standard deviations of grey that count.
+LOCAL_GAIN, GREY_RANGE = (3.0, 3.0)
 FLAT = 1.0  # grey levels of standard deviation below which the map has no looks here
 
 

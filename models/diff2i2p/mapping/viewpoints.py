@@ -12,10 +12,8 @@ GROUND, TILE = 3.0, 0.8  # metres around a viewpoint in which its ground is look
 STOREY, HEADROOM = 2.2, 1.6  # metres between two floors at least, and free above a floor
 FLOOR_TILES = 12  # tiles that make a storey
 PITCHES = (0.0, -35.0)  # degrees, upwards
-VOXEL, FARTHEST = (
-    0.25,
-    12.0,
-)  # metres; how far one sees from a place is measured in such steps, up to there
+# Metres; how far one sees from a place is measured in such steps, up to there.
+VOXEL, FARTHEST = (0.25, 12.0)
 RAYS, DOWN = 32, 25.0  # rays around a place, and degrees by which every second one looks down
 CROWD = 2.0  # metres around a place within which the map's voxels are counted
 WIDER = 1.15  # times the distance between places that are too many
