@@ -33,12 +33,8 @@ HEADER = [
     "median",
     "ms p50",
 ]
-RUNS = (
-    ("network", True),
-    ("appearance", True),
-    ("both", True),
-    ("network", False),
-)  # matcher, with colour
+# Matcher, with colour.
+RUNS = (("network", True), ("appearance", True), ("both", True), ("network", False))
 
 
 def one_lamp(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -35,20 +35,10 @@ MAPPING, FRAMES, FEW = 60, 15, 3  # images of the mapping run, of a round, and o
 LOOKS = {"appearance": {"spacing": 1.2, "headings": 8}}
 HEARD = {"track": {"sure": 0.999}}  # every matcher: more to fit on
 GATE = Config().verify.min_confidence
-POSITIVE = (
-    "another day",
-    "changed room",
-    "blurred",
-    "dark",
-    "overexposed",
-)  # images of the mapped place
-NEGATIVE = (
-    "repeated",
-    "other floor",
-    "other place",
-    "mirrored",
-    "covered",
-)  # no pose, or a pose by luck
+# Images of the mapped place.
+POSITIVE = ("another day", "changed room", "blurred", "dark", "overexposed")
+# No pose, or a pose by luck.
+NEGATIVE = ("repeated", "other floor", "other place", "mirrored", "covered")
 KINDS = (*POSITIVE, *NEGATIVE, "refurnished")
 KNOWN = (*POSITIVE, "repeated", "refurnished")  # whose true poses are poses in the map
 CHANGES = ("changed room", "other floor", "refurnished")  # that need images of their own

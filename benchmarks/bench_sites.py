@@ -29,11 +29,8 @@ from diff2i2p_sim.world import World
 from diff2i2p_sim.write import CAMERA
 
 COMMAND = "python benchmarks/bench_sites.py"
-SEED, FRAMES, PAUSE = (
-    31,
-    100,
-    10.0,
-)  # the first floor; frames on the other day, seconds between them
+# The first floor; frames on the other day, seconds between them.
+SEED, FRAMES, PAUSE = (31, 100, 10.0)
 MAPPING = 60  # posed images of each room
 SITES = {"70": (1, 4), "300": (1, 17), "3000": (10, 17)}  # square metres: floors, rooms of each
 ASIDE = 100.0  # metres between floors, which lie side by side

@@ -26,10 +26,8 @@ from diff2i2p.parameters import override
 
 COMMAND = "python benchmarks/bench_wide.py"
 MINUTES = 10  # of adaptation
-REACH, EVERY = (
-    1.0,
-    2,
-)  # metres within which a kept view is near; of the images left out every second is a query
+# Metres within which a kept view is near; of the images left out every second is a query.
+REACH, EVERY = (1.0, 2)
 BANDS = ((0, 15), (15, 30), (30, 45), (45, 60))  # degrees
 HEADER = ["site", "degrees away", "matcher", "map", "photographs", "frames", "answered", "5cm/5deg", "25cm/5deg", "false accepts",
           "median", "ms p50"]  # fmt: skip

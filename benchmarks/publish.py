@@ -20,10 +20,8 @@ OUT = ROOT / "out" / "bench"
 SHARED = ROOT.parent / "shared" / "data"
 RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "BENCHMARK.md"
-MADE_HERE = (
-    "BENCHMARK.md",
-    "benchmarks/results",
-)  # results do not make the tree they came from another
+# Results do not make the tree they came from another.
+MADE_HERE = ("BENCHMARK.md", "benchmarks/results")
 TABLE = re.compile(r"(<!-- table (.+?) -->\n).*?(<!-- /table -->)", re.DOTALL)
 
 

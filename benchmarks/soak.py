@@ -27,9 +27,9 @@ from diff2i2p.weights import GENERIC
 from diff2i2p_ros import convert
 from diff2i2p_ros.node_runner import DriveError, end, start, use_own_graph
 
-DOMAINS = range(
-    215, 233
-)  # ROS domains that neither the tests nor a user of low numbers are in, and whose ports Linux gives to nobody
+# ROS domains that neither the tests nor a user of low numbers are in, and whose ports Linux gives
+# to nobody.
+DOMAINS = range(215, 233)
 BEAT = 1.0  # seconds between two diagnostics
 LATE = 1.5 * BEAT  # a longer gap has missed a beat
 PATIENCE = 600.0  # seconds that torch, map and the first answer may take

@@ -34,22 +34,24 @@ SILENT = {
 
 def constants(text: str) -> dict[str, str]:
     """Names on the left of each module-level assignment of numbers -> the comments on it."""
-    lines = text.splitlines()
-    found = {}
-    for node in ast.parse(text).body:
+    lines, body = text.splitlines(), ast.parse(text).body
+    found, block = {}, 0  # the first line, from 0, of the block that a statement is in
+    for before, node in zip([None, *body], body, strict=False):
+        if not isinstance(before, ast.Assign | ast.AnnAssign) or "" in _between(
+            lines, before, node
+        ):
+            block = before.end_lineno if before else 0
         if isinstance(node, ast.Assign | ast.AnnAssign) and node.value and has_number(node.value):
-            first = node.lineno - 1
-            while (
-                first
-                and lines[first - 1].strip()
-                and not lines[first - 1].startswith(("from", ")"))
-            ):
-                first -= 1  # the block that it is in
-            above = [line for line in lines[first : node.lineno - 1] if line.startswith("#")]
+            above = [line for line in lines[block : node.lineno - 1] if line.startswith("#")]
             here = [line.partition("  # ")[2] for line in lines[node.lineno - 1 : node.end_lineno]]
             name = ast.unparse(node.targets[0] if isinstance(node, ast.Assign) else node.target)
             found[name] = "\n".join(above + here)
     return found
+
+
+def _between(lines: list[str], before: ast.stmt, after: ast.stmt) -> list[str]:
+    """Lines between two statements, stripped."""
+    return [line.strip() for line in lines[before.end_lineno : after.lineno - 1]]
 
 
 def has_number(value: ast.AST) -> bool:
@@ -95,6 +97,7 @@ def test_the_command_that_measured_a_constant_exists(root):
         ("# derived: half of a pixel\nA = 0.5\n", True),
         ("# cited: a paper\nA = 1\nB = 2\n", True),
         ("# cited: a paper\nA = 1\n\nB = 2\n", False),
+        ("# cited: a paper\nA = (\n    1,\n    2,\n)\nB = 2\n", True),
         ("A = 3  # metres\n", False),
         ("A = 3  # redefined\n", False),
     ],

@@ -18,10 +18,8 @@ NAMES = {  # what drivers and calibration tools call them
     "fisheye": "equidistant", "kannala_brandt": "equidistant", "kannala_brandt4": "equidistant",
 }  # fmt: skip
 NO_DISTORTION = (0.0,) * 4
-LONGEST, SLIMMEST = (
-    16384,
-    16,
-)  # pixels of a side, and how many times the other one; beyond, memory is wasted on a mistake
+# Pixels of a side, and how many times the other one; beyond, memory is wasted on a mistake.
+LONGEST, SLIMMEST = (16384, 16)
 
 
 UNTURNED = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)

@@ -11,10 +11,8 @@ from diff2i2p.camera import Camera
 NEAREST = 0.05  # metres; bound: points closer to the camera plane are not drawn
 DEPTH_STEPS_PER_E = 8192  # derived: 16 bits order depths from NEAREST to 149 m
 BEHIND = 0.1  # a camera has the back of a surface when it is behind it by this share of the point's depth
-EDGE, EDGE_METRES = (
-    0.08,
-    0.03,
-)  # step between neighbouring depths that is an edge: this share of the depth, and so much more
+# Step between neighbouring depths that is an edge: this share of the depth, and so much more.
+EDGE, EDGE_METRES = (0.08, 0.03)
 
 
 @dataclass(frozen=True)

@@ -21,17 +21,8 @@ BLUR = 11  # pixels that the camera moves while the shutter is open, at 320 wide
 DARK_GAMMA, DARK_GAIN, DARK_NOISE = 1.6, 0.22, 0.035  # shares of full scale
 EXPOSURE = 3.5  # times too long
 STRUCTURE = ("shell_", "wall_", "door_", "window_", "panel_", "exit_")
-UNIQUE = (
-    "paint",
-    "carpet",
-    "terrazzo",
-    "tiles",
-    "planks",
-    "brick",
-    "panelling",
-    "wood",
-    "door",
-)  # no two pieces are alike
+# No two pieces are alike.
+UNIQUE = ("paint", "carpet", "terrazzo", "tiles", "planks", "brick", "panelling", "wood", "door")
 
 
 def blurred(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:

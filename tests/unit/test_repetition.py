@@ -23,9 +23,8 @@ from diff2i2p.render import close_cracks, render_cloud
 CAMERA, PNP = Camera(320, 240, (240.0, 240.0, 159.5, 119.5)), Config().pnp
 LENGTH, WIDTH, HEIGHT, PERIOD = 24.0, 2.4, 2.6, 1.2  # metres
 FINE = 0.02
-TRUTH = np.array(
-    [[0, 0, 1, 9.2], [-1, 0, 0, 1.1], [0, -1, 0, 1.3], [0, 0, 0, 1.0]]
-)  # looks along the corridor
+# Looks along the corridor.
+TRUTH = np.array([[0, 0, 1, 9.2], [-1, 0, 0, 1.1], [0, -1, 0, 1.3], [0, 0, 0, 1.0]])
 
 
 @pytest.fixture(scope="module")

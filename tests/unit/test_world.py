@@ -15,9 +15,8 @@ from diff2i2p_sim.textures.painter import PAINTERS, bitmap
 from diff2i2p_sim.world import World
 from diff2i2p_sim.write import CAMERA
 
-FORWARD = np.array(
-    [[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 1], [0, 0, 0, 1.0]]
-)  # at (0, 0, 1), looking along x
+# At (0, 0, 1), looking along x.
+FORWARD = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 1], [0, 0, 0, 1.0]])
 GREY = Texture("plain", 0, (0.5, 0.5, 0.5), 0.3)
 LAMP = Light("lamp", (0.0, 0.0, 2.6), (0.0, 0.0, -1.0), 1.0)
 ROOM = Room("office", (-4.0, -4.0), (4.0, 4.0))

@@ -18,10 +18,8 @@ DEFINITION = "geometry_msgs/TransformStamped[] transforms\n"
 PREFIX = Path(sys.prefix)
 DESTINATION = Path(sysconfig.get_path("platlib")) / PACKAGE
 EXTENSION = f"{PACKAGE}_s__rosidl_typesupport_c{sysconfig.get_config_var('EXT_SUFFIX')}"
-TYPE_SUPPORTS = (
-    "rosidl_typesupport_fastrtps_c",
-    "rosidl_typesupport_introspection_c",
-)  # Fast DDS asks for both
+# Fast DDS asks for both.
+TYPE_SUPPORTS = ("rosidl_typesupport_fastrtps_c", "rosidl_typesupport_introspection_c")
 
 
 def main() -> None:

@@ -11,9 +11,8 @@ SAMPLES, NEIGHBOURS = 4000, 16
 FLAT = 0.35  # thickness over width of a neighbourhood that counts as a plane
 SAME, APART = np.cos(np.radians(8)), np.cos(np.radians(30))
 Z_IS_UP = 1.5  # how much more is believed of z, which mapping tools put up (REP 103): a corridor has more wall than floor
-SIGN = np.array(
-    [0, -0.1, 0.1]
-)  # z up, or y down in a camera's frame, where floor and ceiling look alike
+# Z up, or y down in a camera's frame, where floor and ceiling look alike.
+SIGN = np.array([0, -0.1, 0.1])
 
 
 def axis_up(name: str) -> np.ndarray:

@@ -7,9 +7,8 @@ import struct
 import cv2
 import numpy as np
 
-MOST_PIXELS = (
-    1 << 26
-)  # 8192 x 8192: no robot's camera has more, and a kilobyte of PNG can claim a gigabyte
+# 8192 x 8192: no robot's camera has more, and a kilobyte of PNG can claim a gigabyte.
+MOST_PIXELS = 1 << 26
 JPEG, PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
 DEPTHS = (8, 10, 12, 14, 16)  # bits of a pixel that sensors have
 END = 0xD9  # JPEG marker that ends an image

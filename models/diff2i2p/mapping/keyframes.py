@@ -17,10 +17,8 @@ from diff2i2p.mapping.descriptor_index import FAINT, describe, index
 from diff2i2p.render import close_cracks, render_cloud
 
 NOTHING_SEEN = "the posed images show nothing of the cloud: give them poses T_map_camera in its frame, in metres"
-APART, TURNED = (
-    0.3,
-    np.cos(np.radians(15)),
-)  # metres, cosine: a photograph from nearer than both shows nothing new
+# Metres, cosine: a photograph from nearer than both shows nothing new.
+APART, TURNED = (0.3, np.cos(np.radians(15)))
 
 
 class Photograph(NamedTuple):

@@ -13,14 +13,11 @@ from diff2i2p.mapping.pyramid import Pyramid
 from diff2i2p.network.layers import group_count
 
 KERNEL_POINTS = 15
-RADIUS, SIGMA, SHELL = (
-    2.5,
-    2.0,
-    0.66,
-)  # convolution radius and influence in voxels; where the kernel points sit in the radius
-AT_ONCE = (
-    2**20
-)  # gathered values held at once where no gradient is wanted: they stay in the cache, and any map fits in memory
+# Convolution radius and influence in voxels; where the kernel points sit in the radius.
+RADIUS, SIGMA, SHELL = (2.5, 2.0, 0.66)
+# Gathered values held at once where no gradient is wanted: they stay in the cache, and any map fits
+# in memory.
+AT_ONCE = 2**20
 
 
 def kernel_disposition() -> np.ndarray:

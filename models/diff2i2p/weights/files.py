@@ -21,16 +21,12 @@ from diff2i2p.parameters import override
 Network = Diff2I2P | GeometryNetwork
 FORMAT = "diff2i2p-weights-1"
 _HERE = Path(__file__).resolve()
-_PLACES = (
-    _HERE.parents[2] / "weights",
-    _HERE.parents[5] / "share" / "diff2i2p" / "weights",
-)  # in a checkout, installed
+# In a checkout, installed.
+_PLACES = (_HERE.parents[2] / "weights", _HERE.parents[5] / "share" / "diff2i2p" / "weights")
 SHIPPED = next((place for place in _PLACES if place.is_dir()), _PLACES[0])
 GENERIC = "generic"  # the shipped weights that know no site
-TRAINED = (
-    "network",
-    "map",
-)  # the groups of the configuration that belong to the weights of the paper's network
+# The groups of the configuration that belong to the weights of the paper's network.
+TRAINED = ("network", "map")
 
 
 class WeightsError(ValueError):

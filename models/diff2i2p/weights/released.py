@@ -16,10 +16,8 @@ from diff2i2p.parameters import override
 from diff2i2p.weights import WeightsError, save_weights, sha256
 
 EXPERIMENTS = {"7scenes": PAPER["matching"], "rgbd-scenes-v2": RGBD_SCENES_MATCHING}
-STEM, TUNING = (
-    "img_backbone.encoder1.conv.weight",
-    "coord_offset_net.0.weight",
-)  # released tensors that tell the kinds apart
+# Released tensors that tell the kinds apart.
+STEM, TUNING = ("img_backbone.encoder1.conv.weight", "coord_offset_net.0.weight")
 BESIDE = ("image", "retrieval", "matching")  # groups of the preset that weights do not carry
 
 # our name -> released name, applied in turn

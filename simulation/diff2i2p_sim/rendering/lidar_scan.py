@@ -17,10 +17,8 @@ from diff2i2p_sim.rendering.scan_style import ScanStyle
 RING_GRID = 160  # faces are looked up on this grid along an edge of the six views
 RING_STEPS = 900  # rays of a beam in one turn
 RING_RISE = (-0.45, 0.28)  # radians, lowest and highest beam
-DEPTH_VIEWS, DEPTH_SLOPE = (
-    5,
-    0.6,
-)  # views of a depth camera from one position; half its width at 1 m
+# Views of a depth camera from one position; half its width at 1 m.
+DEPTH_VIEWS, DEPTH_SLOPE = (5, 0.6)
 FULL_RANGE = 4.0  # metres up to which an uncorrected intensity does not fall off
 
 

@@ -17,11 +17,8 @@ TONE = 0.42  # exponent of the camera's tone curve
 RANGE = 12.0  # metres that light travels
 FREE = -1  # face of a point in the air
 BOUNCE = 0.8  # share of the light that comes back from the walls
-SUN, OPEN, SHADOW = (
-    10,
-    60.0,
-    640,
-)  # sun: distance in sizes of the place; metres; pixels of its depth image
+# sun: distance in sizes of the place; metres; pixels of its depth image.
+SUN, OPEN, SHADOW = (10, 60.0, 640)
 MOST_TEXELS = 400  # along a side of a face
 CUBE = Pinhole(64, 64, 32.0, 32.0, 31.5, 31.5)
 CUBE_AXES = [  # columns: x right, y down, z forward of the six views from a point

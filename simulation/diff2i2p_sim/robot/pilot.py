@@ -8,10 +8,8 @@ import numpy as np
 from diff2i2p_sim.robot.drive import SPACING, SPEED, Floor, Router
 from diff2i2p_sim.robot.simulation import Place
 
-AHEAD, THERE = (
-    0.4,
-    0.1,
-)  # metres: how far ahead on the path it steers to, how near to a goal it stops
+# metres: how far ahead on the path it steers to, how near to a goal it stops.
+AHEAD, THERE = (0.4, 0.1)
 STEER = 2.5  # turn rate per radian of heading error, 1/s
 
 

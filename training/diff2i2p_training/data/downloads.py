@@ -14,9 +14,8 @@ from diff2i2p.camera import Camera
 from diff2i2p.datasets.sequences import SEVEN_SCENES, Frame, read_sequence
 from diff2i2p_training.data.pairs import PairsError, read_intrinsics
 
-RGBD_SCENES = Camera(
-    640, 480, (570.3, 570.3, 320.0, 240.0)
-)  # Asus Xtion, as the data set is commonly used
+# Asus Xtion, as the data set is commonly used.
+RGBD_SCENES = Camera(640, 480, (570.3, 570.3, 320.0, 240.0))
 RGBD_SPLITS = {
     "train": range(1, 9),
     "val": range(9, 11),

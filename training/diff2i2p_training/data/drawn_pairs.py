@@ -32,9 +32,8 @@ TRIES = 4  # places from which that is tried
 LABELLED = 0.05  # share of its cells that must be seen in the photo
 SLACK, SLOPE = 0.05, 0.04  # metres, and share of the depth, by which photo and map may disagree
 MARGIN = 2  # pixels at the edge of a photo in which nothing is looked for
-FULL = np.array(
-    [1, 1, 1, INVERSE_DEPTH[1], LOCAL_GAIN, 1, 1, GREY_RANGE], np.float32
-)  # of channels
+# Of channels.
+FULL = np.array([1, 1, 1, INVERSE_DEPTH[1], LOCAL_GAIN, 1, 1, GREY_RANGE], np.float32)
 UNIT = 127  # of a stored channel at its full scale
 
 

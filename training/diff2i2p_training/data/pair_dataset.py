@@ -21,11 +21,8 @@ from diff2i2p_training.data.photometric import relight
 from diff2i2p_training.data.synthesis import SiteView, turned
 from diff2i2p_training.recipe import DataRecipe
 
-TURN, SHIFT, NOISE = (
-    0.1 * np.pi / np.sqrt(3),
-    0.1 / np.sqrt(3),
-    0.005,
-)  # how a fragment is moved: radians, metres, metres
+# How a fragment is moved: radians, metres, metres.
+TURN, SHIFT, NOISE = (0.1 * np.pi / np.sqrt(3), 0.1 / np.sqrt(3), 0.005)
 FRAGMENTS = 256  # kept in memory
 TARGETS = 3  # map points that share the label of a cell
 

@@ -13,16 +13,11 @@ from diff2i2p.cloud import PointCloud
 from diff2i2p.datasets.sequences import Frame, Sequence
 from diff2i2p.render import render_cloud
 
-SHIFT, TURN, TILT, ROLL = (
-    0.7,
-    30.0,
-    20.0,
-    90.0,
-)  # how far a new view may be from a real one: metres and degrees
-AWAY, REACH = (
-    (60.0, 35.0),
-    5.0,
-)  # how far a view may turn and tilt to look at a point of the map, degrees, and how far off that is, metres
+# How far a new view may be from a real one: metres and degrees.
+SHIFT, TURN, TILT, ROLL = (0.7, 30.0, 20.0, 90.0)
+# How far a view may turn and tilt to look at a point of the map, degrees, and how far off that is,
+# metres.
+AWAY, REACH = ((60.0, 35.0), 5.0)
 PLACE = 0.3  # metres within which points of the map are seen by the same images
 ZOOM = (0.75, 1.3)
 

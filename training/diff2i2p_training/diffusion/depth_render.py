@@ -14,10 +14,8 @@ NEAREST = 0.05  # metres; points closer to the camera plane are not drawn
 LEAK = 1e-3  # weight of what lies behind; 3 m behind, 3 mm of error
 COVERED = 0.05  # sum of k from which on a pixel is known
 WIDTH = 1.0  # radius of a splat in distances between points
-RADIUS = (
-    1.0,
-    16.0,
-)  # pixels, least and most: no pixel centre between, no splat over all of the image
+# Pixels, least and most: no pixel centre between, no splat over all of the image.
+RADIUS = (1.0, 16.0)
 
 
 def render_depth(

@@ -8,11 +8,8 @@ import numpy as np
 from diff2i2p.evaluation.metrics import Record
 from diff2i2p.mapping.compiled_map import CompiledMap
 
-TRUTH, ESTIMATE, BAD = (
-    (63, 131, 248),
-    (240, 140, 0),
-    (229, 72, 77),
-)  # defined: colours of the report
+# defined: colours of the report.
+TRUTH, ESTIMATE, BAD = ((63, 131, 248), (240, 140, 0), (229, 72, 77))
 FIGURES = ("translation_m", "rotation_deg", "latency_ms")
 
 

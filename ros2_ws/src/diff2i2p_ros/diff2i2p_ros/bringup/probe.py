@@ -23,12 +23,8 @@ from diff2i2p_ros import convert
 CHECKOUT = Path(__file__).parents[5] / "launch"
 KINDS = {"sensor_msgs/msg/Image": Image, "sensor_msgs/msg/CompressedImage": CompressedImage}
 COMPRESSED = "/compressed"  # the ending that image_transport gives such topics
-NO_CAMERA = (
-    "depth",
-    "disparity",
-    "matches",
-    "mask",
-)  # words in the names of image topics that carry no camera image
+# Words in the names of image topics that carry no camera image.
+NO_CAMERA = ("depth", "disparity", "matches", "mask")
 SETTLED = 1.5  # seconds without news of a camera, after which all of them are known
 HEAR_ALL = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 
