@@ -11,10 +11,9 @@ from diff2i2p.camera import Camera
 from diff2i2p.config import AppearanceConfig
 from diff2i2p.geometry import at_pixels, lift
 from diff2i2p.mapping.dense import DenseMap
-from diff2i2p.mapping.viewpoints import level_axes, look_around, viewpoints
+from diff2i2p.mapping.viewpoints import EYE, level_axes, look_around, viewpoints
 from diff2i2p.render import Rendering, Surfaces, close_cracks
 
-EYE = Camera(320, 240, (240.0, 240.0, 159.5, 119.5))  # takes the rendered views
 MAX_FEATURES = 1_000_000  # 145 MB
 SEEN = 0.4  # share of a rendered view that must show the map
 CONTRAST, FAINT = 0.02, 0.01  # SIFT's contrast thresholds: of renderings, of real images

@@ -12,12 +12,17 @@ from diff2i2p.config import GeometryConfig
 from diff2i2p.geometry import at_pixels, lift
 from diff2i2p.mapping.dense import DenseMap
 from diff2i2p.mapping.drawn_geometry import draw_geometry
-from diff2i2p.mapping.viewpoints import CANDIDATES, level_axes, look_around, spread, viewpoints
+from diff2i2p.mapping.viewpoints import (
+    CANDIDATES,
+    EYE,
+    level_axes,
+    look_around,
+    spread,
+    viewpoints,
+)
 from diff2i2p.network.geometry_network import GeometryNetwork, cell_middles
 from diff2i2p.render import Surfaces, close_cracks
 
-# defined: takes the drawn views, 67 deg wide; the weights were trained on its drawings
-EYE = Camera(320, 240, (240.0, 240.0, 159.5, 119.5))
 UNIT = 127  # defined: a descriptor's component in the index, of 1
 BATCH = 8  # bound: views that the network is shown at once; more are no faster on a CPU
 FEWEST = 40  # bound: trusted cells without which a view is not worth a look

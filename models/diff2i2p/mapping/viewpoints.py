@@ -5,6 +5,11 @@ import numpy as np
 from scipy.ndimage import minimum_filter
 from scipy.spatial import cKDTree
 
+from diff2i2p.camera import Camera
+
+# defined: looks around from there, 67 deg wide; the shipped weights were trained on its drawings
+EYE = Camera(320, 240, (240.0, 240.0, 159.5, 119.5))
+
 HEIGHTS = (0.8, 1.5)  # metres above the lowest points around
 CLEARANCE = 0.35  # metres without map points around a viewpoint
 MARGIN = 1.2  # metres around the map in which viewpoints may lie

@@ -16,7 +16,8 @@ from diff2i2p.mapping.drawn_geometry import (
     LOCAL_GAIN,
     draw_geometry,
 )
-from diff2i2p.mapping.geometry_index import EYE, trusted_cells
+from diff2i2p.mapping.geometry_index import trusted_cells
+from diff2i2p.mapping.viewpoints import EYE
 from diff2i2p.network.geometry_network import cell_middles
 from diff2i2p.render import Surfaces, close_cracks
 from diff2i2p_training.data.synthesis import SiteView

@@ -12,7 +12,7 @@ import numpy as np
 from diff2i2p.camera import Camera
 from diff2i2p.cloud import PointCloud
 from diff2i2p.mapping.dense import DenseMap
-from diff2i2p.mapping.geometry_index import EYE
+from diff2i2p.mapping.viewpoints import EYE
 from diff2i2p_sim.description import Lighting
 from diff2i2p_sim.lighting import LIGHTINGS, random_lighting
 from diff2i2p_sim.places import PLACES

@@ -21,7 +21,7 @@ from diff2i2p.cloud import PointCloud
 from diff2i2p.config import Config
 from diff2i2p.datasets.sequences import IMAGES, Frame, read_image
 from diff2i2p.mapping.dense import DenseMap
-from diff2i2p.mapping.geometry_index import EYE
+from diff2i2p.mapping.viewpoints import EYE
 from diff2i2p_training.data.drawn_pairs import DrawnPair, draw_pairs, mapped_view
 
 TOGETHER = 24  # consecutive posed images whose depth makes one map

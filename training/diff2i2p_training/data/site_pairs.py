@@ -14,7 +14,7 @@ from diff2i2p.cloud import PointCloud
 from diff2i2p.config import Config
 from diff2i2p.datasets.sequences import Sequence
 from diff2i2p.mapping.dense import DenseMap
-from diff2i2p.mapping.geometry_index import EYE
+from diff2i2p.mapping.viewpoints import EYE
 from diff2i2p_training.data.drawn_pairs import DrawnPair, draw_pair, draw_pairs, mapped_view
 from diff2i2p_training.data.synthesis import SiteView, ViewSynthesizer
 
