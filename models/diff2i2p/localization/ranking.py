@@ -107,6 +107,6 @@ def find_competition(
     found = (other.hypothesis for other in rendered)
     runner_up = place.hypothesis.runner_up(found, view.camera, config)
     known = [alike for other in rendered for alike in other.similarities]
-    if runner_up:
+    if runner_up and dense.has_intensity:  # on a bare map nothing is alike
         known += similarities(compare(view, dense, runner_up.T_map_camera))
     return Competition(runner_up, known)
