@@ -58,6 +58,25 @@ def heard(graph, robot):
     return heard
 
 
+def test_an_image_of_time_zero_is_not_one_without_a_stamp(graph, play, heard, tmp_path):
+    images = [shade(n) for n in range(3)]
+    poses = np.tile(np.eye(4), (3, 1, 1))
+    write_sequence(
+        tmp_path / "from_zero",
+        Camera(64, 48, (60.0, 60.0, 31.5, 23.5)),
+        images,
+        0.1 * np.arange(3),
+        poses,
+    )
+    play(sequence=tmp_path / "from_zero", rate=10.0)
+    assert graph.until(lambda: len(heard["image"]) == 3)
+    stamps = [m.header.stamp for m in heard["image"]]
+    assert all(convert.nanoseconds(stamp) > 0 for stamp in stamps)
+    np.testing.assert_allclose(
+        [convert.seconds(stamp) for stamp in stamps], [0, 0.1, 0.2], atol=1e-5
+    )
+
+
 def test_every_frame_of_a_sequence_arrives_with_its_stamp_and_its_camera(
     graph, play, heard, sequence
 ):

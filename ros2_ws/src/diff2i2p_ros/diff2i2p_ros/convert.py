@@ -85,6 +85,12 @@ def stamp(seconds: float) -> Time:
     return Time(sec=microseconds // 1_000_000, nanosec=microseconds % 1_000_000 * 1000)
 
 
+def image_stamp(seconds: float) -> Time:
+    """The same of an image: one of time zero gets the first microsecond, for zero says "no stamp"."""
+    exact = stamp(seconds)
+    return exact if nanoseconds(exact) else Time(nanosec=1000)
+
+
 def text(stamp: Time) -> str:
     """A stamp in words, exact: what `status` gives, and what stamps can be compared by."""
     return f"{stamp.sec}.{stamp.nanosec:09d}"

@@ -150,7 +150,7 @@ def drive_through(site: Site, compiled, out: Path) -> tuple[list[Record], int]:
     records = []
     for frame in site.sequence:
         if frame.T_map_camera is not None:
-            answer, latency_ms = ear.localization(convert.text(convert.stamp(frame.stamp)))
+            answer, latency_ms = ear.localization(convert.text(convert.image_stamp(frame.stamp)))
             records.append(judge(frame, answer, compiled.points, site.sequence.camera, latency_ms))
     return records, peak_rss_mb
 

@@ -68,7 +68,7 @@ class SequenceSource:
 
     def __iter__(self) -> Iterator[Event]:
         for frame in self._sequence:
-            header = Header(stamp=convert.stamp(frame.stamp), frame_id=self._frame_id)
+            header = Header(stamp=convert.image_stamp(frame.stamp), frame_id=self._frame_id)
             if self._odometry:
                 self._odometry.publish(frame, header)
             info = convert.camera_info(self._sequence.camera, header)
