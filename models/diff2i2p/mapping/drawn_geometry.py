@@ -20,9 +20,10 @@ FLAT = 1.0  # bound: grey levels of standard deviation below which the map has n
 
 
 def draw_geometry(surfaces: Surfaces, camera: Camera) -> np.ndarray:
-    """(CHANNELS, H, W) float32 of what a pinhole camera sees of the map: no unit of length, nothing that names the site.
+    """(CHANNELS, H, W) float32 of what a pinhole camera sees of the map: nothing names the site.
 
-    Normals are in the camera's frame and 0 at edges and holes; grey is normalised over the view and 0 where the map has no looks.
+    It has no unit of length. Normals are in the camera's frame, 0 at edges and holes; grey is
+    normalised over the view, 0 where the map has neither colour nor intensity.
     """
     depth = surfaces.depth.astype(np.float32)
     known = depth > 0
@@ -43,7 +44,7 @@ def _inverse_depth(depth: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 
 def _normals(depth: np.ndarray, camera: Camera) -> np.ndarray:
-    """(H, W, 3) float32 unit normals of the smoothed depth, camera frame, pointing away from the camera."""
+    """(H, W, 3) float32 unit normals of the smoothed depth, camera frame, away from the camera."""
     v, u = np.indices(depth.shape, np.float32)
     fx, fy, cx, cy = np.float32(camera.K)
     smooth = cv2.bilateralFilter(depth, *BILATERAL)

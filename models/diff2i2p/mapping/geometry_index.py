@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the geometry of a map looks from everywhere a camera could be: cells of drawn views, lifted to the map."""
+"""How the geometry of a map looks from everywhere a camera could be.
+
+Cells of drawn views, lifted to the map.
+"""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -31,16 +34,15 @@ FEWEST = 40  # bound: trusted cells without which a view is not worth a look
 def build_geometry_index(
     dense: DenseMap, up: np.ndarray, network: GeometryNetwork, config: GeometryConfig, progress=None
 ) -> dict[str, np.ndarray]:
-    """Cells of all drawn views: descriptors (N, D) int8, points (N, 3) float32, starts (V + 1,) int64; most reliable first in each view.
+    """Cells of all drawn views: descriptors (N, D) int8, points (N, 3) float32, starts (V + 1,).
 
-    up: (3,) unit vector against gravity. Empty views are left out; progress: called as progress(done, total, what).
+    View v owns rows starts[v]:starts[v + 1], the most reliable first; empty views are left out.
+    up: (3,) unit vector against gravity. progress: called as progress(done, total, what).
     """
     level = level_axes(up)
     local = dense.points @ level.T.astype(np.float32)
-    places = (
-        spread(viewpoints(local, config.spacing, CANDIDATES), local, config.step, config.places)
-        @ level
-    )
+    candidates = viewpoints(local, config.spacing, CANDIDATES)
+    places = spread(candidates, local, config.step, config.places) @ level
     poses = [
         T
         for number, place in enumerate(places)
@@ -65,7 +67,7 @@ def build_geometry_index(
 def trusted_cells(
     surfaces: Surfaces, camera: Camera, T_map_camera: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cells (N,) of a view whose surface is known, away from edges and holes, and their points (N, 3) float64 of the map."""
+    """Cells (N,) of a view with a known surface, off edges and holes; their map points (N, 3)."""
     middles = cell_middles(*surfaces.depth.shape).numpy()
     depth, doubtful = (at_pixels(image, middles) for image in (surfaces.depth, surfaces.doubtful))
     cells = np.flatnonzero((depth > 0) & ~doubtful)

@@ -35,7 +35,10 @@ def level_axes(up: np.ndarray) -> np.ndarray:
 
 
 def viewpoints(local: np.ndarray, spacing: float, most: int = MAX_PLACES) -> np.ndarray:
-    """About `most` places (V, 3) at most on a grid in the free space of a levelled cloud, at HEIGHTS above the ground, on every storey."""
+    """Places (V, 3) on a grid in the free space of a levelled cloud, about `most` at most.
+
+    They lie at HEIGHTS above the ground, on every storey.
+    """
     low, high = local[:, :2].min(0) - MARGIN, local[:, :2].max(0) + MARGIN
     grounds = _grounds(local, low, np.ceil((high - low) / TILE).astype(int))
     area = TILE**2 * sum(np.isfinite(ground).sum() for ground in grounds)
@@ -56,16 +59,14 @@ def viewpoints(local: np.ndarray, spacing: float, most: int = MAX_PLACES) -> np.
 
 
 def spread(places: np.ndarray, local: np.ndarray, share: float, most: int) -> np.ndarray:
-    """Of places (V, 3) in a levelled cloud (N, 3) at most `most`, each further from the others than `share` of how far it sees.
+    """Of places (V, 3) in a levelled cloud (N, 3) at most `most`, apart by a share of their sight.
 
-    Where much is near a step changes the view, in a hall it does not. Places among many points come first: a scanner is nowhere
-    nearer than where it was carried, and a camera will be carried there, too.
+    Where much is near a step changes the view, in a hall it does not. Places among many points come
+    first: a scanner is nowhere nearer than where it was carried, and there a camera will be, too.
     """
     voxels = _voxels(local)
-    sight, crowd = (
-        _sight(places, voxels),
-        cKDTree(voxels * VOXEL).query_ball_point(places, CROWD, return_length=True),
-    )
+    sight = _sight(places, voxels)
+    crowd = cKDTree(voxels * VOXEL).query_ball_point(places, CROWD, return_length=True)
     order = np.argsort(-crowd, kind="stable")
     tree = cKDTree(places)
     while True:
@@ -85,7 +86,10 @@ def _voxels(local: np.ndarray) -> np.ndarray:
 
 
 def _sight(places: np.ndarray, voxels: np.ndarray) -> np.ndarray:
-    """(V,) how far one sees from each place, metres: the median over the rays that hit anything, FARTHEST where none does."""
+    """(V,) how far one sees from each place, metres: the median ray of those that hit anything.
+
+    FARTHEST where none does.
+    """
     low = voxels.min(0) - 1
     shape = voxels.max(0) - low + 2
     filled = np.sort((voxels - low) @ np.array([shape[1] * shape[2], shape[2], 1]))
@@ -108,7 +112,10 @@ def _sight(places: np.ndarray, voxels: np.ndarray) -> np.ndarray:
 def look_around(
     place: np.ndarray, level: np.ndarray, headings: int, number: int = 0
 ) -> list[np.ndarray]:
-    """T_map_camera (4, 4) of a camera at `place` (3,) that looks around and down; every second `number` looks between the headings."""
+    """T_map_camera (4, 4) of a camera at `place` (3,) that looks around, level and down.
+
+    Every second `number` looks between the headings of the others.
+    """
     poses = []
     for heading in 2 * np.pi * (np.arange(headings) + 0.5 * (number % 2)) / headings:
         for pitch in np.radians(PITCHES):
@@ -124,7 +131,10 @@ def look_around(
 
 
 def _grounds(local: np.ndarray, low: np.ndarray, shape: np.ndarray) -> list[np.ndarray]:
-    """Height of the ground over each tile, infinite where there is none near: the lowest, then every storey above it."""
+    """Height of the ground over each tile, infinite where there is none near.
+
+    The lowest first, then every storey above it.
+    """
     tiles = ((local[:, :2] - low) / TILE).astype(int).clip(0, shape - 1) @ (shape[1], 1)
     order = np.lexsort((local[:, 2], tiles))
     tiles, heights = tiles[order], local[order, 2]

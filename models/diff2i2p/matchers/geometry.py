@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The default matcher: cells of the photo against cells of the drawn map, by the network that reads geometry."""
+"""The default matcher: cells of the photo against cells of the drawn map, by the network."""
 
 import itertools
 from dataclasses import dataclass
@@ -22,7 +22,10 @@ from diff2i2p.render import Surfaces, close_cracks
 
 
 class GeometryMatcher:
-    """Correspondences between a view and the map; what it matched it can match again, to the map drawn at the pose that was found."""
+    """Correspondences between a view and the map.
+
+    What it matched it can match again, to the map drawn at the pose that was found.
+    """
 
     def __init__(self, network: GeometryNetwork, site: CompiledMap, config: Config):
         self.config, self.dense = config.geometry, site.dense
@@ -30,11 +33,8 @@ class GeometryMatcher:
         if config.threads:
             torch.set_num_threads(config.threads)
         index = site.geometry
-        self.descriptors, self.points, self.starts = (
-            index["descriptors"],
-            index["points"],
-            index["starts"],
-        )
+        self.descriptors, self.points = index["descriptors"], index["points"]
+        self.starts = index["starts"]
         self.voters = self._voters()
         if config.runtime == "torch":
             self.backend = TorchCells(network)
@@ -44,14 +44,13 @@ class GeometryMatcher:
 
     @torch.inference_mode()
     def match(self, view: View, prior: np.ndarray | None, timer: StageTimer) -> list[MatchedPlace]:
-        """Each drawn view that resembles the image, not pooled: one beside the right view spoils its pose.
+        """Matches of each drawn view that resembles the image; of the map drawn at a `prior`.
 
-        With a `prior` (4, 4) T_map_camera the map drawn there.
+        They are not pooled: a view beside the right one spoils its pose. prior: T_map_camera.
         """
         with timer("network"):
-            photo = self.backend.encode_photo(
-                torch.from_numpy(view.grey).to(self.device)[None, None].float()
-            )
+            grey = torch.from_numpy(view.grey).to(self.device)[None, None].float()
+            photo = self.backend.encode_photo(grey)
         if prior is not None:
             with timer("matching"):
                 surfaces = close_cracks(self.dense.render(view.camera, prior))
@@ -64,7 +63,7 @@ class GeometryMatcher:
         return [GeometryPlace(matches, self, photo, view.camera) for matches in found]
 
     def _voters(self) -> torch.Tensor:
-        """(V, coarse_features, D) the most reliable cells of every view, zeros where it has fewer."""
+        """(V, coarse_features, D) most reliable cells of every view, zeros where it has fewer."""
         kept = self.config.coarse_features
         voters = np.zeros((len(self.starts) - 1, kept, self.descriptors.shape[1]), np.float32)
         for view, (a, b) in enumerate(itertools.pairwise(self.starts)):
@@ -76,18 +75,14 @@ class GeometryMatcher:
         """The views most like the photo, best first."""
         features, reliability = photo.flat()
         telling = reliability.topk(min(self.config.coarse_cells, len(reliability))).indices
-        return (
-            vote(features[telling], self.voters)
-            .topk(min(self.config.views, len(self.voters)))
-            .indices.tolist()
-        )
+        votes = vote(features[telling], self.voters)
+        return votes.topk(min(self.config.views, len(votes))).indices.tolist()
 
     def _of_view(self, view: int) -> tuple[torch.Tensor, np.ndarray]:
         """Features (N, D) and points (N, 3) of a view."""
         rows = slice(self.starts[view], self.starts[view + 1])
-        return torch.from_numpy(self.descriptors[rows]).to(self.device).float() / UNIT, self.points[
-            rows
-        ]
+        features = torch.from_numpy(self.descriptors[rows]).to(self.device).float() / UNIT
+        return features, self.points[rows]
 
     @torch.inference_mode()
     def match_drawn(
@@ -120,7 +115,7 @@ def most_cells(site: CompiledMap) -> int:
 
 @dataclass(frozen=True)
 class GeometryPlace(MatchedPlace):
-    """A place that the photo was matched to: at the pose found there the map can be drawn and matched again."""
+    """A place that the photo was matched to; at a pose there the map can be drawn and matched."""
 
     can_rematch: ClassVar[bool] = True
     matcher: GeometryMatcher

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cells of a photo against cells of drawings: coarse retrieval, mutual nearest neighbours, tuned positions."""
+"""Cells of a photo against cells of drawings: retrieval, mutual neighbours, tuned positions."""
 
 from dataclasses import dataclass
 
@@ -22,9 +22,10 @@ class CellMatches:
 
 
 def vote(photo: torch.Tensor, views: torch.Tensor) -> torch.Tensor:
-    """(V,) how much each view resembles the photo: photo (Q, D), views (V, K, D), unit vectors, zero rows where a view has fewer.
+    """(V,) how much each of the views (V, K, D) resembles the photo (Q, D); all unit vectors.
 
-    Every feature of a view speaks for its best cell of the photo, one feature per cell, by the square of its surplus similarity.
+    A view with fewer than K has zero rows. Every feature of a view speaks for its best cell of the
+    photo, one feature a cell, by the square of its surplus similarity.
     """
     count, kept, dim = views.shape
     similarity = views.reshape(-1, dim) @ photo.T

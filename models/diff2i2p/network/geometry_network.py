@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network that reads geometry: a photo and a drawing of the map become cells that speak alike where both show one surface.
+"""The network that reads geometry: cells of a photo and of a drawing of the map that speak alike.
 
-It knows no site: the map is shown to it as normals, inverse depth and depth edges from where a camera could stand, its
-grey values or intensities as one more channel that may be missing.
+It knows no site: the map is shown to it as normals, inverse depth and depth edges from where a
+camera could stand, its grey values or intensities as one more channel that may be missing.
 """
 
 from dataclasses import dataclass
@@ -50,10 +50,11 @@ class GeometryNetwork(nn.Module):
 
 
 class CellTuning(nn.Module):
-    """Deformable Correspondence Tuning in the image: where in and around its cell of the photo a surface is seen.
+    """Deformable Correspondence Tuning in the image: where around its cell a surface is seen.
 
-    The paper (section 3.3) moves the matched point by an offset that it learns from the pair's features; a map drawn from a pose has its
-    points on a raster, so here the pixel moves: to the soft maximum of the similarities around it, and on by what the features tell.
+    The paper (section 3.3) moves the matched point by an offset that it learns from the pair's
+    features; a map drawn from a pose has its points on a raster, so here the pixel moves: to the
+    soft maximum of the similarities around it, and on by what the features tell.
     """
 
     def __init__(self, width: int = 96):
@@ -76,7 +77,8 @@ class CellTuning(nn.Module):
     ) -> torch.Tensor:
         """Offsets (M, 2) in pixels, (u, v), from the middles of the photo's cells.
 
-        photo (DIM, h, w): unit features; rows, columns (M,): the cells; features (M, DIM): what is matched to them.
+        photo (DIM, h, w): unit features; rows, columns (M,): its cells; features (M, DIM): what
+        is matched to them.
         """
         padded, width = F.pad(photo, (1, 1, 1, 1)).flatten(1), photo.shape[-1] + 2
         around = [

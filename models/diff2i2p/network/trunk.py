@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The trunk that both branches of the geometry network have: that of XFeat (Potje et al., CVPR 2024, section 3.1)."""
+"""The trunk of both branches of the geometry network: that of XFeat (Potje et al., CVPR 2024)."""
 
 import torch
 from torch import nn
@@ -29,9 +29,10 @@ class BasicLayer(nn.Module):
 
 
 class Trunk(nn.Module):
-    """Images (B, C, H, W) -> descriptors (B, DIM, h, w), not normalised, and reliability (B, 1, h, w), one cell per STRIDE pixels.
+    """Images (B, C, H, W) -> descriptors (B, DIM, h, w), not normalised, and reliability.
 
-    Modules bear the names of the published weights, so that those of the photo can be read as they are.
+    Reliability is (B, 1, h, w) in [0, 1]; there is one cell per STRIDE pixels. Modules bear the
+    names of the published weights, so that those can be read as they are.
     """
 
     def __init__(self, channels: int, stem: tuple[int, int, int]):
@@ -82,7 +83,7 @@ class Trunk(nn.Module):
 
 
 def folded(module: nn.Module) -> nn.Module:
-    """The same module for inference, in place: every batch normalisation becomes part of its convolution."""
+    """The module made ready for inference, in place: batch norms become part of convolutions."""
     for layer in module.modules():
         if isinstance(layer, BasicLayer) and isinstance(layer.layer[1], nn.BatchNorm2d):
             layer.layer[0] = nn.utils.fuse_conv_bn_eval(
