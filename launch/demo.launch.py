@@ -16,7 +16,7 @@ ARGUMENTS = {
         PathJoinSubstitution([LaunchConfiguration("folder"), "world", "drive"]),
         "Sequence that is driven.",
     ),
-    "weights": ("", "Weights that the map was compiled with."),
+    "weights": ("", "Weights that the map was compiled with; empty: found where they ship."),
     "loop": ("true", "Drive again and again."),
     "rviz": ("true", "Open RViz."),
 }

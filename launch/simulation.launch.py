@@ -30,7 +30,7 @@ ARGUMENTS = {
         "",
         "Compiled map of the world (.i2pmap); empty: the simulation alone, without localizer.",
     ),
-    "weights": ("", "Weights that the map was compiled with; empty: the appearance matcher alone."),
+    "weights": ("", "Weights that the map was compiled with; empty: found where they ship."),
     "world": (
         os.path.join(SHARE, "worlds", "office.sdf"),
         "SDF world, written by `diff2i2p world`.",

@@ -16,6 +16,7 @@ from test_lifecycle import change
 
 from diff2i2p.localization.result import Status
 from diff2i2p.mapping.compiled_map import MapError
+from diff2i2p.weights import GENERIC, shipped_weights
 from diff2i2p_ros import convert
 from diff2i2p_ros.localizer import health
 
@@ -108,13 +109,18 @@ def test_a_node_that_is_not_active_tells_no_figures_of_when_it_was(localized, ro
     assert localized.until(lambda: robot.values.get("answered") == "0")
 
 
-@pytest.mark.parametrize("weights, matcher, causes", [
-    ("", "both", {"NO_WEIGHTS"}), ("", "appearance", set()), ("site", "both", set()),
+GENERIC_SHA256 = shipped_weights()[GENERIC]["sha256"]
+
+
+@pytest.mark.parametrize("compiled_with, weights, matcher, causes", [
+    ("1234", "", "both", {"NO_WEIGHTS"}), ("1234", "", "appearance", set()),
+    ("1234", "site", "both", set()), (GENERIC_SHA256, "", "both", set()),
 ])  # fmt: skip
 def test_a_map_with_weights_that_is_used_without_is_told_unless_that_is_meant(
-    graph, robot, weights, matcher, causes
+    graph, robot, compiled_with, weights, matcher, causes
 ):
-    graph.localizer.map.header["weights_sha256"] = "1234"
+    """Weights that ship are found by what the map says of them."""
+    graph.localizer.map.header["weights_sha256"] = compiled_with
     graph.start(weights=weights, matcher=matcher)
     assert graph.streams(lambda: robot.causes == causes)
     assert robot.said("the map was compiled with weights and is used without") == bool(causes)

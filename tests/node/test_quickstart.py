@@ -145,7 +145,7 @@ def test_the_weights_are_those_that_the_map_was_compiled_with(map_file, monkeypa
         )
 
     monkeypatch.setattr(
-        "diff2i2p.weights.shipped_weights",
+        "diff2i2p.weights.files.shipped_weights",
         lambda: {GENERIC: {"sha256": "1"}, "office": {"sha256": "2"}},
     )
     assert asked(map_file) == "" and asked("site.ply") == GENERIC

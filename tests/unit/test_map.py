@@ -17,6 +17,7 @@ from diff2i2p.mapping.compiled_map import FORMAT, CompiledMap, MapError
 from diff2i2p.mapping.dense import DenseMap
 from diff2i2p.mapping.retrieve import NodeIndex, retrieve
 from diff2i2p.network.diff2i2p import Diff2I2P
+from diff2i2p.network.geometry_network import GeometryNetwork
 from diff2i2p.parameters import override
 from diff2i2p.render import close_cracks, render_cloud
 from diff2i2p.weights import save_weights
@@ -109,6 +110,18 @@ def test_a_map_without_colour_and_without_weights_cannot_be_used(cloud, tmp_path
     compile_map(cloud, tmp_path / "room.i2pmap")
     with pytest.raises(MapError, match="neither colour nor intensity.* without weights"):
         Localizer.open(tmp_path / "room.i2pmap")
+
+
+def test_a_bare_map_whose_weights_do_not_ship_asks_for_them(corner, tmp_path):
+    torch.manual_seed(0)
+    own = tmp_path / "own.safetensors"
+    save_weights(own, GeometryNetwork(), {}, torch.float32)
+    bare = PointCloud(corner.points)
+    few = override(Config(), {"geometry": {"places": 2, "headings": 4, "seen": 0.1}})
+    compile_map(bare, tmp_path / "room.i2pmap", str(own), few, up=np.array([0, 0, 1.0]))
+    with pytest.raises(MapError, match="its weights do not ship: give them with --weights"):
+        Localizer.open(tmp_path / "room.i2pmap")
+    assert len(Localizer.open(tmp_path / "room.i2pmap", str(own)).matchers) == 1
 
 
 def test_an_interrupted_compilation_leaves_the_old_map_alone(cloud, tmp_path, monkeypatch):

@@ -36,9 +36,8 @@ def open_matchers(site: CompiledMap, weights: str | None, config: Config) -> lis
     if config.matcher != "network":
         matchers += appearance_matchers(site, config)
     if not matchers:
-        raise MapError(
-            f"nothing can match images to {site.path}: {site.no_looks}; {site.no_geometry}"
-        )
+        unread = site.no_geometry or "its weights do not ship: give them with --weights"
+        raise MapError(f"nothing can match images to {site.path}: {site.no_looks}; {unread}")
     return matchers
 
 

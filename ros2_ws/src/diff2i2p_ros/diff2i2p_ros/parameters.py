@@ -50,7 +50,7 @@ class NodeConfig:
     )
     weights: str = parameter(
         "",
-        "Weights that the map was compiled with, file or name in weights.yaml; empty: appearance alone. As map_file, with load_map.",
+        "Weights that the map was compiled with, file or name in weights.yaml; empty: found where they ship. As map_file, with load_map.",
     )
     map_from_topic: bool = parameter(
         False,

@@ -145,7 +145,7 @@ def weights_of(options: argparse.Namespace) -> str:
     Raises WeightsError, MapError, QuickstartError.
     """
     from diff2i2p.mapping.compiled_map import CompiledMap
-    from diff2i2p.weights import GENERIC, find_weights, shipped_weights
+    from diff2i2p.weights import GENERIC, find_weights, shipped_name
 
     if options.weights:
         find_weights(options.weights)
@@ -153,12 +153,12 @@ def weights_of(options: argparse.Namespace) -> str:
     if options.map.suffix != COMPILED:
         return GENERIC
     digest = CompiledMap.open(options.map).header.get("weights_sha256")
-    names = {row["sha256"]: name for name, row in shipped_weights().items()} | {None: ""}
-    if digest not in names:
+    name = "" if digest is None else shipped_name(digest)
+    if name is None:
         raise QuickstartError(
             f"{options.map} was compiled with weights that are not shipped: name their file with --weights"
         )
-    return names[digest]
+    return name
 
 
 def compiled(source: Path, out: Path, weights: str) -> Path:

@@ -94,6 +94,7 @@ def _plain(value):
 def fingerprint(message: PointCloud2, weights: str, config: Config) -> str:
     """Tells two maps apart by all that goes into them."""
     from diff2i2p.mapping.compiled_map import FORMAT  # brings torch
+    from diff2i2p.weights import GENERIC, shipped_weights
 
     digest = hashlib.sha256(message.data)
     layout = [(field.name, field.offset, field.datatype, field.count) for field in message.fields]
@@ -105,7 +106,7 @@ def fingerprint(message: PointCloud2, weights: str, config: Config) -> str:
         message.is_bigendian,
         message.header.frame_id,
     )
-    weights_file = Path(weights)
-    dated = weights_file.stat().st_mtime_ns if weights_file.is_file() else ""
-    digest.update(repr((FORMAT, layout, shape, weights, dated, config)).encode())
+    file, shipped = Path(weights), shipped_weights().get(weights or GENERIC, {})
+    version = file.stat().st_mtime_ns if file.is_file() else shipped.get("sha256")
+    digest.update(repr((FORMAT, layout, shape, weights, version, config)).encode())
     return digest.hexdigest()[:32]

@@ -113,9 +113,12 @@ class Maps:
         return frame
 
     def _bareness(self, compiled) -> str:
-        """That a map is used without its weights, unless that is meant."""
-        is_bare = compiled.header.get("weights_sha256") and not self._settings.weights
-        if not is_bare or self._config.matcher == "appearance":
+        """That a map is used without its weights, unless that is meant; those that ship are found."""
+        from diff2i2p.weights import shipped_name  # brings torch
+
+        digest = compiled.header.get("weights_sha256")
+        is_meant = self._settings.weights or self._config.matcher == "appearance"
+        if digest is None or is_meant or shipped_name(digest):
             return ""
         remedy = "set weights to those, or matcher to appearance"
         return f"the map was compiled with weights and is used without, by appearance: {remedy}"
