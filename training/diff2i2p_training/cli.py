@@ -12,15 +12,12 @@ from diff2i2p.cli.common import (
     InfoTopic,
     Truth,
     TruthFrame,
+    Unit,
     bag_choice,
     tell_sources,
 )
 
 OUT = "Weights file to write; OUT.ckpt beside it lets training go on after an interruption."
-Unit = Annotated[
-    str | None,
-    typer.Option(help="Unit of the cloud: m, cm, mm or ft; metres unless its file says so."),
-]
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 

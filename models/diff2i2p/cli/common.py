@@ -73,6 +73,10 @@ CameraFile = Annotated[
     Path | None,
     typer.Option("--camera", help="Calibration as ROS camera_info YAML, instead of that."),
 ]
+Unit = Annotated[
+    str | None,
+    typer.Option(help="Unit of the cloud: m, cm, mm or ft; metres unless its file says so."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 

@@ -15,6 +15,7 @@ from diff2i2p.cli.common import (
     Settings,
     Truth,
     TruthFrame,
+    Unit,
     app,
     bag_choice,
     notes,
@@ -60,10 +61,7 @@ def compile_map(
         str | None,
         typer.Option(help="Up axis of the cloud: z, -y, ...; found from its floor unless given."),
     ] = None,
-    unit: Annotated[
-        str | None,
-        typer.Option(help="Unit of the cloud: m, cm, mm or ft; metres unless its file says so."),
-    ] = None,
+    unit: Unit = None,
     frame_id: Annotated[
         str, typer.Option(help="TF frame that the cloud's coordinates are in.")
     ] = "map",

@@ -17,7 +17,7 @@ from diff2i2p.mapping.dense import DenseMap
 
 FORMAT = "i2pmap-3"
 HEADER = {"frame_id": str, "up": list, "colour": bool, "voxel": float, "spacing": float}
-FEATURES = {  # arrays of `looks.index`
+FEATURES = {  # arrays of `descriptor_index.index`
     "descriptors": (torch.uint8, 128), "points": (torch.float32, 3), "angles": (torch.uint8, 1), "octaves": (torch.float16, 1),
     "starts": (torch.int64, 1), "grain": (torch.float32, 1),
 }  # fmt: skip
@@ -171,12 +171,12 @@ class CompiledMap:
 
     @property
     def appearance(self) -> dict[str, np.ndarray]:
-        """The arrays of `looks.build_appearance`; none where the map has no looks."""
+        """The arrays of `build_appearance`; none where the map has no looks."""
         return self._features("appearance")
 
     @property
     def photographs(self) -> dict[str, np.ndarray]:
-        """The arrays of `photographs.build_photographs`; none where the map was compiled without."""
+        """The arrays of `keyframes.build_photographs`; none where the map was compiled without."""
         return self._features("photographs")
 
     @property
